@@ -1,0 +1,45 @@
+"""tftrain: plain TensorFlow training from one YAML file.
+
+Names resolve on first use (PEP 562), so that `import tftrain` and the checking of configs never
+pay for TensorFlow.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Config": "tftrain.config",
+    "load_config": "tftrain.config",
+    "Run": "tftrain.runs.run",
+    "load_run": "tftrain.runs.run",
+    "train": "tftrain.experiment.train",
+    "Convergence": "tftrain.training",
+    "EarlyStopping": "tftrain.training",
+    "History": "tftrain.training",
+    "Observer": "tftrain.training",
+    "fit": "tftrain.training",
+}
+_ROOMS = ("config", "data", "errors", "losses", "metrics", "nn", "optimizers", "runs", "training")
+
+__all__ = ["__version__", *_HOMES, *_ROOMS]
+
+if TYPE_CHECKING:
+    from tftrain import config, data, errors, losses, metrics, nn, optimizers, runs, training
+    from tftrain.config import Config, load_config
+    from tftrain.experiment.train import train
+    from tftrain.runs.run import Run, load_run
+    from tftrain.training import Convergence, EarlyStopping, History, Observer, fit
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    if name in _ROOMS:
+        return importlib.import_module(f"tftrain.{name}")
+    raise AttributeError(f"module 'tftrain' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,6 @@
+"""`python -m tftrain`."""
+
+from tftrain.cli.main import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,25 @@
+"""`tftrain check`."""
+
+import json
+
+import click
+
+from tftrain.cli.options import json_option, set_option
+
+
+@click.command()
+@click.argument("config", type=click.Path())
+@set_option
+@json_option
+def check(config: str, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Check the YAML file CONFIG, its data files and their columns, without training."""
+    from tftrain.config import load_config
+    from tftrain.experiment.prepare import describe, prepare
+
+    facts = describe(prepare(load_config(config, overrides)))
+    if as_json:
+        click.echo(json.dumps(facts))
+    else:
+        click.echo(f"{config}: good")
+        for name, value in facts.items():
+            click.echo(f"  {name + ':':12} {value}")

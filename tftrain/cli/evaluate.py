@@ -1,0 +1,35 @@
+"""`tftrain evaluate`."""
+
+import json
+
+import click
+
+from tftrain.cli.options import json_option
+from tftrain.cli.tensorflow import load_tensorflow
+
+
+@click.command()
+@click.argument("run", type=click.Path())
+@click.option("--data", metavar="FILE", help="Another table, csv or parquet: all of its rows.")
+@click.option(
+    "--split",
+    type=click.Choice(["train", "validation", "test"]),
+    help="Only the rows that the run's config puts there; test where no --data is given.",
+)
+@json_option
+def evaluate(run: str, data: str | None, split: str | None, as_json: bool) -> None:
+    """Measure the saved model of RUN, in the target's own units."""
+    from tftrain.runs import load_run
+
+    opened = load_run(run)
+    frame = opened.read_table(data) if data else None
+    load_tensorflow()
+    from tftrain.cli.tables import metrics_table
+    from tftrain.experiment.evaluate import evaluate as evaluate_run
+
+    metrics = evaluate_run(opened, frame, split)
+    if as_json:
+        click.echo(json.dumps(metrics))
+    else:
+        name = split or ("all rows" if data else "test")
+        click.echo(metrics_table({name: metrics}, opened.config.data.target))

@@ -1,0 +1,8 @@
+"""`tftrain init`."""
+
+import click
+
+
+@click.command()
+def init() -> None:
+    """Write a config."""

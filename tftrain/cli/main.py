@@ -1,0 +1,56 @@
+"""The command `tftrain`: its subcommands, and what every one of them does with errors."""
+
+import os
+import sys
+
+import click
+
+from tftrain.cli.check import check
+from tftrain.cli.evaluate import evaluate
+from tftrain.cli.init import init
+from tftrain.cli.predict import predict
+from tftrain.cli.schema import schema
+from tftrain.cli.train import train
+from tftrain.cli.version import version
+from tftrain.errors import TftrainError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def cli() -> None:
+    """Train Keras-free TensorFlow networks on tables, from one YAML file.
+
+    Exit codes: 0 done, 2 the input is wrong, 1 anything else, 130 interrupted.
+    """
+
+
+for command in (train, evaluate, predict, check, init, schema, version):
+    cli.add_command(command)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run the command line; return the exit code. A user's mistake never shows a traceback."""
+    try:
+        cli.main(arguments, prog_name="tftrain", standalone_mode=False)
+    except TftrainError as error:
+        click.echo(f"error: {error}", err=True)
+        return error.exit_code
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        return 130
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - nothing more can be written
+        return 1
+    except OSError as error:
+        click.echo(f"error: {error.filename or 'file'}: {error.strerror or error}", err=True)
+        return 1
+    return 0

@@ -1,0 +1,87 @@
+"""Progress on stderr: a live bar in a terminal, plain lines elsewhere."""
+
+import sys
+import time
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from tftrain.training import EpochRecord, Observer
+
+LINES = 20
+"""Plain lines for a whole training, about."""
+
+
+def progress_for() -> Observer:
+    """Return the observer that suits stderr."""
+    return LiveProgress() if sys.stderr.isatty() else PlainProgress()
+
+
+def describe(record: EpochRecord) -> str:
+    """Return loss, validation loss and speed of an epoch as text."""
+    text = f"loss {record.loss:.4g}"
+    if record.validation_loss is not None:
+        text += f"  validation {record.validation_loss:.4g}"
+    return f"{text}  {record.rows_per_second:,.0f} rows/s"
+
+
+class LiveProgress(Observer):
+    """A bar with epoch, loss, validation, rows per second and the time left."""
+
+    def on_start(self, epochs: int, steps: int, rows: int) -> None:
+        self.steps = steps
+        self.text = ""
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            TextColumn("{task.fields[text]}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            refresh_per_second=5,
+        )
+        self.task = self.progress.add_task("", total=epochs * steps, text="")
+        self.epochs = epochs
+        self.progress.start()
+
+    def on_chunk(self, epoch: int, step: int, loss: float) -> None:
+        self.progress.update(
+            self.task,
+            completed=(epoch - 1) * self.steps + step,
+            description=f"epoch {epoch}/{self.epochs}",
+            text=self.text or f"loss {loss:.4g}",
+        )
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        self.text = describe(record)
+        self.progress.update(self.task, text=self.text)
+
+    def on_end(self) -> None:
+        self.progress.stop()
+
+
+class PlainProgress(Observer):
+    """A line now and then: about twenty for a whole training, more if it is slow."""
+
+    def on_start(self, epochs: int, steps: int, rows: int) -> None:
+        self.epochs = epochs
+        self.every = max(1, epochs // LINES)
+        self.last: EpochRecord | None = None
+        self.shown_at = time.monotonic()
+        click.echo(f"training on {rows:,} rows: at most {epochs:,} epochs of {steps:,} steps",
+                   err=True)
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        self.last = record
+        slow = time.monotonic() - self.shown_at > 10
+        if record.epoch == 1 or record.epoch % self.every == 0 or slow:
+            self._show(record)
+
+    def on_end(self) -> None:
+        if self.last is not None:
+            self._show(self.last)
+
+    def _show(self, record: EpochRecord) -> None:
+        self.last = None
+        self.shown_at = time.monotonic()
+        click.echo(f"epoch {record.epoch}/{self.epochs}  {describe(record)}", err=True)

@@ -1,0 +1,39 @@
+"""Metrics as a table for the terminal."""
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+METRICS = ("mse", "rmse", "mae", "r2")
+
+
+def metrics_table(parts: Mapping[str, Any], targets: Sequence[str]) -> str:
+    """Return the metrics of each part (train, validation, test ...) as text.
+
+    Args:
+        parts: metrics by part; what holds no metrics is passed over.
+        targets: names of the targets; several get a line each below their mean.
+    """
+    table = Table(title=f"{', '.join(targets[:3])}{' ...' if len(targets) > 3 else ''}: "
+                        "metrics in the target's own units", title_justify="left")
+    table.add_column("")
+    for heading in ("rows", *METRICS):
+        table.add_column(heading, justify="right")
+    for name, metrics in parts.items():
+        if not isinstance(metrics, Mapping) or "rmse" not in metrics:
+            continue
+        table.add_row(name, f"{metrics['rows']:,}", *_cells(metrics))
+        for target, own in metrics.get("targets", {}).items():
+            table.add_row(f"  {target}", "", *_cells(own))
+    console = Console(file=io.StringIO(), width=100)
+    console.print(table)
+    file = console.file
+    assert isinstance(file, io.StringIO)
+    return file.getvalue().rstrip()
+
+
+def _cells(metrics: Mapping[str, float]) -> list[str]:
+    return [f"{metrics[name]:,.5g}" for name in METRICS]

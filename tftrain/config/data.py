@@ -1,0 +1,160 @@
+"""Config of the data: where rows come from, which columns matter, how they become numbers."""
+
+import codecs
+import math
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from tftrain.config.base import Count, Fraction, Section, one_of
+
+
+def _known_encoding(name: str) -> str:
+    try:
+        codecs.lookup(name)
+    except LookupError:
+        raise ValueError(f"unknown encoding {name!r}; common ones: utf-8, latin-1, cp1252") from None
+    return name
+
+
+class CsvSource(Section):
+    """Text tables with a header line."""
+
+    kind: Literal["csv"]
+    path: Annotated[str, Field(min_length=1)]
+    """File or glob pattern; .gz, .bz2, .zst and .lz4 are decompressed. A relative path starts at
+    the config file's folder."""
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    """Character between two columns."""
+    decimal: Literal[".", ","] = "."
+    """Character in front of a number's fraction."""
+    encoding: Annotated[str, AfterValidator(_known_encoding)] = "utf-8"
+    """Character encoding of the file."""
+
+
+class ParquetSource(Section):
+    """Parquet tables."""
+
+    kind: Literal["parquet"]
+    path: Annotated[str, Field(min_length=1)]
+    """File or glob pattern. A relative path starts at the config file's folder."""
+
+
+class SklearnSource(Section):
+    """A table that comes inside scikit-learn."""
+
+    kind: Literal["sklearn"]
+    dataset: str = "diabetes"
+    """diabetes (442 patients), digits (1,797 images; the digit as `digit` and as ten columns
+    `is_0` to `is_9`) or linnerud (20 men, three targets)."""
+
+
+class FrameSource(Section):
+    """A pandas DataFrame handed over in Python: `tftrain.train(config, data=frame)`."""
+
+    kind: Literal["dataframe"]
+
+
+Source = one_of(CsvSource | ParquetSource | SklearnSource | FrameSource)
+
+
+class Features(Section):
+    """All columns but the target, the weight, the split column and these."""
+
+    exclude: list[str] = []
+    """Column names or patterns such as `split_*`."""
+
+
+class FractionSplit(Section):
+    """A random split: a pure function of the seed."""
+
+    kind: Literal["fractions"]
+    train: Fraction = 0.7
+    """Fraction of the rows that the network is trained on."""
+    validation: Fraction = 0.15
+    """Fraction for early stopping."""
+    test: Fraction = 0.15
+    """Fraction that nothing but the final metrics sees."""
+
+    @model_validator(mode="after")
+    def _sum_to_one(self) -> Self:
+        check_fractions(self.train, self.validation, self.test)
+        return self
+
+
+class ColumnSplit(Section):
+    """A column that says train, validation or test on every row."""
+
+    kind: Literal["column"]
+    column: str
+    """Name of the column; it is never a feature."""
+    validation: Annotated[float, Field(ge=0, lt=1)] = 0.15
+    """Fraction of the train rows used for validation where the column has no validation rows."""
+
+
+class OrderedSplit(Section):
+    """For time series: the first rows by a column train, the last ones test."""
+
+    kind: Literal["ordered"]
+    by: str
+    """Column to order by: numbers or dates."""
+    train: Fraction = 0.7
+    """Fraction of the rows that the network is trained on, the earliest."""
+    validation: Fraction = 0.15
+    """Fraction for early stopping, the next."""
+    test: Fraction = 0.15
+    """Fraction for the final metrics, the latest."""
+
+    @model_validator(mode="after")
+    def _sum_to_one(self) -> Self:
+        check_fractions(self.train, self.validation, self.test)
+        return self
+
+
+def check_fractions(train: float, validation: float, test: float) -> None:
+    """Raise ValueError unless the three add up to one and train is above zero."""
+    if not math.isclose(train + validation + test, 1, abs_tol=1e-9):
+        raise ValueError(
+            f"train, validation and test must add up to 1, not {train + validation + test:g}"
+        )
+    if train == 0:
+        raise ValueError("train must be above 0")
+
+
+Split = one_of(FractionSplit | ColumnSplit | OrderedSplit)
+
+
+class Preprocess(Section):
+    """How columns become numbers; fitted on the training rows only."""
+
+    numeric: Literal["standard", "robust", "minmax", "none"] = "standard"
+    """standard: mean 0, deviation 1. robust: median 0, interquartile range 1. minmax: 0 to 1."""
+    missing: Literal["mean", "median", "error"] = "mean"
+    """What stands for a missing number (an indicator column tells that it was missing), or error."""
+    categorical: list[str] = []
+    """Columns of numbers that are really categories, one-hot encoded like text."""
+    max_categories: Count = 50
+    """Most categories of one column that get a column of their own; the rest share one."""
+    target: Literal["standard", "robust", "minmax", "none"] = "standard"
+    """Scaling of the targets. Metrics and predictions are always in original units."""
+
+
+class Data(Section):
+    """The table."""
+
+    source: Source
+    """Where the rows come from."""
+    target: Annotated[list[str], Field(min_length=1)]
+    """The numeric column to predict, or a list of several."""
+    features: Literal["auto"] | list[str] | Features = "auto"
+    """auto (all other columns), a list of columns, or `exclude:` with names and patterns."""
+    weight: str | None = None
+    """Column with the weight of each row in the loss and the metrics."""
+    split: Split = FractionSplit(kind="fractions")
+    """How the rows are divided into train, validation and test."""
+    preprocess: Preprocess = Preprocess()
+
+    @field_validator("target", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value

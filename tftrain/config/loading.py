@@ -1,0 +1,231 @@
+"""From YAML text to a Config, with errors that name file, line, column and remedy."""
+
+import io
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+
+from tftrain.config.messages import Path_, Problem, problems_of
+from tftrain.config.models import Config
+from tftrain.errors import ConfigError, did_you_mean
+
+MAX_BYTES = 1_000_000
+
+
+@dataclass
+class Document:
+    """A parsed YAML text: its plain value, and where each key and value stands.
+
+    Attributes:
+        value: dicts, lists and scalars.
+        positions: `(line, column)`, counted from 1, of each key path; list items by index.
+        problems: what is wrong with the text itself, such as a key that is given twice.
+    """
+
+    value: Any
+    positions: dict[Path_, tuple[int, int]]
+    problems: list[Problem]
+
+
+def load_config(
+    source: str | Path | Mapping[str, Any] | Config, overrides: Sequence[str] = ()
+) -> Config:
+    """Return the checked config.
+
+    Args:
+        source: path of a YAML file, or its content as a dictionary, or a Config.
+        overrides: `key.path=value` strings that replace single values; the value is YAML.
+
+    Raises:
+        ConfigError: the file cannot be read, or anything in it is wrong; all errors of the file
+            are reported at once, each with its place and the remedy.
+    """
+    if isinstance(source, Config):
+        document = Document(source.model_dump(mode="json"), {}, [])
+        name, folder = "config", Path.cwd()
+    elif isinstance(source, Mapping):
+        document = Document(deepcopy(dict(source)), {}, [])
+        name, folder = "config", Path.cwd()
+    else:
+        document = read_document(Path(source))
+        name, folder = str(source), Path(source).parent
+        if isinstance(document.value, dict):
+            document.value.setdefault("name", _run_name(Path(source).stem))
+    changed = {override_path: apply_override(document, override_path, value)
+               for override_path, value in map(parse_override, overrides)}
+    config = _validate(document, name, set(changed))
+    base = Path.cwd() if ("data", "source", "path") in changed else folder
+    return _with_absolute_path(config, base)
+
+
+def read_document(path: Path) -> Document:
+    """Parse the YAML file at `path`; raise ConfigError where it cannot be read or parsed."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+        if len(raw) > MAX_BYTES:
+            raise ConfigError(f"{path}: over {MAX_BYTES:,} bytes, too large for a config")
+        text = raw.decode("utf-8-sig")
+    except FileNotFoundError:
+        near = did_you_mean(path.name, [p.name for p in path.parent.glob("*.y*ml")])
+        raise ConfigError(f"{path}: no such config file{near}") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 text (byte {error.start})") from None
+    return parse_yaml(text, str(path))
+
+
+def parse_yaml(text: str, name: str) -> Document:
+    """Parse YAML 1.2 text; `name` stands in front of error messages."""
+    yaml = YAML(typ="safe", pure=True)
+    try:
+        root = yaml.compose(io.StringIO(text))
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
+        raise ConfigError(f"{place}: not valid YAML: {error.problem or error.context}") from None
+    except (YAMLError, RecursionError, ValueError) as error:
+        raise ConfigError(f"{name}: not valid YAML: {str(error).splitlines()[0]}") from None
+    document = Document(None, {}, [])
+    if root is not None:
+        document.value = _value_of(root, (), document, yaml)
+    return document
+
+
+def _value_of(node: Node, path: Path_, document: Document, yaml: YAML) -> Any:
+    """Return the plain value of a node and note where everything in it stands."""
+    document.positions.setdefault(path, (node.start_mark.line + 1, node.start_mark.column + 1))
+    if node.anchor is not None:
+        document.problems.append(Problem(path, "anchors and aliases are not supported here"))
+    if isinstance(node, SequenceNode):
+        return [_value_of(item, (*path, i), document, yaml) for i, item in enumerate(node.value)]
+    if not isinstance(node, MappingNode):
+        return _scalar(node, path, document, yaml)
+    result: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        key = str(key_node.value)
+        place = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
+        if key in result:
+            first = document.positions[(*path, key)][0]
+            document.problems.append(
+                Problem((*path, key), f"given twice, first in line {first}", place)
+            )
+            continue
+        document.positions[(*path, key)] = place
+        result[key] = _value_of(value_node, (*path, key), document, yaml)
+    return result
+
+
+def _scalar(node: Node, path: Path_, document: Document, yaml: YAML) -> Any:
+    try:
+        return yaml.constructor.construct_object(node)
+    except (YAMLError, ValueError):
+        document.problems.append(Problem(path, f"cannot read {node.value!r} as {node.tag}"))
+        return None
+
+
+def parse_override(text: str) -> tuple[Path_, Any]:
+    """Return the key path and the value of `key.path=value`; the value is YAML."""
+    key, equals, value = text.partition("=")
+    path = tuple(int(part) if part.isdigit() else part for part in key.strip().split("."))
+    if not equals or not all(str(part) for part in path):
+        raise ConfigError(f"--set {text}: expected key.path=value, as in optimizer.kind=adam")
+    document = parse_yaml(value, f"--set {text}")
+    if document.problems:
+        raise ConfigError(f"--set {text}: {document.problems[0].message}")
+    return path, document.value
+
+
+def apply_override(document: Document, path: Path_, value: Any) -> Any:
+    """Put `value` at `path`, making sections that are not there; return it.
+
+    A change of `kind` starts the section anew: the keys of another kind would not fit.
+    """
+    if document.value is None:
+        document.value = {}
+    node = document.value
+    for part in path[:-1]:
+        if isinstance(node, list) and isinstance(part, int) and part < len(node):
+            node = node[part]
+            continue
+        if not isinstance(node, dict):
+            raise ConfigError(f"--set {'.'.join(map(str, path))}: {part} is not in a section")
+        if isinstance(node.get(part), str):
+            node[part] = {"kind": node[part]}
+        elif not isinstance(node.get(part), (dict, list)):
+            node[part] = {}
+        node = node[part]
+    last = path[-1]
+    if isinstance(node, list) and not (isinstance(last, int) and last < len(node)):
+        raise ConfigError(f"--set {'.'.join(map(str, path))}: no item {last} in the list")
+    if last == "kind" and isinstance(node, dict) and node.get("kind") != value:
+        node.clear()
+    node[last] = value
+    return value
+
+
+def _validate(document: Document, name: str, overridden: set[Path_]) -> Config:
+    """Return the config of a document, or raise with every problem in the order of the file."""
+    problems = list(document.problems)
+    if document.value is None or document.value == {}:
+        raise ConfigError(f"{name}: the config is empty; `tftrain init DATA --target COLUMN` "
+                          "writes one for your table")
+    if not isinstance(document.value, dict):
+        raise ConfigError(f"{name}: a config is a mapping of sections such as `data:`")
+    try:
+        config = Config.model_validate(document.value)
+    except ValidationError as error:
+        problems += problems_of(error, Config, document.value)
+    if not problems:
+        return config
+    lines = sorted((_located(p, document, overridden) for p in problems), key=lambda line: line[0])
+    raise ConfigError(
+        "\n".join(f"{name}{place}: {problem.text()}" for _, place, problem in lines)
+    )
+
+
+def _located(
+    problem: Problem, document: Document, overridden: set[Path_]
+) -> tuple[tuple[int, int], str, Problem]:
+    """Return the position of a problem, its place as text, and the problem."""
+    for depth in range(len(problem.path), 0, -1):
+        if problem.path[:depth] in overridden:
+            return (0, 0), " (--set)", problem
+    position = problem.position
+    for depth in range(len(problem.path), -1, -1):
+        position = position or document.positions.get(problem.path[:depth])
+    return (position, ":{}:{}".format(*position), problem) if position else ((0, 0), "", problem)
+
+
+def _run_name(stem: str) -> str:
+    """Return the file's stem as a run name: other characters become dashes."""
+    name = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in stem)
+    return name.lstrip("._-")[:100] or "run"
+
+
+def _with_absolute_path(config: Config, folder: Path) -> Config:
+    """Return the config with its data path made absolute, starting at `folder`."""
+    source = config.data.source
+    if not hasattr(source, "path"):
+        return config
+    path = str((folder / Path(source.path).expanduser()).absolute())
+    data = config.data.model_copy(update={"source": source.model_copy(update={"path": path})})
+    return config.model_copy(update={"data": data})
+
+
+def config_text(config: Config) -> str:
+    """Return a config as YAML text, every key written out."""
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    text = io.StringIO()
+    yaml.dump(config.model_dump(mode="json"), text)
+    return text.getvalue()

@@ -1,0 +1,26 @@
+"""Config of the loss."""
+
+from typing import Literal
+
+from tftrain.config.base import NonNegative, Positive, Section, one_of
+
+
+class NamedLoss(Section):
+    """A loss without settings of its own."""
+
+    kind: Literal["mse", "sum_squared_error", "mae"]
+    l2: NonNegative = 0.0
+    """Strength of the penalty `l2 / 2 * sum of squared weights` (biases excluded)."""
+
+
+class HuberLoss(Section):
+    """Squared near zero, linear beyond delta."""
+
+    kind: Literal["huber"]
+    delta: Positive = 1.0
+    """Where the two pieces meet, in units of the scaled target."""
+    l2: NonNegative = 0.0
+    """Strength of the penalty `l2 / 2 * sum of squared weights` (biases excluded)."""
+
+
+LossConfig = one_of(NamedLoss | HuberLoss)

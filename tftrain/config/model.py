@@ -1,0 +1,96 @@
+"""Config of the network."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from tftrain.config.base import Count, NonNegative, Positive, Section, one_of
+
+ActivationName = Literal[
+    "identity",
+    "relu",
+    "leaky_relu",
+    "elu",
+    "selu",
+    "gelu",
+    "gelu_tanh",
+    "silu",
+    "tanh",
+    "sigmoid",
+    "softplus",
+]
+
+
+class NamedInitializer(Section):
+    """An initializer without settings; `auto` suits the activation."""
+
+    kind: Literal[
+        "auto",
+        "zeros",
+        "glorot_uniform",
+        "glorot_normal",
+        "he_uniform",
+        "he_normal",
+        "lecun_uniform",
+        "lecun_normal",
+    ]
+
+
+class UniformInitializer(Section):
+    """Uniform between -range and range."""
+
+    kind: Literal["uniform"]
+    range: Positive = 0.05
+
+
+class NormalInitializer(Section):
+    """Normal with mean zero."""
+
+    kind: Literal["normal"]
+    stddev: NonNegative = 0.05
+
+
+Initializer = one_of(NamedInitializer | UniformInitializer | NormalInitializer)
+
+
+class Network(Section):
+    """What both kinds of network have."""
+
+    output_activation: ActivationName = "identity"
+    """Activation of the output layer, in the units of the scaled target."""
+    bias: bool = True
+    """Whether the layers have biases."""
+    initializer: Initializer = NamedInitializer(kind="auto")
+    """Initial weights."""
+    bias_initializer: Initializer = NamedInitializer(kind="zeros")
+    """Initial biases."""
+    dtype: Literal["float32", "float64"] = "float32"
+    """Precision of parameters and arithmetic."""
+
+
+class Linear(Network):
+    """A single neuron for each target."""
+
+    kind: Literal["linear"]
+
+
+class Mlp(Network):
+    """A feed-forward network."""
+
+    kind: Literal["mlp"]
+    hidden: list[Count] = [64, 64]
+    """Number of units of each hidden layer."""
+    activation: ActivationName | list[ActivationName] = "relu"
+    """Activation of all hidden layers, or one for each."""
+
+    @model_validator(mode="after")
+    def _one_activation_per_layer(self) -> Self:
+        if isinstance(self.activation, list) and len(self.activation) != len(self.hidden):
+            raise ValueError(
+                f"activation lists {len(self.activation)} activations for {len(self.hidden)} "
+                "hidden layers: give one, or one for each"
+            )
+        return self
+
+
+Model = Annotated[one_of(Linear | Mlp), Field(title="Model")]

@@ -1,0 +1,111 @@
+"""Config of the optimizer and of its learning-rate schedule."""
+
+from typing import Literal, Self
+
+from pydantic import model_validator
+
+from tftrain.config.base import Decay, Fraction, NonNegative, Positive, Section, one_of
+
+
+class ScheduleSection(Section):
+    """What all schedules have."""
+
+    warmup: NonNegative = 0.0
+    """Epochs of a linear rise in front of the schedule."""
+
+
+class ConstantSchedule(ScheduleSection):
+    """The same learning rate throughout."""
+
+    kind: Literal["constant"]
+
+
+class DecaySchedule(ScheduleSection):
+    """Times `decay` every `every` epochs, suddenly (step) or a little each step (exponential)."""
+
+    kind: Literal["step", "exponential"]
+    every: Positive = 10.0
+    """Epochs for one decay."""
+    decay: Positive = 0.5
+    """Factor on the learning rate."""
+
+
+class CosineSchedule(ScheduleSection):
+    """Half a cosine down to `final` times the learning rate."""
+
+    kind: Literal["cosine"]
+    epochs: Positive | None = None
+    """Length of the descent; by default all of training after the warm-up."""
+    final: Fraction = 0.0
+    """Last learning rate as a fraction of the first."""
+
+
+ScheduleConfig = one_of(ConstantSchedule | DecaySchedule | CosineSchedule)
+
+
+class OptimizerSection(Section):
+    """What all optimizers have."""
+
+    schedule: ScheduleConfig = ConstantSchedule(kind="constant")
+    """How the learning rate changes over training."""
+    clip_value: Positive | None = None
+    """Limit on the absolute value of each gradient element."""
+    clip_norm: Positive | None = None
+    """Limit on the global norm of the gradient."""
+
+
+class SgdConfig(OptimizerSection):
+    """Gradient descent; with momentum the form of the 1986 paper."""
+
+    kind: Literal["sgd"]
+    learning_rate: Positive = 0.01
+    momentum: Decay = 0.0
+    """Part of the last change that is added to the next one."""
+    nesterov: bool = False
+
+    @model_validator(mode="after")
+    def _nesterov_needs_momentum(self) -> Self:
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("nesterov needs a momentum above 0")
+        return self
+
+
+class AdagradConfig(OptimizerSection):
+    """Adagrad."""
+
+    kind: Literal["adagrad"]
+    learning_rate: Positive = 0.01
+    epsilon: Positive = 1e-10
+
+
+class RmspropConfig(OptimizerSection):
+    """RMSprop."""
+
+    kind: Literal["rmsprop"]
+    learning_rate: Positive = 0.001
+    rho: Decay = 0.9
+    epsilon: Positive = 1e-8
+
+
+class AdamConfig(OptimizerSection):
+    """Adam."""
+
+    kind: Literal["adam"]
+    learning_rate: Positive = 0.001
+    beta_1: Decay = 0.9
+    beta_2: Decay = 0.999
+    epsilon: Positive = 1e-8
+
+
+class AdamwConfig(OptimizerSection):
+    """Adam with decoupled weight decay."""
+
+    kind: Literal["adamw"]
+    learning_rate: Positive = 0.001
+    weight_decay: NonNegative = 0.01
+    beta_1: Decay = 0.9
+    beta_2: Decay = 0.999
+    epsilon: Positive = 1e-8
+
+
+OptimizerConfig = one_of(SgdConfig | AdagradConfig | RmspropConfig | AdamConfig | AdamwConfig)

@@ -1,0 +1,172 @@
+"""What the columns of a table are, and their values as plain arrays."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from tftrain.errors import DataError, did_you_mean
+
+Kind = Literal["numeric", "boolean", "date", "text"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One raw column that the model reads.
+
+    Attributes:
+        name: its name in the table.
+        kind: numeric and boolean columns are read as numbers, dates as seconds since 1970 (UTC),
+            text as strings. A missing number is NaN, a missing text the empty string.
+    """
+
+    name: str
+    kind: Kind
+
+
+def require_column(frame: pd.DataFrame, name: str, key: str) -> None:
+    """Raise DataError, with the nearest name, unless the table has a column called `name`."""
+    if name not in frame.columns:
+        near = did_you_mean(name, map(str, frame.columns))
+        raise DataError(f"the table has no column {name!r} ({key}){near or _listing(frame)}")
+
+
+def _listing(frame: pd.DataFrame) -> str:
+    names = [str(name) for name in frame.columns]
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return f"; its columns: {', '.join(names[:8])}{more}"
+
+
+def matching(names: Iterable[str], patterns: Sequence[str]) -> set[str]:
+    """Return the names that equal or match one of the patterns.
+
+    Raises:
+        DataError: a pattern fits no name.
+    """
+    names = list(names)
+    found: set[str] = set()
+    for pattern in patterns:
+        fits = {name for name in names if name == pattern or fnmatchcase(name, pattern)}
+        if not fits:
+            raise DataError(
+                f"data.features.exclude names {pattern!r}, but no column is called that"
+                f"{did_you_mean(pattern, names)}"
+            )
+        found |= fits
+    return found
+
+
+def kind_of(frame: pd.DataFrame, name: str, categorical: Sequence[str] = ()) -> Kind:
+    """Return what kind of column `name` is.
+
+    Raises:
+        DataError: it is of a type that cannot be a feature.
+    """
+    dtype = frame[name].dtype
+    if name in categorical or isinstance(dtype, pd.CategoricalDtype):
+        return "text"
+    if pd.api.types.is_bool_dtype(dtype):
+        return "boolean"
+    if pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_complex_dtype(dtype):
+        return "numeric"
+    if pd.api.types.is_datetime64_any_dtype(dtype):
+        return "date"
+    if pd.api.types.is_timedelta64_dtype(dtype):
+        return "numeric"
+    if pd.api.types.is_string_dtype(dtype) or dtype == object:
+        return _kind_of_objects(frame[name])
+    raise DataError(f"column {name!r} has the type {dtype}, which cannot be a feature; leave it "
+                    "out with data.features.exclude")
+
+
+def _kind_of_objects(column: pd.Series) -> Kind:
+    inferred = pd.api.types.infer_dtype(column, skipna=True)
+    kinds: dict[str, Kind] = {
+        "string": "text",
+        "boolean": "boolean",
+        "empty": "numeric",
+        "integer": "numeric",
+        "floating": "numeric",
+        "mixed-integer-float": "numeric",
+        "decimal": "numeric",
+        "date": "date",
+        "datetime": "date",
+        "datetime64": "date",
+    }
+    if inferred not in kinds:
+        raise DataError(f"column {column.name!r} mixes types ({inferred}); make it all numbers or "
+                        "all text, or leave it out with data.features.exclude")
+    return kinds[inferred]
+
+
+def values_of(frame: pd.DataFrame, column: Column) -> np.ndarray:
+    """Return the raw values of a column.
+
+    Returns:
+        Shape `(rows,)`: float64 for numeric, boolean and date columns, else an object array of
+        strings.
+
+    Raises:
+        DataError: the column is missing, or its values are not of the column's kind, or infinite.
+    """
+    require_column(frame, column.name, "needed by the model")
+    series = frame[column.name]
+    if column.kind == "text":
+        return _as_text(series)
+    if column.kind == "date":
+        values = _as_seconds(series)
+    else:
+        values = _as_numbers(series)
+    infinite = np.isinf(values)
+    if infinite.any():
+        raise DataError(f"column {column.name!r} is infinite in {first_row(series, infinite)}; "
+                        "correct the value or leave it empty")
+    return values
+
+
+def first_row(rows: pd.DataFrame | pd.Series, mask: np.ndarray) -> str:
+    """Return the first row of a mask as text, counted from 1 in the table that was read.
+
+    Args:
+        rows: any selection of the rows of a table whose index counts them from 0.
+        mask: boolean, shape `(rows,)`, somewhere true.
+    """
+    return f"row {int(rows.index[int(np.argmax(mask))]) + 1}"
+
+
+def _as_numbers(series: pd.Series) -> np.ndarray:
+    if pd.api.types.is_timedelta64_dtype(series.dtype):
+        return series.dt.total_seconds().to_numpy(np.float64, na_value=np.nan)
+    try:
+        return series.to_numpy(np.float64, na_value=np.nan)
+    except (TypeError, ValueError):
+        numbers = pd.to_numeric(series, errors="coerce")
+        wrong = (numbers.isna() & series.notna()).to_numpy()
+        if not wrong.any():
+            return numbers.to_numpy(np.float64, na_value=np.nan)
+        raise DataError(
+            f"column {series.name!r} must hold numbers, but {first_row(series, wrong)} holds "
+            f"{str(series[wrong].iloc[0])!r}"
+        ) from None
+
+
+def _as_seconds(series: pd.Series) -> np.ndarray:
+    try:
+        moments = pd.to_datetime(series, utc=True)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"column {series.name!r} must hold dates: {error}") from None
+    nanoseconds = moments.to_numpy("datetime64[ns]")
+    seconds = nanoseconds.astype(np.int64) / 1e9
+    return np.where(np.isnat(nanoseconds), np.nan, seconds)
+
+
+def _as_text(series: pd.Series) -> np.ndarray:
+    if pd.api.types.is_float_dtype(series.dtype):
+        whole = series.dropna() % 1 == 0
+        if whole.all():
+            series = series.astype("Int64")
+    text = series.astype("string").fillna("")
+    return text.to_numpy(dtype=object)

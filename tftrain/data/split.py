@@ -1,0 +1,114 @@
+"""Dividing rows into train, validation and test."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from tftrain.data.columns import first_row, require_column
+from tftrain.errors import DataError
+from tftrain.streams import Purpose, stream
+
+NAMES = ("train", "validation", "test")
+SPELLINGS = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "test": "test",
+}
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row numbers of the three parts, int64, each in the order of the table."""
+
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """Return the row numbers of the part called `name`."""
+        rows: np.ndarray = getattr(self, name)
+        return rows
+
+
+def by_fractions(rows: int, fractions: tuple[float, float, float], seed: int) -> Split:
+    """Split at random: a pure function of the arguments.
+
+    Args:
+        rows: number of rows.
+        fractions: of train, validation and test, adding up to 1.
+        seed: seed of the run.
+
+    Raises:
+        DataError: a part whose fraction is above zero would get no row.
+    """
+    order = stream(seed, Purpose.SPLIT).permutation(rows)
+    return _cut(order, fractions)
+
+
+def by_order(frame: pd.DataFrame, column: str, fractions: tuple[float, float, float]) -> Split:
+    """Split by the order of a column: earliest rows train, latest test.
+
+    Raises:
+        DataError: the column is missing, has missing values, or a part would get no row.
+    """
+    require_column(frame, column, "data.split.by")
+    values = frame[column]
+    if values.isna().any():
+        raise DataError(
+            f"column {column!r} (data.split.by) has no value in "
+            f"{first_row(frame, values.isna().to_numpy())}; "
+            "every row needs one to be ordered"
+        )
+    return _cut(np.argsort(values.to_numpy(), kind="stable"), fractions)
+
+
+def by_column(frame: pd.DataFrame, column: str, validation: float, seed: int) -> Split:
+    """Split by what a column says: train, validation (val, dev) or test.
+
+    Args:
+        frame: the table.
+        column: name of the column.
+        validation: fraction of the train rows to validate on where the column names none.
+        seed: seed of the run, for that fraction.
+
+    Raises:
+        DataError: the column is missing or says something else, or no row is for training.
+    """
+    require_column(frame, column, "data.split.column")
+    said = frame[column].astype("string").str.strip().str.lower().map(SPELLINGS)
+    if said.isna().any():
+        odd = frame[column][said.isna()].iloc[0]
+        raise DataError(
+            f"column {column!r} (data.split.column) says {str(odd)!r} in "
+            f"{first_row(frame, said.isna().to_numpy())}; expected train, validation or test"
+        )
+    parts = {name: np.flatnonzero((said == name).to_numpy()) for name in NAMES}
+    if len(parts["train"]) == 0:
+        raise DataError(f"no row of column {column!r} (data.split.column) says train")
+    if len(parts["validation"]) == 0 and validation > 0:
+        fractions = (1 - validation, validation, 0.0)
+        inner = by_fractions(len(parts["train"]), fractions, seed)
+        train = parts["train"]
+        parts["train"], parts["validation"] = train[inner.train], train[inner.validation]
+    return Split(**parts)
+
+
+def _cut(order: np.ndarray, fractions: tuple[float, float, float]) -> Split:
+    """Cut an order of rows at the fractions; train gets what rounding leaves over."""
+    rows = len(order)
+    counts = [int(fraction * rows + 0.5) for fraction in fractions]
+    counts[0] = rows - counts[1] - counts[2]
+    for name, fraction, count in zip(NAMES, fractions, counts, strict=True):
+        if fraction > 0 and count < 1:
+            raise DataError(
+                f"{rows} rows are too few for this split: {name} ({fraction:g}) would get none; "
+                "change data.split or add rows"
+            )
+    cuts = np.split(order, [counts[0], counts[0] + counts[1]])
+    return Split(*(np.sort(part).astype(np.int64) for part in cuts))
+

@@ -1,0 +1,253 @@
+"""Reading and writing tables: CSV and Parquet."""
+
+import csv
+import glob
+import hashlib
+import io
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv as arrow_csv
+from pyarrow import parquet
+from tftrain.errors import DataError, did_you_mean
+
+BLOCK_BYTES = (1 << 24, 1 << 30)
+"""Bytes of a CSV file from which the types of its columns are inferred; if a later value does not
+fit, once more with the second size."""
+
+DELIMITERS = (",", ";", "\t", "|")
+
+
+def read_csv(
+    path: str | Path, *, delimiter: str = ",", decimal: str = ".", encoding: str = "utf-8"
+) -> pd.DataFrame:
+    """Read a CSV file, or all files that a glob pattern matches, with a header line in each.
+
+    Args:
+        path: file or pattern; compression is told by the extension.
+        delimiter: character between columns.
+        decimal: character in front of a number's fraction.
+        encoding: character encoding.
+
+    Raises:
+        DataError: a file is missing, empty or ragged (with the line number), has one column only
+            because the delimiter is another, or is in another encoding.
+    """
+    options = {"delimiter": delimiter, "decimal": decimal, "encoding": encoding}
+    return _read_all(path, lambda file: _read_csv_file(file, **options))
+
+
+def read_parquet(path: str | Path) -> pd.DataFrame:
+    """Read a Parquet file, or all files that a glob pattern matches.
+
+    Raises:
+        DataError: a file is missing, empty, or not a whole Parquet file.
+    """
+    return _read_all(path, _read_parquet_file)
+
+
+def read_table(path: str | Path, **csv_options: str) -> pd.DataFrame:
+    """Read a CSV or Parquet file, told apart by the extension; for CSV as `read_csv`."""
+    if is_parquet(path):
+        return read_parquet(path)
+    return read_csv(path, **csv_options)
+
+
+def is_parquet(path: str | Path) -> bool:
+    """Return whether a path's extension says Parquet."""
+    return Path(path).suffix.lower() in (".parquet", ".pq")
+
+
+def files_of(path: str | Path) -> list[str]:
+    """Return the files that a path or glob pattern names, sorted.
+
+    Raises:
+        DataError: there is none, naming the nearest file of the folder.
+    """
+    text = str(path)
+    if Path(text).is_file():
+        return [text]
+    if Path(text).is_dir():
+        raise DataError(f"{text}: is a folder; name a file or a pattern such as {text}/*.csv")
+    files = sorted(f for f in glob.glob(text, recursive=True) if Path(f).is_file())
+    if not files:
+        folder = Path(text).parent
+        if not folder.is_dir():
+            raise DataError(f"{text}: no such file (the folder {folder} does not exist either)")
+        near = did_you_mean(Path(text).name, [p.name for p in folder.iterdir()])
+        raise DataError(f"{text}: no such file{near}")
+    return files
+
+
+def _read_all(path: str | Path, read: Callable[[str], pa.Table]) -> pd.DataFrame:
+    """Read every file of a pattern; return one table, or raise where their columns differ."""
+    tables: list[pa.Table] = []
+    for file in files_of(path):
+        if Path(file).stat().st_size == 0:
+            raise DataError(f"{file}: the file is empty")
+        try:
+            table = read(file)
+        except OSError as error:
+            raise DataError(f"{file}: cannot be read: {error}") from None
+        _check_columns(table.column_names, file)
+        if tables and set(table.column_names) != set(tables[0].column_names):
+            odd = sorted(set(table.column_names) ^ set(tables[0].column_names))[0]
+            raise DataError(f"{file}: its columns differ from the other files' (column {odd!r})")
+        tables.append(table)
+    try:
+        table = pa.concat_tables(tables, promote_options="permissive")
+    except pa.ArrowInvalid as error:
+        raise DataError(f"{path}: the files' columns have different types: {error}") from None
+    if table.num_rows == 0:
+        raise DataError(f"{path}: a header but no rows")
+    return to_frame(table, str(path))
+
+
+def to_frame(table: pa.Table, place: str) -> pd.DataFrame:
+    """Return an Arrow table as a DataFrame of numbers, booleans, datetimes and strings."""
+    for i, field in enumerate(table.schema):
+        kind = field.type
+        if pa.types.is_decimal(kind):
+            table = table.set_column(i, field.name, table.column(i).cast(pa.float64()))
+        elif pa.types.is_time(kind):
+            table = table.set_column(i, field.name, _seconds(table.column(i)))
+        elif pa.types.is_null(kind):
+            table = table.set_column(i, field.name, table.column(i).cast(pa.float64()))
+        elif pa.types.is_nested(kind) or pa.types.is_binary(kind):
+            raise DataError(f"{place}: column {field.name!r} holds {kind}, neither a number, a "
+                            "date nor text; leave it out of the file")
+    return table.to_pandas(date_as_object=False, split_blocks=True)
+
+
+def _seconds(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return times of day as seconds since midnight."""
+    nanoseconds = column.cast(pa.time64("ns")).cast(pa.int64())
+    return pc.divide(nanoseconds.cast(pa.float64(), safe=False), 1e9)
+
+
+def _read_csv_file(file: str, *, delimiter: str, decimal: str, encoding: str) -> pa.Table:
+    for block_size in BLOCK_BYTES:
+        try:
+            with pa.input_stream(file, compression="detect") as stream:
+                table = arrow_csv.read_csv(
+                    stream,
+                    read_options=arrow_csv.ReadOptions(block_size=block_size, encoding=encoding),
+                    parse_options=arrow_csv.ParseOptions(
+                        delimiter=delimiter, newlines_in_values=True
+                    ),
+                    convert_options=arrow_csv.ConvertOptions(
+                        decimal_point=decimal, strings_can_be_null=True
+                    ),
+                )
+            break
+        except UnicodeError as error:
+            raise _wrong_encoding(file, encoding, str(error)) from None
+        except pa.ArrowInvalid as error:
+            fault = str(error)
+            _explain_csv(file, delimiter, encoding, fault)
+            if "conversion error" not in fault or block_size == BLOCK_BYTES[-1]:
+                raise DataError(f"{file}: not a CSV table: {fault.splitlines()[0]}") from None
+    for field in table.schema:
+        if pa.types.is_binary(field.type) or "\ufffd" in field.name:
+            raise _wrong_encoding(file, encoding, f"column {field.name!r}")
+    if table.num_columns == 1:
+        other = [d for d in DELIMITERS if d != delimiter and d in table.column_names[0]]
+        if other:
+            raise DataError(f"{file}: only one column found with delimiter {delimiter!r}; the "
+                            f"header holds {other[0]!r}: set data.source.delimiter to it")
+    return table
+
+
+def _wrong_encoding(file: str, encoding: str, detail: str) -> DataError:
+    other = "latin-1 or cp1252" if "8" in encoding else "utf-8"
+    return DataError(f"{file}: not {encoding} text ({detail}); set data.source.encoding, "
+                     f"for instance to {other}")
+
+
+def _explain_csv(file: str, delimiter: str, encoding: str, fault: str) -> None:
+    """Raise the DataError that names the line where a CSV file breaks, if a line can be found."""
+    try:
+        ragged = next(_ragged_rows(file, delimiter, encoding), None)
+    except UnicodeError as error:
+        raise _wrong_encoding(file, encoding, str(error)) from None
+    except csv.Error as error:
+        raise DataError(f"{file}: not a CSV table: {error}") from None
+    if ragged:
+        line, found, expected = ragged
+        raise DataError(
+            f"{file}:{line}: {found} values in a row, but the header names {expected} columns; "
+            "mend the line, or set data.source.delimiter"
+        )
+
+
+def _ragged_rows(file: str, delimiter: str, encoding: str) -> Iterator[tuple[int, int, int]]:
+    """Yield `(line, values, columns)` of the rows that have not as many values as the header."""
+    with pa.input_stream(file, compression="detect") as stream:
+        lines = io.TextIOWrapper(io.BufferedReader(stream), encoding=encoding, newline="")
+        reader = csv.reader(lines, delimiter=delimiter)
+        expected = len(next(reader, []))
+        for row in reader:
+            if row and len(row) != expected:
+                yield reader.line_num, len(row), expected
+
+
+def _read_parquet_file(file: str) -> pa.Table:
+    try:
+        return parquet.ParquetFile(file).read()
+    except (pa.ArrowException, OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{file}: not a whole Parquet file: {reason}") from None
+
+
+def _check_columns(names: list[str], place: str) -> None:
+    """Raise DataError where a column has no name, or two have the same."""
+    for i, name in enumerate(names):
+        if not name.strip():
+            raise DataError(f"{place}: column {i + 1} has no name; name it in the header")
+    twice = sorted({name for name in names if names.count(name) > 1}) if (
+        len(set(names)) < len(names)) else []
+    if twice:
+        raise DataError(f"{place}: two columns are called {twice[0]!r}; rename one")
+
+
+def fingerprint(frame: pd.DataFrame) -> dict[str, int | str]:
+    """Return rows, columns, and a SHA-256 hash over names, types and all values of a table."""
+    digest = hashlib.sha256()
+    for name in frame.columns:
+        column = frame[name]
+        digest.update(f"{name}\0{column.dtype}\0".encode())
+        digest.update(pd.util.hash_array(column.to_numpy(), categorize=False).tobytes()
+                      if column.dtype == object
+                      else pd.util.hash_pandas_object(column, index=False).to_numpy().tobytes())
+    return {"rows": len(frame), "columns": len(frame.columns), "sha256": digest.hexdigest()}
+
+
+def check_writable(path: str | Path) -> None:
+    """Raise DataError where no table can be written to `path`: before the work, not after it."""
+    target = Path(path)
+    if target.suffix.lower() not in (".csv", ".parquet", ".pq"):
+        raise DataError(f"{path}: name the output .csv or .parquet")
+    if target.is_dir():
+        raise DataError(f"{path}: is a folder")
+    if not target.absolute().parent.is_dir():
+        raise DataError(f"{path}: the folder {target.parent} does not exist")
+    if not os.access(target if target.exists() else target.absolute().parent, os.W_OK):
+        raise DataError(f"{path}: cannot be written: permission denied")
+
+
+def write_table(frame: pd.DataFrame, path: str | Path) -> None:
+    """Write a table as csv or parquet, told by the extension, whole or not at all."""
+    target = Path(path)
+    aside = target.with_name(target.name + ".part")
+    try:
+        if is_parquet(target):
+            frame.to_parquet(aside, index=False)
+        else:
+            frame.to_csv(aside, index=False)
+        aside.replace(target)
+    finally:
+        aside.unlink(missing_ok=True)

@@ -1,0 +1,82 @@
+"""From the sections of a config to the objects of the library."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from tftrain import losses, nn, optimizers
+from tftrain.config import Config
+from tftrain.training import Convergence, EarlyStopping
+
+
+def network_of(config: Config, in_features: int) -> tf.Module:
+    """Return the untrained network of a config."""
+    model = config.model
+    return nn.MLP(
+        in_features,
+        model.hidden if model.kind == "mlp" else [],
+        len(config.data.target),
+        activation=model.activation if model.kind == "mlp" else [],
+        output_activation=model.output_activation,
+        use_bias=model.bias,
+        initializer=_initializer(model.initializer),
+        bias_initializer=_initializer(model.bias_initializer, auto="zeros"),
+        dtype=model.dtype,
+        seed=config.seed,
+    )
+
+
+def _initializer(section: Any, auto: str = "auto") -> Any:
+    return auto if section.kind == "auto" else nn.INITIALIZERS[section.kind](**_settings(section))
+
+
+def loss_of(config: Config) -> losses.Loss:
+    """Return the loss of a config."""
+    return losses.LOSSES[config.loss.kind](**_settings(config.loss, "l2"))
+
+
+def optimizer_of(config: Config, train_rows: int) -> optimizers.Optimizer:
+    """Return the optimizer of a config. Its schedule counts epochs, the library counts steps."""
+    batch = config.training.batch_size
+    steps = 1 if batch == "full" else -(-train_rows // batch)
+    return optimizers.OPTIMIZERS[config.optimizer.kind](
+        _schedule(config, steps), **_settings(config.optimizer, "learning_rate", "schedule")
+    )
+
+
+def _schedule(config: Config, steps: int) -> optimizers.Schedule:
+    """Return the learning-rate schedule, where an epoch has this many steps."""
+    rate, wanted = config.optimizer.learning_rate, config.optimizer.schedule
+    schedule: optimizers.Schedule = optimizers.Constant(rate)
+    if wanted.kind == "step":
+        schedule = optimizers.Step(rate, wanted.every * steps, wanted.decay)
+    elif wanted.kind == "exponential":
+        schedule = optimizers.Exponential(rate, wanted.every * steps, wanted.decay)
+    elif wanted.kind == "cosine":
+        epochs = wanted.epochs or max(config.training.epochs - wanted.warmup, 1)
+        schedule = optimizers.Cosine(rate, epochs * steps, wanted.final)
+    return optimizers.Warmup(schedule, wanted.warmup * steps) if wanted.warmup else schedule
+
+
+def _settings(section: Any, *left_out: str) -> dict[str, Any]:
+    """Return the keys of a section but its kind, as keyword arguments."""
+    settings: dict[str, Any] = section.model_dump(exclude={"kind", *left_out})
+    return settings
+
+
+def fit_settings(config: Config) -> dict[str, Any]:
+    """Return the keyword arguments of `training.fit` that the config's `training` gives."""
+    wanted = config.training
+    stopping, convergence = wanted.early_stopping, wanted.convergence
+    return {
+        "epochs": wanted.epochs,
+        "batch_size": wanted.batch_size,
+        "shuffle": wanted.shuffle,
+        "seed": config.seed,
+        "l2": config.loss.l2,
+        "validate_every": wanted.validate_every,
+        "early_stopping": stopping and EarlyStopping(**_settings(stopping)),
+        "convergence": convergence and Convergence(**_settings(convergence)),
+        "time_budget": wanted.time_budget,
+        "compile": wanted.compile,
+    }

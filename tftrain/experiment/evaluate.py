@@ -1,0 +1,62 @@
+"""Metrics of a run on any table, in the target's own units."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tftrain.data.features import target_values
+from tftrain.errors import DataError
+from tftrain.experiment.prepare import read_frame, row_weights, split_rows
+from tftrain.metrics import error_sums
+from tftrain.runs.run import Run
+
+
+def metrics_of(
+    prediction: np.ndarray,
+    target: np.ndarray,
+    names: Sequence[str],
+    weight: np.ndarray | None = None,
+) -> dict[str, Any]:
+    """Return rows, mse, rmse, mae and r2; with several targets also those of each.
+
+    Args:
+        prediction: shape `(rows, targets)`.
+        target: same shape.
+        names: of the targets.
+        weight: of each row, shape `(rows,)`.
+    """
+    sums = error_sums(prediction, target, weight)
+    result: dict[str, Any] = {"rows": len(target), **sums.metrics()}
+    if len(names) > 1:
+        result["targets"] = {name: sums.of_target(i).metrics() for i, name in enumerate(names)}
+    return result
+
+
+def evaluate(
+    run: Run, data: pd.DataFrame | None = None, split: str | None = None
+) -> dict[str, Any]:
+    """Return the metrics of a run, from its saved model.
+
+    Args:
+        run: the run.
+        data: another table; by default the one of the run's config, read again.
+        split: train, validation or test: the rows that the run's config puts there. By default
+            test for the config's table, and all rows of another one.
+
+    Raises:
+        DataError: the table does not fit, or the split has no rows.
+    """
+    config = run.config
+    frame = read_frame(config, data)
+    if split is None and data is None:
+        split = "test"
+    if split is not None:
+        frame = frame.iloc[split_rows(config, frame)[split]]
+        if not len(frame):
+            raise DataError(f"this run has no {split} rows; name another with --split, or a "
+                            "table with --data")
+    targets = np.stack([target_values(frame, name) for name in config.data.target], axis=1)
+    prediction = run.predict(frame).reshape(targets.shape)
+    return metrics_of(prediction, targets, config.data.target, row_weights(config, frame))

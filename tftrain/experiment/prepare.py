@@ -1,0 +1,178 @@
+"""From a config to a table that is read, split and understood. Needs no TensorFlow."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tftrain.config import Config
+from tftrain.data.bundled import read_sklearn
+from tftrain.data.columns import first_row, matching, require_column
+from tftrain.data.features import Plan, fit_plan, target_values
+from tftrain.data.split import Split, by_column, by_fractions, by_order
+from tftrain.data.tables import read_csv, read_parquet
+from tftrain.errors import ConfigError, DataError
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that is known before TensorFlow is needed.
+
+    Attributes:
+        config: the config.
+        frame: the whole table, its rows numbered from 0.
+        split: the rows of each part.
+        plan: the preprocessing, fitted to the training rows.
+        targets: targets of all rows in their own units, float64, shape `(rows, targets)`.
+        weights: weights of all rows, shape `(rows,)`, or None where there are none.
+        seconds: spent on reading and preparing.
+    """
+
+    config: Config
+    frame: pd.DataFrame
+    split: Split
+    plan: Plan
+    targets: np.ndarray
+    weights: np.ndarray | None
+    seconds: float
+
+    def part(self, name: str) -> pd.DataFrame:
+        """Return the rows of train, validation or test."""
+        return self.frame.iloc[self.split[name]]
+
+
+def read_frame(config: Config, data: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Return the table of a config, or `data` in its place.
+
+    Raises:
+        DataError: the table cannot be read.
+    """
+    source = config.data.source
+    if data is not None:
+        if not len(data):
+            raise DataError("the DataFrame has no rows")
+        return data.reset_index(drop=True).rename(columns=str)
+    match source.kind:
+        case "csv":
+            return read_csv(**source.model_dump(exclude={"kind"}))
+        case "parquet":
+            return read_parquet(source.path)
+        case "sklearn":
+            return read_sklearn(source.dataset)
+        case _:
+            raise DataError("data.source is a DataFrame: hand it over, tftrain.train(config, "
+                            "data=frame), or on the command line name a table with --data")
+
+
+def split_rows(config: Config, frame: pd.DataFrame) -> Split:
+    """Return the rows of train, validation and test."""
+    wanted = config.data.split
+    if wanted.kind == "column":
+        return by_column(frame, wanted.column, wanted.validation, config.seed)
+    fractions = (wanted.train, wanted.validation, wanted.test)
+    if wanted.kind == "ordered":
+        return by_order(frame, wanted.by, fractions)
+    return by_fractions(len(frame), fractions, config.seed)
+
+
+def feature_names(config: Config, frame: pd.DataFrame) -> list[str]:
+    """Return the columns that are features, in the order of the table.
+
+    With `auto` or `exclude` these are all columns but the targets, the weight, and the column
+    that tells or orders the split.
+
+    Raises:
+        DataError: none is left, one is missing, or one is a target.
+    """
+    data = config.data
+    for target in data.target:
+        require_column(frame, target, "data.target")
+    if isinstance(data.features, list):
+        for name in data.features:
+            require_column(frame, name, "data.features")
+            if name in data.target:
+                raise DataError(f"data.features names the target {name!r}; take it out")
+        chosen = list(dict.fromkeys(data.features))
+    else:
+        reserved = {*data.target, data.weight, getattr(data.split, "column", None),
+                    getattr(data.split, "by", None)}
+        patterns = [] if data.features == "auto" else data.features.exclude
+        excluded = matching(frame.columns, patterns) | reserved
+        chosen = [name for name in frame.columns if name not in excluded]
+    if not chosen:
+        raise DataError("no column is left as a feature; see data.features")
+    return chosen
+
+
+def prepare(config: Config, data: pd.DataFrame | None = None) -> Prepared:
+    """Read the table, split it and fit the preprocessing. Needs no TensorFlow.
+
+    Raises:
+        InputError: the table does not fit the config.
+    """
+    began = time.monotonic()
+    frame = read_frame(config, data)
+    features = feature_names(config, frame)
+    targets = np.stack([target_values(frame, name) for name in config.data.target], axis=1)
+    weights = row_weights(config, frame)
+    split = split_rows(config, frame)
+    _check_parts(config, split, weights)
+    settings = config.data.preprocess
+    plan = fit_plan(
+        frame.iloc[split.train],
+        features=features,
+        targets=config.data.target,
+        numeric=settings.numeric,
+        missing=settings.missing,
+        categorical=settings.categorical,
+        max_categories=settings.max_categories,
+        target=settings.target,
+    )
+    for part in ("validation", "test"):
+        plan.raw_columns(frame.iloc[split[part]])
+    return Prepared(config, frame, split, plan, targets, weights, time.monotonic() - began)
+
+
+def _check_parts(config: Config, split: Split, weights: np.ndarray | None) -> None:
+    """Raise where early stopping has no rows to watch, or a part has no weight at all."""
+    if config.training.early_stopping and not len(split.validation):
+        raise ConfigError("training.early_stopping needs validation rows, but data.split leaves "
+                          "none; set its validation above 0")
+    for part in ("train", "validation", "test"):
+        rows = split[part]
+        if weights is not None and len(rows) and not weights[rows].sum() > 0:
+            raise DataError(f"all {part} rows have weight 0 in column {config.data.weight!r} "
+                            "(data.weight)")
+
+
+def row_weights(config: Config, frame: pd.DataFrame) -> np.ndarray | None:
+    """Return the weight of each row, or None where the config names no weight column.
+
+    Raises:
+        DataError: the column is missing, or holds something else than numbers of zero or more.
+    """
+    name = config.data.weight
+    if name is None:
+        return None
+    require_column(frame, name, "data.weight")
+    weights = target_values(frame, name)
+    if (weights < 0).any():
+        raise DataError(f"column {name!r} (data.weight) must be zero or more, but is "
+                        f"{weights.min():g} in {first_row(frame, weights < 0)}")
+    return weights
+
+
+def describe(prepared: Prepared) -> dict[str, Any]:
+    """Return what a check tells of a config and its table."""
+    plan, config = prepared.plan, prepared.config
+    kinds = [column.kind for column in plan.columns]
+    counts = {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
+    return {
+        "rows": len(prepared.frame),
+        "split": {part: len(prepared.split[part]) for part in ("train", "validation", "test")},
+        "columns": counts,
+        "features": len(plan.names),
+        "target": config.data.target,
+    }

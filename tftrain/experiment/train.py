@@ -1,0 +1,198 @@
+"""From a config to a finished run directory."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tftrain.config import Config, load_config
+from tftrain.config.loading import config_text
+from tftrain.data.preprocessor import Preprocessor
+from tftrain.experiment.build import fit_settings, loss_of, network_of, optimizer_of
+from tftrain.experiment.evaluate import metrics_of
+from tftrain.experiment.prepare import Prepared, prepare
+from tftrain.runs import Run, RunDirectory
+from tftrain.runs.environment import environment
+from tftrain.runs.export import ServingModel, export
+from tftrain.runs.log import MetricsLog, TensorBoardLog, epoch_line
+from tftrain.training import History, Observer, fit
+from tftrain.training.evaluation import predict_in_blocks
+
+PARTS = ("train", "validation", "test")
+
+
+def train(
+    config: str | Path | Mapping[str, Any] | Config,
+    *,
+    data: pd.DataFrame | None = None,
+    overrides: Sequence[str] = (),
+    output: str | Path | None = None,
+    observers: Sequence[Observer] = (),
+) -> Run:
+    """Train the network of a config and return the run.
+
+    Args:
+        config: path of a YAML file, a dictionary, or a Config.
+        data: a DataFrame in place of the config's source.
+        overrides: `key.path=value` strings that replace single values of the config.
+        output: this run's own directory; by default the next of `<output.directory>/<name>`.
+        observers: are told of every chunk and epoch.
+
+    Raises:
+        InputError: the config or the data are wrong; no run directory is left behind.
+        DivergedError: the loss became NaN or infinite; the run directory says that it failed.
+        KeyboardInterrupt: what was known is in the run directory, the model included if an epoch
+            was over.
+    """
+    if data is not None:
+        overrides = [*overrides, "data.source=dataframe"]
+    return train_prepared(prepare(load_config(config, overrides), data), output, observers)
+
+
+def train_prepared(
+    prepared: Prepared, output: str | Path | None = None, observers: Sequence[Observer] = ()
+) -> Run:
+    """Train from a table that is read already; otherwise as `train`."""
+    config = prepared.config
+    if output is None:
+        directory = RunDirectory.create(Path(config.output.directory).expanduser() / config.name)
+    else:
+        directory = RunDirectory.at(Path(output))
+    training = Training(prepared, directory)
+    try:
+        training.run(observers)
+    except BaseException as error:
+        training.fail(error)
+        raise
+    return Run(directory.path)
+
+
+class Training:
+    """One training from prepared data to a finished run directory.
+
+    Args:
+        prepared: config, table, split and plan.
+        directory: of the run; its summary says from now on that the run is running.
+    """
+
+    def __init__(self, prepared: Prepared, directory: RunDirectory) -> None:
+        self.config = prepared.config
+        self.prepared = prepared
+        self.directory = directory
+        self.history = History()
+        self.preprocessor = Preprocessor(prepared.plan, self.config.model.dtype)
+        self.network = network_of(self.config, len(prepared.plan.names))
+        self._write_summary("running")
+
+    def run(self, observers: Sequence[Observer]) -> None:
+        """Train, evaluate, export; `observers` besides those that write into the directory."""
+        began = time.monotonic()
+        directory = self.directory
+        directory.write_text(directory.config, config_text(self.config))
+        directory.write_json(directory.environment, environment(self.prepared.frame))
+        arrays = {name: self._arrays(name) for name in PARTS}
+        loaded = time.monotonic()
+        interrupted = self._fit(arrays, observers)
+        trained = time.monotonic()
+        metrics = {name: self._metrics(name, arrays[name][0]) for name in PARTS}
+        export(ServingModel(self.preprocessor, self.network), directory.model)
+        seconds = {
+            "load": self.prepared.seconds + loaded - began,
+            **self.history.seconds,
+            "export": time.monotonic() - trained,
+        }
+        self._write_summary(
+            "interrupted" if interrupted else "finished",
+            **metrics,
+            **self._outcome(),
+            seconds={phase: round(value, 4) for phase, value in seconds.items()},
+        )
+        if interrupted:
+            raise KeyboardInterrupt
+
+    def fail(self, error: BaseException) -> None:
+        """Say in the summary that the run failed, or was interrupted, and what is known of it."""
+        summary = json.loads(self.directory.summary.read_text(encoding="utf-8"))
+        if summary["state"] != "running":
+            return
+        interrupted = isinstance(error, KeyboardInterrupt)
+        last = self.history.epochs[-1:]
+        scale = self.prepared.plan.target.scale
+        self._write_summary(
+            "interrupted" if interrupted else "failed",
+            error=str(error) or type(error).__name__,
+            epochs=len(self.history.epochs),
+            last_epoch=epoch_line(last[0], scale) if last else None,
+        )
+
+    def _arrays(self, part: str) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Return inputs, targets and weights of a part of the table, as the network takes them."""
+        prepared = self.prepared
+        weight = None if prepared.weights is None else prepared.weights[prepared.split[part]]
+        targets = self.preprocessor.targets(prepared.targets[prepared.split[part]])
+        return self.preprocessor.features(prepared.part(part)), targets, weight
+
+    def _fit(self, arrays: Mapping[str, Any], observers: Sequence[Observer]) -> bool:
+        """Train the network; return whether Ctrl-C ended it after at least one epoch."""
+        x, y, weight = arrays["train"]
+        scale = self.prepared.plan.target.scale
+        logs: list[Observer] = [MetricsLog(self.directory.metrics, scale)]
+        if self.config.output.tensorboard:
+            logs.append(TensorBoardLog(self.directory.tensorboard, scale))
+        try:
+            fit(
+                self.network,
+                x,
+                y,
+                weight=weight,
+                loss=loss_of(self.config),
+                optimizer=optimizer_of(self.config, len(x)),
+                validation=arrays["validation"] if len(arrays["validation"][0]) else None,
+                observers=[*logs, *observers],
+                history=self.history,
+                **fit_settings(self.config),
+            )
+        except KeyboardInterrupt:
+            if not self.history.epochs:
+                raise
+            self.history.stop_reason = "interrupted"
+            return True
+        return False
+
+    def _metrics(self, part: str, x: np.ndarray) -> dict[str, Any] | None:
+        """Return the metrics of the trained network on a part of the table."""
+        if not len(x):
+            return None
+        prepared = self.prepared
+        rows = prepared.split[part]
+        output = predict_in_blocks(self.network, x)
+        prediction = self.preprocessor.unscale(output).numpy()
+        weight = None if prepared.weights is None else prepared.weights[rows]
+        return metrics_of(prediction, prepared.targets[rows], self.config.data.target, weight)
+
+    def _outcome(self) -> dict[str, Any]:
+        """Return what the summary says of the training itself."""
+        history, plan = self.history, self.prepared.plan
+        sizes = [int(np.prod(v.shape)) for v in self.network.trainable_variables]
+        return {
+            "stop_reason": history.stop_reason,
+            "epochs": len(history.epochs),
+            "best_epoch": history.best_epoch,
+            "steps": history.steps,
+            "parameters": sum(sizes),
+            "features": len(plan.names),
+            "columns": {column.name: column.kind for column in plan.columns},
+            "compile": {
+                "mode": history.mode.name if history.mode else None,
+                "reason": history.mode.reason if history.mode else None,
+                "traces": history.traces,
+            },
+        }
+
+    def _write_summary(self, state: str, **more: Any) -> None:
+        named = {"state": state, "name": self.config.name, "seed": self.config.seed}
+        self.directory.write_json(self.directory.summary, {**named, **more})

@@ -1,0 +1,71 @@
+"""Regression metrics in the target's own units, from sums that batches can add up."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class ErrorSums:
+    """What mse, rmse, mae and r2 are computed from. Arrays have shape `(targets,)`, float64.
+
+    Attributes:
+        weight: sum of the case weights `w` (the number of cases where there are none).
+        squared: sum of `w * e^2` with `e = prediction - target`.
+        absolute: sum of `w * |e|`.
+        deviation: sum of `w * (target - mean)^2`, with the weighted mean of the target.
+    """
+
+    weight: float
+    squared: np.ndarray
+    absolute: np.ndarray
+    deviation: np.ndarray
+
+    def metrics(self, scale: np.ndarray | float = 1.0) -> dict[str, float]:
+        """Return mse, rmse, mae and r2, each the mean over the targets (rmse: of the mean mse).
+
+        Args:
+            scale: factor from the units of the sums to the target's own, per target.
+
+        r2 is `1 - squared / deviation`; for a constant target, where the literature leaves it
+        undefined, 1 if every prediction is exact and 0 otherwise, as in scikit-learn.
+        """
+        mse = float(np.mean(self.squared / self.weight * np.square(scale)))
+        mae = float(np.mean(self.absolute / self.weight * np.abs(scale)))
+        constant = self.deviation == 0
+        ratio = self.squared / np.where(constant, 1.0, self.deviation)
+        r2 = np.where(constant, np.where(self.squared == 0, 1.0, 0.0), 1 - ratio)
+        return {"mse": mse, "rmse": mse**0.5, "mae": mae, "r2": float(np.mean(r2))}
+
+    def of_target(self, index: int) -> "ErrorSums":
+        """Return the sums of one target alone."""
+        pick = slice(index, index + 1)
+        return ErrorSums(
+            self.weight, self.squared[pick], self.absolute[pick], self.deviation[pick]
+        )
+
+
+def deviation_sums(target: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
+    """Return the sum of `w * (target - mean)^2` per column of `target`, shape `(cases, targets)`.
+
+    It is computed in blocks of rows, so a large float32 table is never copied whole to float64.
+    """
+    blocks = [slice(i, i + 65536) for i in range(0, len(target), 65536)]
+    ones = np.ones(len(target), np.int8) if weight is None else weight
+    total = sum(float(np.sum(ones[b], dtype=np.float64)) for b in blocks)
+    mean = sum(ones[b] @ target[b].astype(np.float64) for b in blocks) / total
+    return np.asarray(sum(ones[b] @ np.square(target[b].astype(np.float64) - mean) for b in blocks))
+
+
+def error_sums(
+    prediction: np.ndarray, target: np.ndarray, weight: np.ndarray | None = None
+) -> ErrorSums:
+    """Return the sums for predictions and targets of shape `(cases, targets)`."""
+    error = prediction.astype(np.float64) - target
+    ones = np.ones(len(error)) if weight is None else weight
+    return ErrorSums(
+        weight=float(np.sum(ones, dtype=np.float64)),
+        squared=ones @ np.square(error),
+        absolute=ones @ np.abs(error),
+        deviation=deviation_sums(target, weight),
+    )

@@ -1,0 +1,17 @@
+"""Layers and networks: plain `tf.Module`s that hold plain `tf.Variable`s."""
+
+from tftrain.nn.activation import ACTIVATIONS, Activation
+from tftrain.nn.dense import Dense
+from tftrain.nn.initializers import INITIALIZERS, Initializer
+from tftrain.nn.mlp import MLP
+from tftrain.nn.sequential import Sequential
+
+__all__ = [
+    "ACTIVATIONS",
+    "INITIALIZERS",
+    "MLP",
+    "Activation",
+    "Dense",
+    "Initializer",
+    "Sequential",
+]

@@ -1,0 +1,67 @@
+"""The multi-layer perceptron."""
+
+from collections.abc import Sequence
+
+from tftrain.errors import InputError
+from tftrain.nn import initializers
+from tftrain.nn.activation import Activation
+from tftrain.nn.dense import Dense
+from tftrain.nn.sequential import Layer, Sequential
+
+
+class MLP(Sequential):
+    """Dense layers with an activation after each: a feed-forward network.
+
+    Args:
+        in_features: number of inputs.
+        hidden: number of units of each hidden layer; empty for a single layer.
+        out_features: number of outputs.
+        activation: activation of all hidden layers, or a list with one for each.
+        output_activation: activation of the output layer.
+        use_bias: whether the layers have biases.
+        initializer: of all weights, by name or as a function; `"auto"` takes for each layer what
+            suits its activation (`initializers.suited_to`).
+        bias_initializer: of all biases.
+        dtype: `"float32"` or `"float64"`.
+        seed: layer number `i` draws its parameters from `(seed, i)`.
+
+    Raises:
+        InputError: as many activations as hidden layers are needed.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        hidden: Sequence[int],
+        out_features: int,
+        *,
+        activation: str | Sequence[str] = "relu",
+        output_activation: str = "identity",
+        use_bias: bool = True,
+        initializer: str | initializers.Initializer = "auto",
+        bias_initializer: str | initializers.Initializer = "zeros",
+        dtype: str = "float32",
+        seed: int = 0,
+    ) -> None:
+        names = [activation] * len(hidden) if isinstance(activation, str) else list(activation)
+        if len(names) != len(hidden):
+            raise InputError(
+                f"{len(names)} activations for {len(hidden)} hidden layers: give one, or one each"
+            )
+        names.append(output_activation)
+        widths = [in_features, *hidden, out_features]
+        layers: list[Layer] = []
+        for i, name in enumerate(names):
+            function = Activation(name)
+            dense = Dense(
+                widths[i],
+                widths[i + 1],
+                use_bias=use_bias,
+                initializer=initializers.suited_to(name) if initializer == "auto" else initializer,
+                bias_initializer=bias_initializer,
+                dtype=dtype,
+                seed=seed,
+                counter=i,
+            )
+            layers += [dense] if name == "identity" else [dense, function]
+        super().__init__(layers)

@@ -1,0 +1,48 @@
+"""Optimizers: from gradients to new parameters. One file each, after the printed equation."""
+
+from tftrain.errors import InputError, did_you_mean
+from tftrain.optimizers.adagrad import Adagrad
+from tftrain.optimizers.adam import Adam, AdamW
+from tftrain.optimizers.clipping import clip_by_global_norm, clip_by_value, global_norm
+from tftrain.optimizers.optimizer import Optimizer
+from tftrain.optimizers.rmsprop import RMSprop
+from tftrain.optimizers.schedules import Constant, Cosine, Exponential, Schedule, Step, Warmup
+from tftrain.optimizers.sgd import SGD
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    "sgd": SGD,
+    "adagrad": Adagrad,
+    "rmsprop": RMSprop,
+    "adam": Adam,
+    "adamw": AdamW,
+}
+
+__all__ = [
+    "OPTIMIZERS",
+    "SGD",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Constant",
+    "Cosine",
+    "Exponential",
+    "Optimizer",
+    "RMSprop",
+    "Schedule",
+    "Step",
+    "Warmup",
+    "clip_by_global_norm",
+    "clip_by_value",
+    "get",
+    "global_norm",
+]
+
+
+def get(optimizer: str | Optimizer) -> Optimizer:
+    """Return `optimizer` itself, or a new optimizer of that name with its default settings."""
+    if isinstance(optimizer, Optimizer):
+        return optimizer
+    if optimizer not in OPTIMIZERS:
+        hint = did_you_mean(str(optimizer), OPTIMIZERS)
+        raise InputError(f"unknown optimizer {optimizer!r}{hint} Known: {', '.join(OPTIMIZERS)}.")
+    return OPTIMIZERS[optimizer]()

@@ -1,0 +1,47 @@
+"""Adagrad."""
+
+import tensorflow as tf
+
+from tftrain.optimizers.optimizer import Optimizer, Slots
+from tftrain.optimizers.schedules import Schedule
+
+
+class Adagrad(Optimizer):
+    """A learning rate per element that falls with the gradients seen so far.
+
+        s' = s + g^2
+        w' = w - e g / (sqrt(s') + epsilon)
+
+    Source: Duchi, Hazan and Singer (2011), "Adaptive subgradient methods", with a diagonal matrix.
+
+    Args:
+        learning_rate: a positive number, or a `Schedule` of the step.
+        epsilon: keeps the divisor above zero.
+        clip_value: limit on the absolute value of each gradient element.
+        clip_norm: limit on the global norm of all gradients together.
+    """
+
+    slot_names = ("sum_of_squares",)
+
+    def __init__(
+        self,
+        learning_rate: float | Schedule = 0.01,
+        *,
+        epsilon: float = 1e-10,
+        clip_value: float | None = None,
+        clip_norm: float | None = None,
+    ) -> None:
+        super().__init__(learning_rate, clip_value=clip_value, clip_norm=clip_norm)
+        self.epsilon = epsilon
+
+    def update(
+        self,
+        gradient: tf.Tensor,
+        parameter: tf.Tensor,
+        slots: Slots,
+        learning_rate: tf.Tensor,
+        step: tf.Tensor,
+    ) -> tuple[tf.Tensor, Slots]:
+        total = slots["sum_of_squares"] + tf.square(gradient)
+        change = -learning_rate * gradient / (tf.sqrt(total) + self.epsilon)
+        return change, {"sum_of_squares": total}

@@ -1,0 +1,111 @@
+"""Adam, and Adam with decoupled weight decay."""
+
+import tensorflow as tf
+
+from tftrain.errors import InputError
+from tftrain.optimizers.optimizer import Optimizer, Slots
+from tftrain.optimizers.schedules import Schedule
+
+
+class Adam(Optimizer):
+    """Adaptive moment estimation, at step t = 1, 2, ...
+
+        m' = beta_1 m + (1 - beta_1) g
+        v' = beta_2 v + (1 - beta_2) g^2
+        w' = w - e (m' / (1 - beta_1^t)) / (sqrt(v' / (1 - beta_2^t)) + epsilon)
+
+    Source: Kingma and Ba (2015), "Adam: a method for stochastic optimization", algorithm 1.
+
+    Args:
+        learning_rate: a positive number, or a `Schedule` of the step.
+        beta_1: decay of the running mean, at least 0 and below 1.
+        beta_2: decay of the running mean of squares, at least 0 and below 1.
+        epsilon: keeps the divisor above zero.
+        clip_value: limit on the absolute value of each gradient element.
+        clip_norm: limit on the global norm of all gradients together.
+    """
+
+    slot_names = ("mean", "mean_square")
+
+    def __init__(
+        self,
+        learning_rate: float | Schedule = 0.001,
+        *,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        clip_value: float | None = None,
+        clip_norm: float | None = None,
+    ) -> None:
+        super().__init__(learning_rate, clip_value=clip_value, clip_norm=clip_norm)
+        for name, beta in (("beta_1", beta_1), ("beta_2", beta_2)):
+            if not 0 <= beta < 1:
+                raise InputError(f"adam: {name} must be at least 0 and below 1, got {beta}")
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+
+    def update(
+        self,
+        gradient: tf.Tensor,
+        parameter: tf.Tensor,
+        slots: Slots,
+        learning_rate: tf.Tensor,
+        step: tf.Tensor,
+    ) -> tuple[tf.Tensor, Slots]:
+        mean = self.beta_1 * slots["mean"] + (1 - self.beta_1) * gradient
+        mean_square = self.beta_2 * slots["mean_square"] + (1 - self.beta_2) * tf.square(gradient)
+        unbiased_mean = mean / (1 - tf.pow(tf.constant(self.beta_1, step.dtype), step))
+        unbiased_square = mean_square / (1 - tf.pow(tf.constant(self.beta_2, step.dtype), step))
+        change = -learning_rate * unbiased_mean / (tf.sqrt(unbiased_square) + self.epsilon)
+        return change, {"mean": mean, "mean_square": mean_square}
+
+
+class AdamW(Adam):
+    """Adam, and apart from it each step takes `e * weight_decay * w` off every parameter.
+
+    Source: Loshchilov and Hutter (2019), "Decoupled weight decay regularization", algorithm 2.
+
+    Args:
+        learning_rate: a positive number, or a `Schedule` of the step.
+        weight_decay: fraction of a parameter that is lost per unit of learning rate, 0 or more.
+        beta_1: decay of the running mean, at least 0 and below 1.
+        beta_2: decay of the running mean of squares, at least 0 and below 1.
+        epsilon: keeps the divisor above zero.
+        clip_value: limit on the absolute value of each gradient element.
+        clip_norm: limit on the global norm of all gradients together.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float | Schedule = 0.001,
+        *,
+        weight_decay: float = 0.01,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        clip_value: float | None = None,
+        clip_norm: float | None = None,
+    ) -> None:
+        super().__init__(
+            learning_rate,
+            beta_1=beta_1,
+            beta_2=beta_2,
+            epsilon=epsilon,
+            clip_value=clip_value,
+            clip_norm=clip_norm,
+        )
+        if not weight_decay >= 0:
+            raise InputError(f"adamw: weight_decay must be zero or more, got {weight_decay}")
+        self.weight_decay = weight_decay
+
+    def update(
+        self,
+        gradient: tf.Tensor,
+        parameter: tf.Tensor,
+        slots: Slots,
+        learning_rate: tf.Tensor,
+        step: tf.Tensor,
+    ) -> tuple[tf.Tensor, Slots]:
+        change, new_slots = super().update(gradient, parameter, slots, learning_rate, step)
+        return change - learning_rate * self.weight_decay * parameter, new_slots

@@ -1,0 +1,112 @@
+"""What all optimizers share: learning rate, clipping, the step counter and the slots."""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from tftrain.errors import InputError
+from tftrain.optimizers.clipping import clip_by_global_norm, clip_by_value
+from tftrain.optimizers.schedules import Constant, Schedule
+
+Slots = dict[str, tf.Tensor]
+
+
+class Optimizer(tf.Module):
+    """Turns gradients into new parameters.
+
+    A subclass names its slots (running state of the same shape as a parameter, starting at zero)
+    in `slot_names` and says in `update` what one step changes: a pure function, so that it can be
+    read beside its equation and compared with another derivation of it.
+
+    Args:
+        learning_rate: a positive number, or a `Schedule` of the step.
+        clip_value: limit on the absolute value of each gradient element, applied first.
+        clip_norm: limit on the global norm of all gradients together.
+
+    Attributes:
+        step: int64 variable, the number of updates made.
+        slots: for each parameter the variables of its slots by name, after `build`.
+    """
+
+    slot_names: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        learning_rate: float | Schedule,
+        *,
+        clip_value: float | None = None,
+        clip_norm: float | None = None,
+    ) -> None:
+        super().__init__()
+        fixed = isinstance(learning_rate, (int, float))
+        self.schedule = Constant(learning_rate) if fixed else learning_rate
+        for key, limit in (("clip_value", clip_value), ("clip_norm", clip_norm)):
+            if limit is not None and not limit > 0:
+                raise InputError(f"{key} must be positive, got {limit}")
+        self.clip_value = clip_value
+        self.clip_norm = clip_norm
+        self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
+        self.slots: list[dict[str, tf.Variable]] = []
+        self._built_for: frozenset[tuple[int, object]] = frozenset()
+
+    def build(self, parameters: Sequence[tf.Variable]) -> None:
+        """Create the slots for `parameters`. Called once; `apply` does it where you do not.
+
+        Raises:
+            InputError: the optimizer was built for other parameters before.
+        """
+        wanted = frozenset((i, parameter.ref()) for i, parameter in enumerate(parameters))
+        if wanted == self._built_for:
+            return
+        if self._built_for:
+            raise InputError(
+                "this optimizer holds the slots of another network: make a new one for each network"
+            )
+        self._built_for = wanted
+        self.slots = [
+            {
+                slot: tf.Variable(tf.zeros_like(parameter), trainable=False, name=slot)
+                for slot in self.slot_names
+            }
+            for parameter in parameters
+        ]
+
+    def apply(self, gradients: Sequence[tf.Tensor], parameters: Sequence[tf.Variable]) -> None:
+        """Update `parameters` in place by one step along `gradients` (same order and shapes)."""
+        self.build(parameters)
+        if self.clip_value is not None:
+            gradients = clip_by_value(gradients, self.clip_value)
+        if self.clip_norm is not None:
+            gradients = clip_by_global_norm(gradients, self.clip_norm)
+        rate = self.schedule(self.step)
+        self.step.assign_add(1)
+        for gradient, parameter, slots in zip(gradients, parameters, self.slots, strict=True):
+            change, new_slots = self.update(
+                gradient,
+                parameter.read_value(),
+                {name: slot.read_value() for name, slot in slots.items()},
+                tf.cast(rate, parameter.dtype),
+                tf.cast(self.step, parameter.dtype),
+            )
+            parameter.assign_add(change)
+            for name, value in new_slots.items():
+                slots[name].assign(value)
+
+    def update(
+        self,
+        gradient: tf.Tensor,
+        parameter: tf.Tensor,
+        slots: Slots,
+        learning_rate: tf.Tensor,
+        step: tf.Tensor,
+    ) -> tuple[tf.Tensor, Slots]:
+        """Return the change of one parameter and its new slots.
+
+        Args:
+            gradient: gradient of the loss, after clipping; shape and dtype of `parameter`.
+            parameter: value before the update.
+            slots: slot values before the update, by name.
+            learning_rate: scalar of the parameter's dtype.
+            step: number of this update, counted from 1, as a scalar of the parameter's dtype.
+        """
+        raise NotImplementedError

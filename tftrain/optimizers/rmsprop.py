@@ -1,0 +1,53 @@
+"""RMSprop."""
+
+import tensorflow as tf
+
+from tftrain.errors import InputError
+from tftrain.optimizers.optimizer import Optimizer, Slots
+from tftrain.optimizers.schedules import Schedule
+
+
+class RMSprop(Optimizer):
+    """Divides the gradient by a running root mean square of it.
+
+        s' = rho s + (1 - rho) g^2
+        w' = w - e g / (sqrt(s') + epsilon)
+
+    Source: Tieleman and Hinton (2012), "Neural networks for machine learning", lecture 6.5.
+
+    Args:
+        learning_rate: a positive number, or a `Schedule` of the step.
+        rho: how much of the running mean is kept at each step, at least 0 and below 1.
+        epsilon: keeps the divisor above zero.
+        clip_value: limit on the absolute value of each gradient element.
+        clip_norm: limit on the global norm of all gradients together.
+    """
+
+    slot_names = ("mean_square",)
+
+    def __init__(
+        self,
+        learning_rate: float | Schedule = 0.001,
+        *,
+        rho: float = 0.9,
+        epsilon: float = 1e-8,
+        clip_value: float | None = None,
+        clip_norm: float | None = None,
+    ) -> None:
+        super().__init__(learning_rate, clip_value=clip_value, clip_norm=clip_norm)
+        if not 0 <= rho < 1:
+            raise InputError(f"rmsprop: rho must be at least 0 and below 1, got {rho}")
+        self.rho = rho
+        self.epsilon = epsilon
+
+    def update(
+        self,
+        gradient: tf.Tensor,
+        parameter: tf.Tensor,
+        slots: Slots,
+        learning_rate: tf.Tensor,
+        step: tf.Tensor,
+    ) -> tuple[tf.Tensor, Slots]:
+        mean_square = self.rho * slots["mean_square"] + (1 - self.rho) * tf.square(gradient)
+        change = -learning_rate * gradient / (tf.sqrt(mean_square) + self.epsilon)
+        return change, {"mean_square": mean_square}

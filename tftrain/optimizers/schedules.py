@@ -1,0 +1,118 @@
+"""Learning-rate schedules: the learning rate as a function of the step, counted from 0."""
+
+import math
+
+import tensorflow as tf
+
+from tftrain.errors import InputError
+
+
+class Schedule:
+    """A learning rate that may change from step to step.
+
+    Args:
+        learning_rate: the rate that the schedule starts from, positive.
+    """
+
+    def __init__(self, learning_rate: float) -> None:
+        if not (learning_rate > 0 and math.isfinite(learning_rate)):
+            raise InputError(f"the learning rate must be positive and finite, got {learning_rate}")
+        self.learning_rate = float(learning_rate)
+
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        """Return the learning rate of step `step` (any integer dtype) as a float64 scalar."""
+        return self.learning_rate * self.factor(tf.cast(step, tf.float64))
+
+    def factor(self, step: tf.Tensor) -> tf.Tensor:
+        """Return the factor on the learning rate at `step`, a float64 scalar."""
+        raise NotImplementedError
+
+
+class Constant(Schedule):
+    """The same learning rate at every step."""
+
+    def factor(self, step: tf.Tensor) -> tf.Tensor:
+        return tf.ones_like(step)
+
+
+class Step(Schedule):
+    """`learning_rate * decay ** floor(step / every)`: constant, then suddenly smaller.
+
+    Args:
+        learning_rate: rate of the first `every` steps.
+        every: number of steps between two changes, positive.
+        decay: factor of each change, positive.
+    """
+
+    def __init__(self, learning_rate: float, every: float, decay: float = 0.1) -> None:
+        super().__init__(learning_rate)
+        self.every = _positive("every", every)
+        self.decay = _positive("decay", decay)
+
+    def factor(self, step: tf.Tensor) -> tf.Tensor:
+        return tf.pow(tf.constant(self.decay, tf.float64), self.periods(step / self.every))
+
+    def periods(self, elapsed: tf.Tensor) -> tf.Tensor:
+        """Return how many changes have happened after `elapsed` periods."""
+        return tf.floor(elapsed)
+
+
+class Exponential(Step):
+    """`learning_rate * decay ** (step / every)`: a little smaller at every step."""
+
+    def periods(self, elapsed: tf.Tensor) -> tf.Tensor:
+        return elapsed
+
+
+class Cosine(Schedule):
+    """Half a cosine from `learning_rate` down to `final * learning_rate`, constant after that.
+
+    The factor is `final + (1 - final) * (1 + cos(pi * min(step / steps, 1))) / 2`.
+    Source: Loshchilov and Hutter (2017), "SGDR", equation 5, without restarts.
+
+    Args:
+        learning_rate: rate at step 0.
+        steps: number of steps to the final rate, positive.
+        final: the final rate as a fraction of the first, 0 to 1.
+    """
+
+    def __init__(self, learning_rate: float, steps: float, final: float = 0.0) -> None:
+        super().__init__(learning_rate)
+        self.steps = _positive("steps", steps)
+        if not 0 <= final <= 1:
+            raise InputError(f"cosine: final must lie between 0 and 1, got {final}")
+        self.final = final
+
+    def factor(self, step: tf.Tensor) -> tf.Tensor:
+        elapsed = tf.minimum(step / self.steps, 1.0)
+        return self.final + (1 - self.final) * (1 + tf.cos(math.pi * elapsed)) / 2
+
+
+class Warmup(Schedule):
+    """A linear rise over the first `steps` steps, then `schedule` counted from there.
+
+    The factor at step `s < steps` is `(s + 1) / (steps + 1)`, so no step is lost on a rate of
+    zero and the first step after the rise is the first of `schedule`.
+
+    Args:
+        schedule: the schedule that follows.
+        steps: length of the rise, zero or more.
+    """
+
+    def __init__(self, schedule: Schedule, steps: float) -> None:
+        super().__init__(schedule.learning_rate)
+        if not steps >= 0:
+            raise InputError(f"warm-up: steps must be zero or more, got {steps}")
+        self.schedule = schedule
+        self.steps = float(steps)
+
+    def factor(self, step: tf.Tensor) -> tf.Tensor:
+        rise = (step + 1) / (self.steps + 1)
+        after = self.schedule.factor(tf.maximum(step - self.steps, 0.0))
+        return tf.where(step < self.steps, rise, after)
+
+
+def _positive(name: str, value: float) -> float:
+    if not (value > 0 and math.isfinite(value)):
+        raise InputError(f"schedule: {name} must be positive and finite, got {value}")
+    return float(value)

@@ -1,0 +1,63 @@
+"""Gradient descent, with momentum."""
+
+import tensorflow as tf
+
+from tftrain.errors import InputError
+from tftrain.optimizers.optimizer import Optimizer, Slots
+from tftrain.optimizers.schedules import Schedule
+
+
+class SGD(Optimizer):
+    """Gradient descent on whatever gradient it is given: stochastic where that is of a batch.
+
+    With learning rate `e`, momentum `a` and gradient `g`:
+
+        v' = a v - e g                      (v is the last change)
+        w' = w + v'
+        w' = w + a v' - e g                 (Nesterov)
+
+    Sources: Rumelhart, Hinton and Williams (1986), equation 9, where the change at time t is
+    `-e dE/dw(t) + a` times the change at time t-1; Nesterov's form after Sutskever, Martens, Dahl
+    and Hinton (2013), "On the importance of initialization and momentum", as rewritten for the
+    parameters at the look-ahead point.
+
+    Args:
+        learning_rate: a positive number, or a `Schedule` of the step.
+        momentum: `a`, at least 0 and below 1; 0 is plain gradient descent and keeps no slot.
+        nesterov: take the gradient's step from the look-ahead point; needs momentum.
+        clip_value: limit on the absolute value of each gradient element.
+        clip_norm: limit on the global norm of all gradients together.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float | Schedule = 0.01,
+        *,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        clip_value: float | None = None,
+        clip_norm: float | None = None,
+    ) -> None:
+        super().__init__(learning_rate, clip_value=clip_value, clip_norm=clip_norm)
+        if not 0 <= momentum < 1:
+            raise InputError(f"sgd: momentum must be at least 0 and below 1, got {momentum}")
+        if nesterov and momentum == 0:
+            raise InputError("sgd: nesterov needs a momentum above 0")
+        self.momentum = momentum
+        self.nesterov = nesterov
+        self.slot_names = ("velocity",) if momentum else ()
+
+    def update(
+        self,
+        gradient: tf.Tensor,
+        parameter: tf.Tensor,
+        slots: Slots,
+        learning_rate: tf.Tensor,
+        step: tf.Tensor,
+    ) -> tuple[tf.Tensor, Slots]:
+        descent = -learning_rate * gradient
+        if not self.momentum:
+            return descent, {}
+        velocity = self.momentum * slots["velocity"] + descent
+        change = self.momentum * velocity + descent if self.nesterov else velocity
+        return change, {"velocity": velocity}

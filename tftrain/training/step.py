@@ -1,0 +1,92 @@
+"""One step: tape, gradients, update."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from tftrain.errors import InputError
+from tftrain.losses import Loss, l2_penalty, weights_of
+from tftrain.optimizers import Optimizer, global_norm
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows on which one loss is computed: inputs, targets, and perhaps a weight for each row."""
+
+    x: tf.Tensor
+    y: tf.Tensor
+    weight: tf.Tensor | None = None
+
+    def gather(self, rows: tf.Tensor) -> "Batch":
+        """Return the rows with these indices."""
+        return self.map(lambda tensor: tf.gather(tensor, rows))
+
+    def slice(self, start: tf.Tensor, rows: int) -> "Batch":
+        """Return `rows` rows from `start` on."""
+
+        def cut(tensor: tf.Tensor) -> tf.Tensor:
+            rest = tensor.shape.rank - 1
+            return tf.slice(tensor, [start] + [0] * rest, [rows, *tensor.shape[1:]])
+
+        return self.map(cut)
+
+    def map(self, function: Callable[[tf.Tensor], tf.Tensor]) -> "Batch":
+        """Return the batch with `function` applied to each of its tensors."""
+        return Batch(*(None if t is None else function(t) for t in (self.x, self.y, self.weight)))
+
+
+@dataclass(frozen=True)
+class Step:
+    """A training step: everything that happens to one batch.
+
+    Attributes:
+        network: any `tf.Module` that maps a batch of inputs to a batch of predictions.
+        parameters: the variables that are trained.
+        loss: the loss.
+        optimizer: built for `parameters`.
+        l2: strength of the L2 penalty.
+    """
+
+    network: tf.Module
+    parameters: Sequence[tf.Variable]
+    loss: Loss
+    optimizer: Optimizer
+    l2: float = 0.0
+
+    def objective(self, batch: Batch) -> tf.Tensor:
+        """Return what is minimised: the loss of the batch plus the penalty."""
+        loss = self.loss(self.network(batch.x), batch.y, batch.weight)
+        if self.l2 and weights_of(self.parameters):
+            loss += l2_penalty(self.parameters, self.l2)
+        return loss
+
+    def gradients(self, batch: Batch) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """Return the objective and its gradient with respect to each parameter.
+
+        Raises:
+            InputError: the objective does not depend on a parameter.
+        """
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(self.parameters)
+            objective = self.objective(batch)
+        gradients = tape.gradient(objective, self.parameters)
+        idle = [p.name for p, g in zip(self.parameters, gradients, strict=True) if g is None]
+        if idle:
+            raise InputError(
+                f"the loss does not depend on the variable {', '.join(idle)}: use it in the "
+                "network's __call__, or create it with trainable=False"
+            )
+        return objective, [tf.convert_to_tensor(gradient) for gradient in gradients]
+
+    def __call__(self, batch: Batch, with_norm: bool = False) -> tf.Tensor:
+        """Update the parameters by one step.
+
+        Returns:
+            Shape `(2,)`: the objective before the update, and the global norm of its gradient
+            (zero unless `with_norm`).
+        """
+        objective, gradients = self.gradients(batch)
+        norm = global_norm(gradients) if with_norm else tf.zeros_like(objective)
+        self.optimizer.apply(gradients, self.parameters)
+        return tf.stack([objective, tf.cast(norm, objective.dtype)])
