@@ -1,8 +1,28 @@
 """`tftrain init`."""
 
+from pathlib import Path
+
 import click
+
+from tftrain.errors import RunError
 
 
 @click.command()
-def init() -> None:
-    """Write a config."""
+@click.argument("data", type=click.Path())
+@click.option("--target", metavar="COLUMN", required=True, multiple=True,
+              help="Column to predict. May be repeated.")
+@click.option("--output", metavar="FILE", help="Config to write; by default the table's name.yaml.")
+@click.option("--force", is_flag=True, help="Overwrite the config if it exists.")
+def init(data: str, target: tuple[str, ...], output: str | None, force: bool) -> None:
+    """Write a commented config for the table DATA, csv or parquet."""
+    from tftrain.data.tables import stem_of
+    from tftrain.experiment.propose import propose
+
+    path = Path(output or f"{stem_of(data)}.yaml")
+    if path.exists() and not force:
+        raise RunError(f"{path}: exists already; name another with --output, or add --force")
+    if not path.absolute().parent.is_dir():
+        raise RunError(f"{path}: the folder {path.parent} does not exist")
+    text = propose(data, target, path.absolute().parent)
+    path.write_text(text, encoding="utf-8")
+    click.echo(f"wrote {path}; next: tftrain train {path}")

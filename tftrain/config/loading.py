@@ -100,6 +100,11 @@ def parse_yaml(text: str, name: str) -> Document:
     return document
 
 
+def check_text(text: str, name: str) -> Config:
+    """Return the config of a YAML text; raise ConfigError if anything in it is wrong."""
+    return _validate(parse_yaml(text, name), name, set())
+
+
 def _value_of(node: Node, path: Path_, document: Document, yaml: YAML) -> Any:
     """Return the plain value of a node and note where everything in it stands."""
     document.positions.setdefault(path, (node.start_mark.line + 1, node.start_mark.column + 1))

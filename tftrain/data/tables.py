@@ -251,3 +251,8 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
         aside.replace(target)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def stem_of(path: str | Path) -> str:
+    """Return the name of a table's file without its extensions: `a/b.csv.gz` is `b`."""
+    return Path(path).name.split(".")[0].strip("*?[]") or "table"

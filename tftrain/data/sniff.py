@@ -1,0 +1,103 @@
+"""Finding out how an unknown table is written and what its columns are."""
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import pandas as pd
+
+from tftrain.data.columns import kind_of
+from tftrain.data.split import SPELLINGS
+from tftrain.data.tables import DELIMITERS, files_of, is_parquet, read_parquet, read_csv
+from tftrain.errors import DataError
+
+ENCODINGS = ("utf-8", "cp1252", "latin-1")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table, and the options of `read_csv` that differ from their defaults."""
+
+    frame: pd.DataFrame
+    options: dict[str, str]
+
+
+def sniff(path: str | Path) -> Table:
+    """Read a table whose delimiter, decimal mark and encoding are not known.
+
+    Raises:
+        DataError: it cannot be read in any way.
+    """
+    if is_parquet(path):
+        return Table(read_parquet(path), {})
+    files_of(path)
+    first: DataError | None = None
+    best: Table | None = None
+    for encoding in ENCODINGS:
+        for delimiter in DELIMITERS:
+            options = {"delimiter": delimiter, "encoding": encoding}
+            try:
+                frame = read_csv(path, **options)
+            except DataError as error:
+                first = first or error
+                continue
+            if best is None or len(frame.columns) > len(best.frame.columns):
+                best = Table(frame, options)
+        if best is not None:
+            return _with_decimal(path, best)
+    assert first is not None
+    raise first
+
+
+def _with_decimal(path: str | Path, table: Table) -> Table:
+    """Return the table read with a decimal comma if that makes more columns numeric."""
+    options = table.options
+    if options["delimiter"] != ",":
+        other = read_csv(path, **options, decimal=",")
+        if _numbers(other) > _numbers(table.frame):
+            table = Table(other, {**options, "decimal": ","})
+    defaults = {"delimiter": ",", "encoding": "utf-8"}
+    changed = {k: v for k, v in table.options.items() if defaults.get(k) != v}
+    return Table(table.frame, changed)
+
+
+def _numbers(frame: pd.DataFrame) -> int:
+    return frame.select_dtypes("number").shape[1]
+
+
+def split_columns(frame: pd.DataFrame) -> list[str]:
+    """Return the columns that say train and test (perhaps validation) on every row."""
+    found = []
+    for name in frame.columns:
+        if kind_of(frame, name) == "text" and not frame[name].isna().any():
+            words = {SPELLINGS.get(str(word).strip().lower()) for word in frame[name].unique()}
+            if {"train", "test"} <= words <= set(SPELLINGS.values()):
+                found.append(name)
+    return found
+
+
+def useless_columns(frame: pd.DataFrame) -> dict[str, str]:
+    """Return columns that no model can learn from, each with the reason."""
+    reasons = {}
+    for name in frame.columns:
+        distinct = frame[name].nunique()
+        if distinct == 0:
+            reasons[name] = "it is empty"
+        elif distinct == 1 and not frame[name].isna().any():
+            reasons[name] = "it is the same in every row"
+        elif kind_of(frame, name) == "text" and distinct > max(20, len(frame) // 2):
+            reasons[name] = "almost every row has a text of its own"
+    return reasons
+
+
+def as_patterns(names: list[str], all_names: list[str]) -> list[str]:
+    """Return names shortened to `prefix_*` where that fits exactly three or more of them."""
+    left, patterns = list(names), []
+    for name in names:
+        prefix, underscore, _ = name.rpartition("_")
+        pattern = f"{prefix}_*"
+        fits = [n for n in all_names if fnmatchcase(n, pattern)]
+        if underscore and len(fits) > 2 and set(fits) <= set(left):
+            patterns.append(pattern)
+            left = [n for n in left if n not in fits]
+    return patterns + left

@@ -1,0 +1,133 @@
+"""A commented config for a table that nobody has described yet."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from string import Template
+
+from tftrain.config.loading import check_text
+from tftrain.data.columns import kind_of, require_column
+from tftrain.data.features import target_values
+from tftrain.data.sniff import Table, as_patterns, sniff, split_columns, useless_columns
+from tftrain.data.tables import is_parquet
+
+TEMPLATE = Template("""\
+# $rows rows; $columns
+# Keys that are left out have the defaults that `tftrain schema` shows.
+# `tftrain check FILE` checks this file and the table; `tftrain train FILE` trains.
+seed: 0                       # weights, split and batch order are pure functions of it
+
+data:
+  source:
+$source
+  target: $target
+$features
+$split
+  preprocess:                 # fitted on the training rows only
+    numeric: standard         # standard, robust, minmax or none
+    missing: mean             # mean, median or error
+    target: standard          # metrics and predictions stay in original units
+
+model:
+  kind: mlp                   # or linear: a single neuron
+  hidden: $hidden
+  activation: $activation
+
+loss: {kind: mse, l2: $l2}    # mse, mae, huber or sum_squared_error
+
+optimizer:
+  kind: adam                  # sgd, adagrad, rmsprop, adam or adamw
+  learning_rate: $rate
+  schedule: cosine
+
+training:
+  epochs: $epochs
+  batch_size: $batch
+  early_stopping:             # the weights of the best epoch are kept
+    patience: $patience
+""")
+
+
+def propose(path: str | Path, targets: Sequence[str], folder: Path) -> str:
+    """Return the text of a config for a table.
+
+    Args:
+        path: the table, csv or parquet.
+        targets: the columns to predict.
+        folder: where the config will lie; the path of the table in it starts there.
+
+    Raises:
+        DataError: the table cannot be read, or a target is missing or not numeric.
+    """
+    table = sniff(path)
+    frame = table.frame
+    for target in targets:
+        require_column(frame, target, "--target")
+        target_values(frame, target)
+    text = TEMPLATE.substitute(
+        rows=f"{len(frame):,}",
+        columns=_columns_line(table, targets),
+        source=_source(Path(path), table, folder),
+        target=_yaml(targets[0] if len(targets) == 1 else list(targets)),
+        features=_features(table, targets),
+        split=_split(table),
+        **_settings(len(frame)),
+    )
+    check_text(text, "the proposed config")
+    return text
+
+
+def _settings(rows: int) -> dict[str, object]:
+    """Return the settings that suit a table of this size."""
+    return {
+        "hidden": "[64, 64]",
+        "activation": "relu",
+        "l2": 0.0001,
+        "rate": 0.003,
+        "epochs": 400,
+        "batch": 32,
+        "patience": 50,
+    }
+
+
+def _columns_line(table: Table, targets: Sequence[str]) -> str:
+    kinds = [kind_of(table.frame, name) for name in table.frame.columns if name not in targets]
+    counts = [f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)]
+    return f"besides the target: {', '.join(counts)} columns"
+
+
+def _source(path: Path, table: Table, folder: Path) -> str:
+    shown = Path(os.path.relpath(path, folder)).as_posix()
+    lines = {"kind": "parquet" if is_parquet(path) else "csv", "path": shown, **table.options}
+    return "\n".join(f"    {key}: {_yaml(value)}" for key, value in lines.items())
+
+
+def _features(table: Table, targets: Sequence[str]) -> str:
+    useless = {n: why for n, why in useless_columns(table.frame).items() if n not in targets}
+    splits = split_columns(table.frame)
+    names = list(table.frame.columns)
+    patterns = as_patterns(splits[1:] if len(splits) < 3 else splits, names)
+    excluded = [(p, "other splits") for p in patterns if splits] + list(useless.items())
+    if not excluded:
+        return "  features: auto              # or a list of columns, or {exclude: [...]}"
+    lines = [f"      - {_yaml(name)}  # {why}" for name, why in excluded]
+    return "\n".join(["  features:                   # all columns but these",
+                      "    exclude:", *lines])
+
+
+def _split(table: Table) -> str:
+    splits = split_columns(table.frame)
+    if splits:
+        return ("  split:                      # a column of the table says train or test\n"
+                f"    kind: column\n    column: {_yaml(splits[0])}\n"
+                "    validation: 0.15          # of the train rows, if the column names none")
+    return ("  split:                      # at random; or kind: column, or kind: ordered\n"
+            "    kind: fractions\n    train: 0.7\n    validation: 0.15\n    test: 0.15")
+
+
+def _yaml(value: object) -> str:
+    """Return a name or a list of names as YAML; JSON strings are YAML strings."""
+    plain = isinstance(value, str) and value.replace("_", "a").isalnum() and value[0].isalpha()
+    reserved = str(value).lower() in ("true", "false", "null", "yes", "no", "on", "off", "nan")
+    return str(value) if plain and not reserved else json.dumps(value, ensure_ascii=False)
