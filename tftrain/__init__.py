@@ -21,9 +21,28 @@ _HOMES = {
     "Observer": "tftrain.training",
     "fit": "tftrain.training",
 }
-_ROOMS = ("config", "data", "errors", "losses", "metrics", "nn", "optimizers", "runs", "training")
-
-__all__ = ["__version__", *_HOMES, *_ROOMS]
+__all__ = [
+    "Config",
+    "Convergence",
+    "EarlyStopping",
+    "History",
+    "Observer",
+    "Run",
+    "__version__",
+    "config",
+    "data",
+    "errors",
+    "fit",
+    "load_config",
+    "load_run",
+    "losses",
+    "metrics",
+    "nn",
+    "optimizers",
+    "runs",
+    "train",
+    "training",
+]
 
 if TYPE_CHECKING:
     from tftrain import config, data, errors, losses, metrics, nn, optimizers, runs, training
@@ -36,7 +55,7 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
-    if name in _ROOMS:
+    if name in __all__:
         return importlib.import_module(f"tftrain.{name}")
     raise AttributeError(f"module 'tftrain' has no attribute {name!r}")
 

@@ -48,8 +48,10 @@ class Loss:
         terms = self.term(prediction - target)
         if weight is not None:
             if weight.shape.rank != 1 or not weight.shape[:1].is_compatible_with(terms.shape[:1]):
-                raise ShapeError(f"weights of shape {weight.shape} for cases {terms.shape}: "
-                                 "give one weight per case, shape (cases,)")
+                raise ShapeError(
+                    f"weights of shape {weight.shape} for cases {terms.shape}: "
+                    "give one weight per case, shape (cases,)"
+                )
             terms = terms * tf.reshape(weight, [-1] + [1] * (terms.shape.rank - 1))
         return tf.reduce_sum(terms) * self.scale(terms)
 
@@ -145,8 +147,10 @@ def weights_of(variables: Sequence[tf.Variable]) -> list[tf.Variable]:
 def require_same(prediction: tf.Tensor, target: tf.Tensor) -> None:
     """Raise ShapeError unless both have the same rank, sizes (where known) and dtype."""
     if prediction.dtype != target.dtype:
-        raise ShapeError(f"the network predicts {prediction.dtype.name} but the targets are "
-                         f"{target.dtype.name}: use one dtype for both")
+        raise ShapeError(
+            f"the network predicts {prediction.dtype.name} but the targets are "
+            f"{target.dtype.name}: use one dtype for both"
+        )
     same_rank = prediction.shape.rank == target.shape.rank is not None
     if not (same_rank and prediction.shape.is_compatible_with(target.shape)):
         raise ShapeError(

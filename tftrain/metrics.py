@@ -40,9 +40,7 @@ class ErrorSums:
     def of_target(self, index: int) -> "ErrorSums":
         """Return the sums of one target alone."""
         pick = slice(index, index + 1)
-        return ErrorSums(
-            self.weight, self.squared[pick], self.absolute[pick], self.deviation[pick]
-        )
+        return ErrorSums(self.weight, self.squared[pick], self.absolute[pick], self.deviation[pick])
 
 
 def deviation_sums(target: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:

@@ -9,8 +9,13 @@ from tftrain.errors import RunError
 
 @click.command()
 @click.argument("data", type=click.Path())
-@click.option("--target", metavar="COLUMN", required=True, multiple=True,
-              help="Column to predict. May be repeated.")
+@click.option(
+    "--target",
+    metavar="COLUMN",
+    required=True,
+    multiple=True,
+    help="Column to predict. May be repeated.",
+)
 @click.option("--output", metavar="FILE", help="Config to write; by default the table's name.yaml.")
 @click.option("--force", is_flag=True, help="Overwrite the config if it exists.")
 def init(data: str, target: tuple[str, ...], output: str | None, force: bool) -> None:

@@ -68,8 +68,9 @@ class PlainProgress(Observer):
         self.every = max(1, epochs // LINES)
         self.last: EpochRecord | None = None
         self.shown_at = time.monotonic()
-        click.echo(f"training on {rows:,} rows: at most {epochs:,} epochs of {steps:,} steps",
-                   err=True)
+        click.echo(
+            f"training on {rows:,} rows: at most {epochs:,} epochs of {steps:,} steps", err=True
+        )
 
     def on_epoch(self, record: EpochRecord) -> None:
         self.last = record

@@ -10,5 +10,12 @@ def schema() -> None:
     """Print the JSON Schema of the config, for editors."""
     from tftrain.config.models import Config
 
-    click.echo(json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema",
-                           **Config.model_json_schema()}, indent=2))
+    click.echo(
+        json.dumps(
+            {
+                "$schema": "https://json-schema.org/draft/2020-12/schema",
+                **Config.model_json_schema(),
+            },
+            indent=2,
+        )
+    )

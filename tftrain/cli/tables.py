@@ -17,8 +17,11 @@ def metrics_table(parts: Mapping[str, Any], targets: Sequence[str]) -> str:
         parts: metrics by part; what holds no metrics is passed over.
         targets: names of the targets; several get a line each below their mean.
     """
-    table = Table(title=f"{', '.join(targets[:3])}{' ...' if len(targets) > 3 else ''}: "
-                        "metrics in the target's own units", title_justify="left")
+    table = Table(
+        title=f"{', '.join(targets[:3])}{' ...' if len(targets) > 3 else ''}: "
+        "metrics in the target's own units",
+        title_justify="left",
+    )
     table.add_column("")
     for heading in ("rows", *METRICS):
         table.add_column(heading, justify="right")

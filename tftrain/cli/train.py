@@ -33,6 +33,8 @@ def train(
         click.echo(json.dumps({"run": str(run.path), **run.summary}))
     else:
         click.echo(metrics_table(run.summary, loaded.data.target))
-        click.echo(f"stopped:  {run.summary['stop_reason']}; the model is that of epoch "
-                   f"{run.summary['best_epoch']}")
+        click.echo(
+            f"stopped:  {run.summary['stop_reason']}; the model is that of epoch "
+            f"{run.summary['best_epoch']}"
+        )
         click.echo(f"run:      {run.path}")

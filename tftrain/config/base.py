@@ -1,8 +1,10 @@
-"""The base of all config sections, and the short spelling of a `kind`."""
+"""The base of all config sections, and how sections of different kinds are told apart."""
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import no_info_before_validator_function
 
 
 class Section(BaseModel):
@@ -17,22 +19,32 @@ class Section(BaseModel):
     )
 
 
-def _expand(value: Any) -> Any:
-    return {"kind": value} if isinstance(value, str) else value
+class _ShortSpelling:
+    """Lets a bare string stand for the section of that kind with its defaults.
 
-
-def one_of(union: Any) -> Any:
-    """Return the annotation of a union of sections told apart by their `kind`.
-
-    A bare string stands for the section of that kind with its defaults: `loss: mae` is
-    `loss: {kind: mae}`.
+    `loss: mae` is `loss: {kind: mae}`, for the validation and for the JSON Schema.
     """
-    return Annotated[
-        union,
-        Field(discriminator="kind"),
-        BeforeValidator(_expand, json_schema_input_type=union | str),
-    ]
 
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        def expand(value: Any) -> Any:
+            return {"kind": value} if isinstance(value, str) else value
+
+        return no_info_before_validator_function(expand, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        sections = handler(schema)
+        kinds = sorted(sections["discriminator"]["mapping"])
+        return {"anyOf": [{"type": "string", "enum": kinds}, sections]}
+
+
+BY_KIND = Field(discriminator="kind")
+"""Annotates a union of sections that are told apart by their `kind`."""
+SHORT = _ShortSpelling()
+"""Annotates such a union where a bare string may stand for a kind."""
 
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]

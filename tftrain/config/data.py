@@ -6,14 +6,16 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from tftrain.config.base import Count, Fraction, Section, one_of
+from tftrain.config.base import BY_KIND, SHORT, Count, Fraction, Section
 
 
 def _known_encoding(name: str) -> str:
     try:
         codecs.lookup(name)
     except LookupError:
-        raise ValueError(f"unknown encoding {name!r}; common ones: utf-8, latin-1, cp1252") from None
+        raise ValueError(
+            f"unknown encoding {name!r}; common ones: utf-8, latin-1, cp1252"
+        ) from None
     return name
 
 
@@ -55,13 +57,13 @@ class FrameSource(Section):
     kind: Literal["dataframe"]
 
 
-Source = one_of(CsvSource | ParquetSource | SklearnSource | FrameSource)
+Source = Annotated[CsvSource | ParquetSource | SklearnSource | FrameSource, BY_KIND, SHORT]
 
 
 class Features(Section):
     """All columns but the target, the weight, the split column and these."""
 
-    exclude: list[str] = []
+    exclude: list[str] = Field(default=[])
     """Column names or patterns such as `split_*`."""
 
 
@@ -121,7 +123,7 @@ def check_fractions(train: float, validation: float, test: float) -> None:
         raise ValueError("train must be above 0")
 
 
-Split = one_of(FractionSplit | ColumnSplit | OrderedSplit)
+Split = Annotated[FractionSplit | ColumnSplit | OrderedSplit, BY_KIND, SHORT]
 
 
 class Preprocess(Section):
@@ -130,8 +132,8 @@ class Preprocess(Section):
     numeric: Literal["standard", "robust", "minmax", "none"] = "standard"
     """standard: mean 0, deviation 1. robust: median 0, interquartile range 1. minmax: 0 to 1."""
     missing: Literal["mean", "median", "error"] = "mean"
-    """What stands for a missing number (an indicator column tells that it was missing), or error."""
-    categorical: list[str] = []
+    """What stands for a missing number (an indicator column tells where), or error."""
+    categorical: list[str] = Field(default=[])
     """Columns of numbers that are really categories, one-hot encoded like text."""
     max_categories: Count = 50
     """Most categories of one column that get a column of their own; the rest share one."""
@@ -154,7 +156,7 @@ class Data(Section):
     """How the rows are divided into train, validation and test."""
     preprocess: Preprocess = Preprocess()
 
-    @field_validator("target", mode="before")
+    @field_validator("target", mode="before", json_schema_input_type=str | list[str])
     @classmethod
     def _one_or_several(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value

@@ -58,8 +58,10 @@ def load_config(
         name, folder = str(source), Path(source).parent
         if isinstance(document.value, dict):
             document.value.setdefault("name", _run_name(Path(source).stem))
-    changed = {override_path: apply_override(document, override_path, value)
-               for override_path, value in map(parse_override, overrides)}
+    changed = {
+        override_path: apply_override(document, override_path, value)
+        for override_path, value in map(parse_override, overrides)
+    }
     config = _validate(document, name, set(changed))
     base = Path.cwd() if ("data", "source", "path") in changed else folder
     return _with_absolute_path(config, base)
@@ -181,8 +183,10 @@ def _validate(document: Document, name: str, overridden: set[Path_]) -> Config:
     """Return the config of a document, or raise with every problem in the order of the file."""
     problems = list(document.problems)
     if document.value is None or document.value == {}:
-        raise ConfigError(f"{name}: the config is empty; `tftrain init DATA --target COLUMN` "
-                          "writes one for your table")
+        raise ConfigError(
+            f"{name}: the config is empty; `tftrain init DATA --target COLUMN` "
+            "writes one for your table"
+        )
     if not isinstance(document.value, dict):
         raise ConfigError(f"{name}: a config is a mapping of sections such as `data:`")
     try:
@@ -192,9 +196,7 @@ def _validate(document: Document, name: str, overridden: set[Path_]) -> Config:
     if not problems:
         return config
     lines = sorted((_located(p, document, overridden) for p in problems), key=lambda line: line[0])
-    raise ConfigError(
-        "\n".join(f"{name}{place}: {problem.text()}" for _, place, problem in lines)
-    )
+    raise ConfigError("\n".join(f"{name}{place}: {problem.text()}" for _, place, problem in lines))
 
 
 def _located(

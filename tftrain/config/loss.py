@@ -1,8 +1,8 @@
 """Config of the loss."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from tftrain.config.base import NonNegative, Positive, Section, one_of
+from tftrain.config.base import BY_KIND, SHORT, NonNegative, Positive, Section
 
 
 class NamedLoss(Section):
@@ -23,4 +23,4 @@ class HuberLoss(Section):
     """Strength of the penalty `l2 / 2 * sum of squared weights` (biases excluded)."""
 
 
-LossConfig = one_of(NamedLoss | HuberLoss)
+LossConfig = Annotated[NamedLoss | HuberLoss, BY_KIND, SHORT]

@@ -123,8 +123,10 @@ def _message(detail: ErrorDetails, path: Path_, sections: list[type[BaseModel]])
         case "string_pattern_mismatch":
             return f"expected letters, digits, '.', '-' and '_' only, got {_shown(given)}"
         case _:
-            return f"{_lower_first(detail['msg']).replace('input should be', 'expected')}, " \
-                   f"got {_shown(given)}"
+            return (
+                f"{_lower_first(detail['msg']).replace('input should be', 'expected')}, "
+                f"got {_shown(given)}"
+            )
 
 
 def _either(choices: list[str]) -> str:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tftrain.config.base import Count, NonNegative, Positive, Section, one_of
+from tftrain.config.base import BY_KIND, SHORT, Count, NonNegative, Positive, Section
 
 ActivationName = Literal[
     "identity",
@@ -50,7 +50,7 @@ class NormalInitializer(Section):
     stddev: NonNegative = 0.05
 
 
-Initializer = one_of(NamedInitializer | UniformInitializer | NormalInitializer)
+Initializer = Annotated[NamedInitializer | UniformInitializer | NormalInitializer, BY_KIND, SHORT]
 
 
 class Network(Section):
@@ -78,7 +78,7 @@ class Mlp(Network):
     """A feed-forward network."""
 
     kind: Literal["mlp"]
-    hidden: list[Count] = [64, 64]
+    hidden: list[Count] = Field(default=[64, 64])
     """Number of units of each hidden layer."""
     activation: ActivationName | list[ActivationName] = "relu"
     """Activation of all hidden layers, or one for each."""
@@ -93,4 +93,4 @@ class Mlp(Network):
         return self
 
 
-Model = Annotated[one_of(Linear | Mlp), Field(title="Model")]
+Model = Annotated[Linear | Mlp, BY_KIND, SHORT]

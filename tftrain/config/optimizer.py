@@ -1,10 +1,10 @@
 """Config of the optimizer and of its learning-rate schedule."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import model_validator
 
-from tftrain.config.base import Decay, Fraction, NonNegative, Positive, Section, one_of
+from tftrain.config.base import BY_KIND, SHORT, Decay, Fraction, NonNegative, Positive, Section
 
 
 class ScheduleSection(Section):
@@ -40,7 +40,7 @@ class CosineSchedule(ScheduleSection):
     """Last learning rate as a fraction of the first."""
 
 
-ScheduleConfig = one_of(ConstantSchedule | DecaySchedule | CosineSchedule)
+ScheduleConfig = Annotated[ConstantSchedule | DecaySchedule | CosineSchedule, BY_KIND, SHORT]
 
 
 class OptimizerSection(Section):
@@ -108,4 +108,6 @@ class AdamwConfig(OptimizerSection):
     epsilon: Positive = 1e-8
 
 
-OptimizerConfig = one_of(SgdConfig | AdagradConfig | RmspropConfig | AdamConfig | AdamwConfig)
+OptimizerConfig = Annotated[
+    SgdConfig | AdagradConfig | RmspropConfig | AdamConfig | AdamwConfig, BY_KIND, SHORT
+]

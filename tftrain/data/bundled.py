@@ -41,8 +41,10 @@ def _digits() -> pd.DataFrame:
 
 def _linnerud() -> pd.DataFrame:
     """20 men in a fitness club: three exercises, three measures of the body (Tenenhaus, 1998)."""
-    parts = [pd.read_csv(_sklearn_file(f"linnerud_{part}.csv"), sep=" ")
-             for part in ("exercise", "physiological")]
+    parts = [
+        pd.read_csv(_sklearn_file(f"linnerud_{part}.csv"), sep=" ")
+        for part in ("exercise", "physiological")
+    ]
     return pd.concat(parts, axis=1)
 
 

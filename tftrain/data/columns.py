@@ -76,10 +76,12 @@ def kind_of(frame: pd.DataFrame, name: str, categorical: Sequence[str] = ()) -> 
         return "date"
     if pd.api.types.is_timedelta64_dtype(dtype):
         return "numeric"
-    if pd.api.types.is_string_dtype(dtype) or dtype == object:
+    if pd.api.types.is_string_dtype(dtype) or pd.api.types.is_object_dtype(dtype):
         return _kind_of_objects(frame[name])
-    raise DataError(f"column {name!r} has the type {dtype}, which cannot be a feature; leave it "
-                    "out with data.features.exclude")
+    raise DataError(
+        f"column {name!r} has the type {dtype}, which cannot be a feature; leave it "
+        "out with data.features.exclude"
+    )
 
 
 def _kind_of_objects(column: pd.Series) -> Kind:
@@ -97,8 +99,10 @@ def _kind_of_objects(column: pd.Series) -> Kind:
         "datetime64": "date",
     }
     if inferred not in kinds:
-        raise DataError(f"column {column.name!r} mixes types ({inferred}); make it all numbers or "
-                        "all text, or leave it out with data.features.exclude")
+        raise DataError(
+            f"column {column.name!r} mixes types ({inferred}); make it all numbers or "
+            "all text, or leave it out with data.features.exclude"
+        )
     return kinds[inferred]
 
 
@@ -116,14 +120,13 @@ def values_of(frame: pd.DataFrame, column: Column) -> np.ndarray:
     series = frame[column.name]
     if column.kind == "text":
         return _as_text(series)
-    if column.kind == "date":
-        values = _as_seconds(series)
-    else:
-        values = _as_numbers(series)
+    values = _as_seconds(series) if column.kind == "date" else _as_numbers(series)
     infinite = np.isinf(values)
     if infinite.any():
-        raise DataError(f"column {column.name!r} is infinite in {first_row(series, infinite)}; "
-                        "correct the value or leave it empty")
+        raise DataError(
+            f"column {column.name!r} is infinite in {first_row(series, infinite)}; "
+            "correct the value or leave it empty"
+        )
     return values
 
 

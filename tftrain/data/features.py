@@ -40,8 +40,12 @@ class NumericFeature:
     def names(self) -> list[str]:
         """The names of the features that come of the column."""
         name = self.column.name
-        cycles = [f"{key} of {name}, {wave}" for key, seconds in PERIODS.items()
-                  if seconds in self.periods for wave in ("sine", "cosine")]
+        cycles = [
+            f"{key} of {name}, {wave}"
+            for key, seconds in PERIODS.items()
+            if seconds in self.periods
+            for wave in ("sine", "cosine")
+        ]
         return [name, *cycles] + ([f"{name} is missing"] if self.indicator else [])
 
 
@@ -94,14 +98,19 @@ class Plan:
     allow_missing: bool
 
     @property
+    def all_features(self) -> list[NumericFeature | TextFeature]:
+        """Numeric features, then categories: the order of the network's inputs."""
+        return [*self.numeric, *self.text]
+
+    @property
     def columns(self) -> list[Column]:
         """The raw columns that a prediction needs."""
-        return [feature.column for feature in (*self.numeric, *self.text)]
+        return [feature.column for feature in self.all_features]
 
     @property
     def names(self) -> list[str]:
         """The names of all features, in the order of the network's inputs."""
-        return [name for feature in (*self.numeric, *self.text) for name in feature.names]
+        return [name for feature in self.all_features for name in feature.names]
 
     def raw_columns(self, frame: pd.DataFrame) -> dict[str, np.ndarray]:
         """Return the raw values of all columns; raise DataError where one is not as it should."""
@@ -141,23 +150,25 @@ def fit_plan(
     """
     columns = [Column(name, kind_of(train, name, categorical)) for name in features]
     return Plan(
-        numeric=tuple(_fit_numeric(train, c, numeric, missing) for c in columns if c.kind != "text"),
+        numeric=tuple(
+            _fit_numeric(train, c, numeric, missing) for c in columns if c.kind != "text"
+        ),
         text=tuple(_fit_text(train, c, max_categories) for c in columns if c.kind == "text"),
         target=_fit_target(train, targets, target),
         allow_missing=missing != "error",
     )
 
 
-def _fit_numeric(
-    train: pd.DataFrame, column: Column, scaling: str, missing: str
-) -> NumericFeature:
+def _fit_numeric(train: pd.DataFrame, column: Column, scaling: str, missing: str) -> NumericFeature:
     values = values_of(train, column)
     if missing == "error":
         _require_present(train, values, column.name)
     present = values[~np.isnan(values)]
     if len(present) == 0:
-        raise DataError(f"column {column.name!r} has no value in any training row; leave it out "
-                        "with data.features.exclude")
+        raise DataError(
+            f"column {column.name!r} has no value in any training row; leave it out "
+            "with data.features.exclude"
+        )
     center, scale = center_and_scale(present, "none" if column.kind == "boolean" else scaling)
     return NumericFeature(
         column=column,
@@ -191,15 +202,20 @@ def _cycles(seconds: np.ndarray) -> tuple[float, ...]:
     if np.ptp(seconds) == 0:
         return ()
     daily = bool(np.any(seconds % PERIODS["day"]))
-    return tuple(period for name, period in PERIODS.items()
-                 if period <= np.ptp(seconds) and (daily or name != "day"))
+    return tuple(
+        period
+        for name, period in PERIODS.items()
+        if period <= np.ptp(seconds) and (daily or name != "day")
+    )
 
 
 def _fit_text(train: pd.DataFrame, column: Column, most: int) -> TextFeature:
     words, counts = np.unique(values_of(train, column), return_counts=True)
     if list(words) == [""]:
-        raise DataError(f"column {column.name!r} has no value in any training row; leave it out "
-                        "with data.features.exclude")
+        raise DataError(
+            f"column {column.name!r} has no value in any training row; leave it out "
+            "with data.features.exclude"
+        )
     order = np.lexsort((words, -counts))
     return TextFeature(
         column=column,
@@ -212,8 +228,10 @@ def _fit_target(train: pd.DataFrame, names: Sequence[str], scaling: str) -> Targ
     values = [target_values(train, name) for name in names]
     for name, column in zip(names, values, strict=True):
         if len(column) > 1 and np.ptp(column) == 0:
-            raise DataError(f"the target {name!r} is {column[0]:g} in every training row; there is "
-                            "nothing to learn: choose another target or another split")
+            raise DataError(
+                f"the target {name!r} is {column[0]:g} in every training row; there is "
+                "nothing to learn: choose another target or another split"
+            )
     fitted = [center_and_scale(column, scaling) for column in values]
     return TargetScale(
         names=tuple(names),
@@ -231,8 +249,10 @@ def target_values(frame: pd.DataFrame, name: str) -> np.ndarray:
     kind = kind_of(frame, name)
     if kind not in ("numeric", "boolean"):
         example = frame[name].dropna().head(1).to_list()
-        raise DataError(f"the target {name!r} must be numeric, but holds {kind}"
-                        + (f" such as {str(example[0])!r}" if example else ""))
+        raise DataError(
+            f"the target {name!r} must be numeric, but holds {kind}"
+            + (f" such as {str(example[0])!r}" if example else "")
+        )
     values = values_of(frame, Column(name, kind))
     _require_present(frame, values, name)
     return values
@@ -241,5 +261,7 @@ def target_values(frame: pd.DataFrame, name: str) -> np.ndarray:
 def _require_present(frame: pd.DataFrame, values: np.ndarray, name: str) -> None:
     missing = np.isnan(values)
     if missing.any():
-        raise DataError(f"column {name!r} has {int(missing.sum())} missing values, the first in "
-                        f"{first_row(frame, missing)}; fill them, or drop those rows")
+        raise DataError(
+            f"column {name!r} has {int(missing.sum())} missing values, the first in "
+            f"{first_row(frame, missing)}; fill them, or drop those rows"
+        )

@@ -1,4 +1,4 @@
-"""The feature maths, in TensorFlow: the same code for the training arrays and in the saved model."""
+"""The feature maths, in TensorFlow: the same code for training and in the saved model."""
 
 import math
 from collections.abc import Mapping
@@ -45,7 +45,7 @@ class Preprocessor(tf.Module):
         }
 
     def __call__(self, columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """Return the features, shape `(rows, len(plan.names))`, of raw columns of shape `(rows,)`."""
+        """Return the features, shape `(rows, features)`, of raw columns of shape `(rows,)`."""
         parts: list[tf.Tensor] = []
         for numeric in self.plan.numeric:
             raw = columns[numeric.column.name]

@@ -8,7 +8,7 @@ import pandas as pd
 
 from tftrain.data.columns import kind_of
 from tftrain.data.split import SPELLINGS
-from tftrain.data.tables import DELIMITERS, files_of, is_parquet, read_parquet, read_csv
+from tftrain.data.tables import DELIMITERS, files_of, is_parquet, read_csv, read_parquet
 from tftrain.errors import DataError
 
 ENCODINGS = ("utf-8", "cp1252", "latin-1")

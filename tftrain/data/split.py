@@ -111,4 +111,3 @@ def _cut(order: np.ndarray, fractions: tuple[float, float, float]) -> Split:
             )
     cuts = np.split(order, [counts[0], counts[0] + counts[1]])
     return Split(*(np.sort(part).astype(np.int64) for part in cuts))
-

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 from pyarrow import parquet
+
 from tftrain.errors import DataError, did_you_mean
 
 BLOCK_BYTES = (1 << 24, 1 << 30)
@@ -118,8 +119,10 @@ def to_frame(table: pa.Table, place: str) -> pd.DataFrame:
         elif pa.types.is_null(kind):
             table = table.set_column(i, field.name, table.column(i).cast(pa.float64()))
         elif pa.types.is_nested(kind) or pa.types.is_binary(kind):
-            raise DataError(f"{place}: column {field.name!r} holds {kind}, neither a number, a "
-                            "date nor text; leave it out of the file")
+            raise DataError(
+                f"{place}: column {field.name!r} holds {kind}, neither a number, a "
+                "date nor text; leave it out of the file"
+            )
     return table.to_pandas(date_as_object=False, split_blocks=True)
 
 
@@ -157,15 +160,18 @@ def _read_csv_file(file: str, *, delimiter: str, decimal: str, encoding: str) ->
     if table.num_columns == 1:
         other = [d for d in DELIMITERS if d != delimiter and d in table.column_names[0]]
         if other:
-            raise DataError(f"{file}: only one column found with delimiter {delimiter!r}; the "
-                            f"header holds {other[0]!r}: set data.source.delimiter to it")
+            raise DataError(
+                f"{file}: only one column found with delimiter {delimiter!r}; the "
+                f"header holds {other[0]!r}: set data.source.delimiter to it"
+            )
     return table
 
 
 def _wrong_encoding(file: str, encoding: str, detail: str) -> DataError:
     other = "latin-1 or cp1252" if "8" in encoding else "utf-8"
-    return DataError(f"{file}: not {encoding} text ({detail}); set data.source.encoding, "
-                     f"for instance to {other}")
+    return DataError(
+        f"{file}: not {encoding} text ({detail}); set data.source.encoding, for instance to {other}"
+    )
 
 
 def _explain_csv(file: str, delimiter: str, encoding: str, fault: str) -> None:
@@ -208,8 +214,11 @@ def _check_columns(names: list[str], place: str) -> None:
     for i, name in enumerate(names):
         if not name.strip():
             raise DataError(f"{place}: column {i + 1} has no name; name it in the header")
-    twice = sorted({name for name in names if names.count(name) > 1}) if (
-        len(set(names)) < len(names)) else []
+    twice = (
+        sorted({name for name in names if names.count(name) > 1})
+        if (len(set(names)) < len(names))
+        else []
+    )
     if twice:
         raise DataError(f"{place}: two columns are called {twice[0]!r}; rename one")
 
@@ -220,9 +229,11 @@ def fingerprint(frame: pd.DataFrame) -> dict[str, int | str]:
     for name in frame.columns:
         column = frame[name]
         digest.update(f"{name}\0{column.dtype}\0".encode())
-        digest.update(pd.util.hash_array(column.to_numpy(), categorize=False).tobytes()
-                      if column.dtype == object
-                      else pd.util.hash_pandas_object(column, index=False).to_numpy().tobytes())
+        digest.update(
+            pd.util.hash_array(column.to_numpy(), categorize=False).tobytes()
+            if column.dtype == object
+            else pd.util.hash_pandas_object(column, index=False).to_numpy().tobytes()
+        )
     return {"rows": len(frame), "columns": len(frame.columns), "sha256": digest.hexdigest()}
 
 

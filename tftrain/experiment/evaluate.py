@@ -55,8 +55,9 @@ def evaluate(
     if split is not None:
         frame = frame.iloc[split_rows(config, frame)[split]]
         if not len(frame):
-            raise DataError(f"this run has no {split} rows; name another with --split, or a "
-                            "table with --data")
+            raise DataError(
+                f"this run has no {split} rows; name another with --split, or a table with --data"
+            )
     targets = np.stack([target_values(frame, name) for name in config.data.target], axis=1)
     prediction = run.predict(frame).reshape(targets.shape)
     return metrics_of(prediction, targets, config.data.target, row_weights(config, frame))

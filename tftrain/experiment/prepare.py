@@ -62,8 +62,10 @@ def read_frame(config: Config, data: pd.DataFrame | None = None) -> pd.DataFrame
         case "sklearn":
             return read_sklearn(source.dataset)
         case _:
-            raise DataError("data.source is a DataFrame: hand it over, tftrain.train(config, "
-                            "data=frame), or on the command line name a table with --data")
+            raise DataError(
+                "data.source is a DataFrame: hand it over, tftrain.train(config, "
+                "data=frame), or on the command line name a table with --data"
+            )
 
 
 def split_rows(config: Config, frame: pd.DataFrame) -> Split:
@@ -96,8 +98,12 @@ def feature_names(config: Config, frame: pd.DataFrame) -> list[str]:
                 raise DataError(f"data.features names the target {name!r}; take it out")
         chosen = list(dict.fromkeys(data.features))
     else:
-        reserved = {*data.target, data.weight, getattr(data.split, "column", None),
-                    getattr(data.split, "by", None)}
+        reserved = {
+            *data.target,
+            data.weight,
+            getattr(data.split, "column", None),
+            getattr(data.split, "by", None),
+        }
         patterns = [] if data.features == "auto" else data.features.exclude
         excluded = matching(frame.columns, patterns) | reserved
         chosen = [name for name in frame.columns if name not in excluded]
@@ -138,13 +144,16 @@ def prepare(config: Config, data: pd.DataFrame | None = None) -> Prepared:
 def _check_parts(config: Config, split: Split, weights: np.ndarray | None) -> None:
     """Raise where early stopping has no rows to watch, or a part has no weight at all."""
     if config.training.early_stopping and not len(split.validation):
-        raise ConfigError("training.early_stopping needs validation rows, but data.split leaves "
-                          "none; set its validation above 0")
+        raise ConfigError(
+            "training.early_stopping needs validation rows, but data.split leaves "
+            "none; set its validation above 0"
+        )
     for part in ("train", "validation", "test"):
         rows = split[part]
         if weights is not None and len(rows) and not weights[rows].sum() > 0:
-            raise DataError(f"all {part} rows have weight 0 in column {config.data.weight!r} "
-                            "(data.weight)")
+            raise DataError(
+                f"all {part} rows have weight 0 in column {config.data.weight!r} (data.weight)"
+            )
 
 
 def row_weights(config: Config, frame: pd.DataFrame) -> np.ndarray | None:
@@ -159,8 +168,10 @@ def row_weights(config: Config, frame: pd.DataFrame) -> np.ndarray | None:
     require_column(frame, name, "data.weight")
     weights = target_values(frame, name)
     if (weights < 0).any():
-        raise DataError(f"column {name!r} (data.weight) must be zero or more, but is "
-                        f"{weights.min():g} in {first_row(frame, weights < 0)}")
+        raise DataError(
+            f"column {name!r} (data.weight) must be zero or more, but is "
+            f"{weights.min():g} in {first_row(frame, weights < 0)}"
+        )
     return weights
 
 

@@ -112,18 +112,23 @@ def _features(table: Table, targets: Sequence[str]) -> str:
     if not excluded:
         return "  features: auto              # or a list of columns, or {exclude: [...]}"
     lines = [f"      - {_yaml(name)}  # {why}" for name, why in excluded]
-    return "\n".join(["  features:                   # all columns but these",
-                      "    exclude:", *lines])
+    return "\n".join(
+        ["  features:                   # all columns but these", "    exclude:", *lines]
+    )
 
 
 def _split(table: Table) -> str:
     splits = split_columns(table.frame)
     if splits:
-        return ("  split:                      # a column of the table says train or test\n"
-                f"    kind: column\n    column: {_yaml(splits[0])}\n"
-                "    validation: 0.15          # of the train rows, if the column names none")
-    return ("  split:                      # at random; or kind: column, or kind: ordered\n"
-            "    kind: fractions\n    train: 0.7\n    validation: 0.15\n    test: 0.15")
+        return (
+            "  split:                      # a column of the table says train or test\n"
+            f"    kind: column\n    column: {_yaml(splits[0])}\n"
+            "    validation: 0.15          # of the train rows, if the column names none"
+        )
+    return (
+        "  split:                      # at random; or kind: column, or kind: ordered\n"
+        "    kind: fractions\n    train: 0.7\n    validation: 0.15\n    test: 0.15"
+    )
 
 
 def _yaml(value: object) -> str:

@@ -37,7 +37,9 @@ def normal(stddev: float = 0.05) -> Initializer:
     return lambda rng, shape: stddev * rng.standard_normal(shape)
 
 
-def _scaled(variance: Callable[[int, int], float], draw: Callable[[float], Initializer]):
+def _scaled(
+    variance: Callable[[int, int], float], draw: Callable[[float], Initializer]
+) -> Callable[[], Initializer]:
     """Return an initializer whose spread depends on the fans of the shape."""
 
     def initializer() -> Initializer:

@@ -1,5 +1,7 @@
 """Optimizers: from gradients to new parameters. One file each, after the printed equation."""
 
+from collections.abc import Callable
+
 from tftrain.errors import InputError, did_you_mean
 from tftrain.optimizers.adagrad import Adagrad
 from tftrain.optimizers.adam import Adam, AdamW
@@ -9,7 +11,7 @@ from tftrain.optimizers.rmsprop import RMSprop
 from tftrain.optimizers.schedules import Constant, Cosine, Exponential, Schedule, Step, Warmup
 from tftrain.optimizers.sgd import SGD
 
-OPTIMIZERS: dict[str, type[Optimizer]] = {
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "sgd": SGD,
     "adagrad": Adagrad,
     "rmsprop": RMSprop,

@@ -38,8 +38,9 @@ class Optimizer(tf.Module):
         clip_norm: float | None = None,
     ) -> None:
         super().__init__()
-        fixed = isinstance(learning_rate, (int, float))
-        self.schedule = Constant(learning_rate) if fixed else learning_rate
+        self.schedule = (
+            learning_rate if isinstance(learning_rate, Schedule) else Constant(learning_rate)
+        )
         for key, limit in (("clip_value", clip_value), ("clip_norm", clip_norm)):
             if limit is not None and not limit > 0:
                 raise InputError(f"{key} must be positive, got {limit}")

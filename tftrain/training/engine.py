@@ -58,8 +58,11 @@ def choose_mode(wanted: str, operations: float, steps: int) -> Mode:
     if wanted != "auto":
         return Mode(wanted, "as asked")
     if operations > LARGE_STEP:
-        return Mode("graph", f"large steps ({operations:.1g} operations each): matrix products "
-                             "decide, and TensorFlow's own are as fast as XLA's")
+        return Mode(
+            "graph",
+            f"large steps ({operations:.1g} operations each): matrix products "
+            "decide, and TensorFlow's own are as fast as XLA's",
+        )
     if steps < REPAYING_STEPS:
         return Mode("graph", f"at most {steps:,} small steps: too few to repay XLA's compilation")
     return Mode("xla", f"up to {steps:,} small steps: one XLA program runs them fastest")
@@ -134,9 +137,7 @@ class Engine:
             rest = self._on_rows(order, whole * size, self.rows - whole * size)
             return results.write(whole, rest).stack()
 
-        _, results = tf.while_loop(
-            lambda i, _: i < tf.minimum(stop, whole), body, [start, results]
-        )
+        _, results = tf.while_loop(lambda i, _: i < tf.minimum(stop, whole), body, [start, results])
         if whole == self.steps:
             return results.stack()
         return tf.cond(stop > whole, last_partial, results.stack)

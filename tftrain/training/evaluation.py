@@ -1,6 +1,7 @@
 """Losses and errors over many rows, in batches, in one compiled program."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -50,7 +51,9 @@ class Evaluator:
 
         def add(first: tf.Tensor, rows: int, sums: list[tf.Tensor]) -> list[tf.Tensor]:
             batch = self._sums_of(self.data.slice(first, rows), rows)
-            return [total + tf.cast(part, tf.float64) for total, part in zip(sums, batch, strict=True)]
+            return [
+                total + tf.cast(part, tf.float64) for total, part in zip(sums, batch, strict=True)
+            ]
 
         def body(i: tf.Tensor, *sums: tf.Tensor) -> list[tf.Tensor]:
             return [i + 1, *add(i * size, size, list(sums))]
@@ -82,7 +85,7 @@ def predict_in_blocks(network: Callable[[tf.Tensor], tf.Tensor], x: np.ndarray) 
     return np.concatenate([network(tf.constant(block)).numpy() for block in blocks])
 
 
-def as_batch(x: object, y: object, weight: object | None, dtype: tf.DType) -> Batch:
+def as_batch(x: Any, y: Any, weight: Any, dtype: tf.DType) -> Batch:
     """Return arrays or tensors as a batch of one dtype, with the weights scaled to a mean of one.
 
     Raises:
@@ -91,14 +94,18 @@ def as_batch(x: object, y: object, weight: object | None, dtype: tf.DType) -> Ba
     x, y = tf.convert_to_tensor(x), tf.convert_to_tensor(y)
     x, y = (tf.cast(tensor, dtype) for tensor in (x, y))
     if x.shape.rank == 0 or y.shape.rank == 0 or x.shape[0] != y.shape[0] or x.shape[0] == 0:
-        raise ShapeError(f"x has shape {x.shape} and y has shape {y.shape}: give both the same "
-                         "number of rows, at least one")
+        raise ShapeError(
+            f"x has shape {x.shape} and y has shape {y.shape}: give both the same "
+            "number of rows, at least one"
+        )
     if weight is None:
         return Batch(x, y)
     weight = tf.cast(tf.convert_to_tensor(weight), dtype)
     if weight.shape != (x.shape[0],):
-        raise ShapeError(f"weights of shape {weight.shape} for {x.shape[0]} rows: give one weight "
-                         "per row, shape (rows,)")
+        raise ShapeError(
+            f"weights of shape {weight.shape} for {x.shape[0]} rows: give one weight "
+            "per row, shape (rows,)"
+        )
     if bool(np.any(weight.numpy() < 0)) or not np.sum(weight.numpy()) > 0:
         raise ShapeError("weights must be zero or more, and not all zero")
     return Batch(x, y, weight / tf.reduce_mean(weight))

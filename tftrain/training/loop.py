@@ -348,8 +348,9 @@ def _common_dtype(parameters: Sequence[tf.Variable]) -> tf.DType:
         raise InputError("the network has no trainable variables")
     names = sorted({parameter.dtype.name for parameter in parameters})
     if len(names) > 1:
-        raise InputError(f"the network's variables are of several dtypes ({', '.join(names)}); "
-                         "use one")
+        raise InputError(
+            f"the network's variables are of several dtypes ({', '.join(names)}); use one"
+        )
     return parameters[0].dtype
 
 

@@ -59,8 +59,10 @@ class Convergence:
     def __post_init__(self) -> None:
         given = [v for v in (self.gradient_norm, self.relative_change) if v is not None]
         if not given or not all(v > 0 for v in given) or self.patience < 1:
-            raise InputError("convergence: give gradient_norm, relative_change or both, positive, "
-                             "and a positive patience")
+            raise InputError(
+                "convergence: give gradient_norm, relative_change or both, positive, "
+                "and a positive patience"
+            )
 
     def reason(self, loss: float, gradient_norm: float) -> str | None:
         """Take note of an epoch; return why training should stop after it, or None."""
