@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from string import Template
@@ -32,14 +33,14 @@ $split
 model:
   kind: mlp                   # or linear: a single neuron
   hidden: $hidden
-  activation: $activation
+  activation: gelu
 
-loss: {kind: mse, l2: $l2}    # mse, mae, huber or sum_squared_error
+loss: {kind: mse, l2: 0.0001} # mse, mae, huber or sum_squared_error
 
 optimizer:
   kind: adam                  # sgd, adagrad, rmsprop, adam or adamw
-  learning_rate: $rate
-  schedule: cosine
+  learning_rate: 0.003
+  schedule: constant          # constant, step, exponential or cosine
 
 training:
   epochs: $epochs
@@ -78,17 +79,17 @@ def propose(path: str | Path, targets: Sequence[str], folder: Path) -> str:
     return text
 
 
+SETTINGS = {
+    10_000: {"hidden": [64, 64], "epochs": 1000, "batch": 32, "patience": 100},
+    1_000_000: {"hidden": [128, 128], "epochs": 200, "batch": 256, "patience": 20},
+    sys.maxsize: {"hidden": [256, 256], "epochs": 50, "batch": 1024, "patience": 5},
+}
+"""What suits tables of fewer rows than this."""
+
+
 def _settings(rows: int) -> dict[str, object]:
     """Return the settings that suit a table of this size."""
-    return {
-        "hidden": "[64, 64]",
-        "activation": "relu",
-        "l2": 0.0001,
-        "rate": 0.003,
-        "epochs": 400,
-        "batch": 32,
-        "patience": 50,
-    }
+    return next(settings for below, settings in SETTINGS.items() if rows < below)
 
 
 def _columns_line(table: Table, targets: Sequence[str]) -> str:

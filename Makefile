@@ -1,0 +1,54 @@
+# Everything here works on a machine with Python 3.11 or newer, make and git.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+SOURCES := tftrain tests scripts
+
+.DEFAULT_GOAL := help
+.PHONY: help train test test-all lint format lock schema clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+train: $(INSTALLED) ## Train configs/diabetes.yaml
+	$(BIN)/tftrain train configs/diabetes.yaml
+
+test: $(INSTALLED) ## Run the tests, slow ones left out
+	$(BIN)/pytest -m "not slow"
+
+test-all: $(INSTALLED) ## Run all tests
+	$(BIN)/pytest
+
+lint: $(INSTALLED) ## Check style and types
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+
+format: $(INSTALLED) ## Format the code
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+schema: $(INSTALLED) ## Write the JSON Schema that editors use for configs/
+	$(BIN)/tftrain schema > configs/config.schema.json
+
+lock: $(INSTALLED) ## Pin the newest versions that pyproject.toml allows
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra tensorboard --universal \
+		--python-version 3.11 --upgrade --generate-hashes --no-emit-index-url \
+		--no-emit-find-links --custom-compile-command "make lock" --quiet \
+		--output-file requirements.lock
+
+clean: ## Remove the virtual environment, caches and build leftovers (runs/ stays)
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "tftrain needs Python 3.11 or newer; name one: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		-r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--no-build-isolation -e .
+	@touch $@
