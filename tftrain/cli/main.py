@@ -37,15 +37,15 @@ def run(arguments: list[str] | None = None) -> int:
     try:
         cli.main(arguments, prog_name="tftrain", standalone_mode=False)
     except TftrainError as error:
-        click.echo(f"error: {error}", err=True)
+        _say(f"error: {error}", error)
         return error.exit_code
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted", err=True)
+    except (KeyboardInterrupt, click.Abort) as error:
+        _say("interrupted", error.__cause__ or error)
         return 130
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - nothing more can be written
@@ -54,3 +54,8 @@ def run(arguments: list[str] | None = None) -> int:
         click.echo(f"error: {error.filename or 'file'}: {error.strerror or error}", err=True)
         return 1
     return 0
+
+
+def _say(message: str, error: BaseException) -> None:
+    """Print a message and the notes of its error on stderr."""
+    click.echo("\n".join([message, *getattr(error, "__notes__", [])]), err=True)

@@ -58,12 +58,12 @@ def load_config(
         name, folder = str(source), Path(source).parent
         if isinstance(document.value, dict):
             document.value.setdefault("name", _run_name(Path(source).stem))
-    changed = {
-        override_path: apply_override(document, override_path, value)
-        for override_path, value in map(parse_override, overrides)
-    }
-    config = _validate(document, name, set(changed))
-    base = Path.cwd() if ("data", "source", "path") in changed else folder
+    changed = sorted(map(parse_override, overrides), key=_whole_sections_first)
+    for path, value in changed:
+        apply_override(document, path, value)
+    overridden = {path for path, _ in changed}
+    config = _validate(document, name, overridden)
+    base = Path.cwd() if ("data", "source", "path") in overridden else folder
     return _with_absolute_path(config, base)
 
 
@@ -151,8 +151,14 @@ def parse_override(text: str) -> tuple[Path_, Any]:
     return path, document.value
 
 
-def apply_override(document: Document, path: Path_, value: Any) -> Any:
-    """Put `value` at `path`, making sections that are not there; return it.
+def _whole_sections_first(override: tuple[Path_, Any]) -> tuple[int, bool]:
+    """Sort key: what replaces a section, or its kind, comes before what changes a key in it."""
+    path, _ = override
+    return len(path), path[-1] != "kind"
+
+
+def apply_override(document: Document, path: Path_, value: Any) -> None:
+    """Put `value` at `path`, making sections that are not there.
 
     A change of `kind` starts the section anew: the keys of another kind would not fit.
     """
@@ -176,7 +182,6 @@ def apply_override(document: Document, path: Path_, value: Any) -> Any:
     if last == "kind" and isinstance(node, dict) and node.get("kind") != value:
         node.clear()
     node[last] = value
-    return value
 
 
 def _validate(document: Document, name: str, overridden: set[Path_]) -> Config:

@@ -116,14 +116,14 @@ class Training:
 
     def fail(self, error: BaseException) -> None:
         """Say in the summary that the run failed, or was interrupted, and what is known of it."""
+        error.add_note(f"run: {self.directory.path}")
         summary = json.loads(self.directory.summary.read_text(encoding="utf-8"))
         if summary["state"] != "running":
             return
-        interrupted = isinstance(error, KeyboardInterrupt)
         last = self.history.epochs[-1:]
         scale = self.prepared.plan.target.scale
         self._write_summary(
-            "interrupted" if interrupted else "failed",
+            "interrupted" if isinstance(error, KeyboardInterrupt) else "failed",
             error=str(error) or type(error).__name__,
             epochs=len(self.history.epochs),
             last_epoch=epoch_line(last[0], scale) if last else None,

@@ -57,7 +57,7 @@ class Dense(tf.Module):
         """Return the map of `x`.
 
         Args:
-            x: shape `(cases, in_features)`, of the layer's dtype.
+            x: shape `(cases, in_features)`; a tensor of the layer's dtype, or an array.
 
         Returns:
             Shape `(cases, out_features)`.
@@ -65,6 +65,7 @@ class Dense(tf.Module):
         Raises:
             ShapeError: `x` has another width or dtype.
         """
+        x = tf.convert_to_tensor(x, dtype_hint=self.weight.dtype)
         if x.shape.rank != 2 or x.shape[-1] != self.in_features or x.dtype != self.weight.dtype:
             raise ShapeError(
                 f"{self!r} takes {self.weight.dtype.name} of shape (cases, {self.in_features}), "
