@@ -4,7 +4,8 @@ A message names the place (file, line, column, key) and the remedy. The command 
 without a traceback and exits with `exit_code`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 
 
@@ -52,6 +53,22 @@ class DivergedError(TftrainError):
             "Lower the learning rate, clip the gradients (optimizer.clip_norm), or look for "
             "extreme values in the data."
         )
+
+
+@contextmanager
+def naming(place: str) -> Iterator[None]:
+    """Put the name of a table in front of every DataError that is raised inside."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{place}: {error}") from None
+
+
+def unknown(what: str, name: object, choices: Iterable[str]) -> InputError:
+    """Return the error for a name that is none of `choices`, with the nearest one and all."""
+    options = list(choices)
+    hint = did_you_mean(str(name), options) or "."
+    return InputError(f"unknown {what} {name!r}{hint} Known: {', '.join(options)}.")
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from tftrain.errors import InputError, ShapeError, did_you_mean
+from tftrain.errors import InputError, ShapeError, unknown
 
 
 class Loss:
@@ -124,9 +124,7 @@ def get(loss: str | Loss) -> Loss:
     if isinstance(loss, Loss):
         return loss
     if loss not in LOSSES:
-        raise InputError(
-            f"unknown loss {loss!r}{did_you_mean(str(loss), LOSSES)} Known: {', '.join(LOSSES)}."
-        )
+        raise unknown("loss", loss, LOSSES)
     return LOSSES[loss]()
 
 

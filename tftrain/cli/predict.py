@@ -3,6 +3,7 @@
 import click
 
 from tftrain.cli.tensorflow import load_tensorflow
+from tftrain.errors import naming
 
 
 @click.command()
@@ -22,7 +23,8 @@ def predict(run: str, data: str, output: str | None) -> None:
         check_writable(output)
     frame = opened.read_table(data)
     load_tensorflow()
-    predictions = opened.predict_table(frame)
+    with naming(data):
+        predictions = opened.predict_table(frame)
     if output:
         write_table(predictions, output)
         click.echo(f"{len(predictions):,} predictions: {output}", err=True)

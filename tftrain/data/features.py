@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tftrain.data.columns import Column, first_row, kind_of, values_of
+from tftrain.data.columns import Column, first_row, kind_of, require_column, values_of
 from tftrain.errors import DataError
 
 PERIODS = {"day": 86_400.0, "week": 604_800.0, "year": 365.2425 * 86_400.0}
@@ -227,7 +227,7 @@ def _fit_text(train: pd.DataFrame, column: Column, most: int) -> TextFeature:
 def _fit_target(train: pd.DataFrame, names: Sequence[str], scaling: str) -> TargetScale:
     values = [target_values(train, name) for name in names]
     for name, column in zip(names, values, strict=True):
-        if len(column) > 1 and np.ptp(column) == 0:
+        if np.ptp(column) == 0:
             raise DataError(
                 f"the target {name!r} is {column[0]:g} in every training row; there is "
                 "nothing to learn: choose another target or another split"
@@ -240,17 +240,18 @@ def _fit_target(train: pd.DataFrame, names: Sequence[str], scaling: str) -> Targ
     )
 
 
-def target_values(frame: pd.DataFrame, name: str) -> np.ndarray:
-    """Return the values of a target, float64, shape `(rows,)`.
+def target_values(frame: pd.DataFrame, name: str, key: str = "data.target") -> np.ndarray:
+    """Return the values of a target, or of the column that `key` names; float64, shape `(rows,)`.
 
     Raises:
         DataError: the column is missing, is not numeric, or has missing or infinite values.
     """
+    require_column(frame, name, key)
     kind = kind_of(frame, name)
     if kind not in ("numeric", "boolean"):
         example = frame[name].dropna().head(1).to_list()
         raise DataError(
-            f"the target {name!r} must be numeric, but holds {kind}"
+            f"column {name!r} ({key}) must be numeric, but holds {kind}"
             + (f" such as {str(example[0])!r}" if example else "")
         )
     values = values_of(frame, Column(name, kind))

@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tftrain.data.features import target_values
-from tftrain.errors import DataError
-from tftrain.experiment.prepare import read_frame, row_weights, split_rows
+from tftrain.errors import DataError, naming
+from tftrain.experiment.prepare import place_of, read_frame, row_weights, split_rows, targets_of
 from tftrain.metrics import error_sums
 from tftrain.runs.run import Run
 
@@ -52,12 +51,14 @@ def evaluate(
     frame = read_frame(config, data)
     if split is None and data is None:
         split = "test"
-    if split is not None:
-        frame = frame.iloc[split_rows(config, frame)[split]]
-        if not len(frame):
-            raise DataError(
-                f"this run has no {split} rows; name another with --split, or a table with --data"
-            )
-    targets = np.stack([target_values(frame, name) for name in config.data.target], axis=1)
-    prediction = run.predict(frame).reshape(targets.shape)
-    return metrics_of(prediction, targets, config.data.target, row_weights(config, frame))
+    with naming(place_of(config, data)):
+        if split is not None:
+            frame = frame.iloc[split_rows(config, frame)[split]]
+            if not len(frame):
+                raise DataError(
+                    f"no rows for {split}; name another split with --split, or another "
+                    "table with --data"
+                )
+        targets, weights = targets_of(config, frame), row_weights(config, frame)
+        prediction = run.predict(frame).reshape(targets.shape)
+    return metrics_of(prediction, targets, config.data.target, weights)

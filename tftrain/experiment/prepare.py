@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from tftrain.data.columns import first_row, matching, require_column
 from tftrain.data.features import Plan, fit_plan, target_values
 from tftrain.data.split import Split, by_column, by_fractions, by_order
 from tftrain.data.tables import read_csv, read_parquet
-from tftrain.errors import ConfigError, DataError
+from tftrain.errors import ConfigError, DataError, naming
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,6 @@ def feature_names(config: Config, frame: pd.DataFrame) -> list[str]:
         DataError: none is left, one is missing, or one is a target.
     """
     data = config.data
-    for target in data.target:
-        require_column(frame, target, "data.target")
     if isinstance(data.features, list):
         for name in data.features:
             require_column(frame, name, "data.features")
@@ -112,23 +111,42 @@ def feature_names(config: Config, frame: pd.DataFrame) -> list[str]:
     return chosen
 
 
+def place_of(config: Config, data: pd.DataFrame | None = None) -> str:
+    """Return the name of the table for error messages."""
+    if data is not None:
+        return str(data.attrs.get("place", "the DataFrame"))
+    named = config.data.source.model_dump(exclude={"kind"})
+    return str(named.get("path") or named.get("dataset"))
+
+
 def prepare(config: Config, data: pd.DataFrame | None = None) -> Prepared:
     """Read the table, split it and fit the preprocessing. Needs no TensorFlow.
 
     Raises:
-        InputError: the table does not fit the config.
+        InputError: the table does not fit the config, or a package that it needs is missing.
     """
     began = time.monotonic()
+    if config.output.tensorboard and find_spec("tensorboard") is None:
+        raise ConfigError(
+            "output.tensorboard needs the package tensorboard: install tftrain[tensorboard], or "
+            "set it to false"
+        )
     frame = read_frame(config, data)
-    features = feature_names(config, frame)
-    targets = np.stack([target_values(frame, name) for name in config.data.target], axis=1)
-    weights = row_weights(config, frame)
-    split = split_rows(config, frame)
-    _check_parts(config, split, weights)
+    with naming(place_of(config, data)):
+        targets = targets_of(config, frame)
+        weights = row_weights(config, frame)
+        split = split_rows(config, frame)
+        _check_parts(config, split, weights)
+        plan = _fit(config, frame, split)
+    return Prepared(config, frame, split, plan, targets, weights, time.monotonic() - began)
+
+
+def _fit(config: Config, frame: pd.DataFrame, split: Split) -> Plan:
+    """Return the plan fitted to the training rows, which the other rows are found to fit."""
     settings = config.data.preprocess
     plan = fit_plan(
         frame.iloc[split.train],
-        features=features,
+        features=feature_names(config, frame),
         targets=config.data.target,
         numeric=settings.numeric,
         missing=settings.missing,
@@ -138,7 +156,12 @@ def prepare(config: Config, data: pd.DataFrame | None = None) -> Prepared:
     )
     for part in ("validation", "test"):
         plan.raw_columns(frame.iloc[split[part]])
-    return Prepared(config, frame, split, plan, targets, weights, time.monotonic() - began)
+    return plan
+
+
+def targets_of(config: Config, frame: pd.DataFrame) -> np.ndarray:
+    """Return the targets of all rows, float64, shape `(rows, targets)`."""
+    return np.stack([target_values(frame, name) for name in config.data.target], axis=1)
 
 
 def _check_parts(config: Config, split: Split, weights: np.ndarray | None) -> None:
@@ -165,8 +188,7 @@ def row_weights(config: Config, frame: pd.DataFrame) -> np.ndarray | None:
     name = config.data.weight
     if name is None:
         return None
-    require_column(frame, name, "data.weight")
-    weights = target_values(frame, name)
+    weights = target_values(frame, name, "data.weight")
     if (weights < 0).any():
         raise DataError(
             f"column {name!r} (data.weight) must be zero or more, but is "

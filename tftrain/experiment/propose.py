@@ -8,7 +8,7 @@ from pathlib import Path
 from string import Template
 
 from tftrain.config.loading import check_text
-from tftrain.data.columns import kind_of, require_column
+from tftrain.data.columns import kind_of
 from tftrain.data.features import target_values
 from tftrain.data.sniff import Table, as_patterns, sniff, split_columns, useless_columns
 from tftrain.data.tables import is_parquet
@@ -64,8 +64,7 @@ def propose(path: str | Path, targets: Sequence[str], folder: Path) -> str:
     table = sniff(path)
     frame = table.frame
     for target in targets:
-        require_column(frame, target, "--target")
-        target_values(frame, target)
+        target_values(frame, target, "--target")
     text = TEMPLATE.substitute(
         rows=f"{len(frame):,}",
         columns=_columns_line(table, targets),

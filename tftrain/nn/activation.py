@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from tftrain.errors import InputError, did_you_mean
+from tftrain.errors import unknown
 
 
 def leaky_relu(x: tf.Tensor) -> tf.Tensor:
@@ -56,10 +56,7 @@ class Activation(tf.Module):
     def __init__(self, function: str) -> None:
         super().__init__(name=function if function in ACTIVATIONS else None)
         if function not in ACTIVATIONS:
-            hint = did_you_mean(str(function), ACTIVATIONS)
-            raise InputError(
-                f"unknown activation {function!r}{hint} Known: {', '.join(ACTIVATIONS)}."
-            )
+            raise unknown("activation", function, ACTIVATIONS)
         self.function = function
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tftrain.errors import InputError, did_you_mean
+from tftrain.errors import unknown
 
 Shape = tuple[int, ...]
 Initializer = Callable[[np.random.Generator, Shape], np.ndarray]
@@ -86,10 +86,7 @@ def get(initializer: str | Initializer) -> Initializer:
     if callable(initializer):
         return initializer
     if initializer not in INITIALIZERS:
-        hint = did_you_mean(str(initializer), INITIALIZERS)
-        raise InputError(
-            f"unknown initializer {initializer!r}{hint} Known: {', '.join(INITIALIZERS)}."
-        )
+        raise unknown("initializer", initializer, INITIALIZERS)
     return INITIALIZERS[initializer]()
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tftrain.errors import InputError, did_you_mean
+from tftrain.errors import InputError, unknown
 from tftrain.optimizers.adagrad import Adagrad
 from tftrain.optimizers.adam import Adam, AdamW
 from tftrain.optimizers.clipping import clip_by_global_norm, clip_by_value, global_norm
@@ -45,6 +45,5 @@ def get(optimizer: str | Optimizer) -> Optimizer:
     if isinstance(optimizer, Optimizer):
         return optimizer
     if optimizer not in OPTIMIZERS:
-        hint = did_you_mean(str(optimizer), OPTIMIZERS)
-        raise InputError(f"unknown optimizer {optimizer!r}{hint} Known: {', '.join(OPTIMIZERS)}.")
+        raise unknown("optimizer", optimizer, OPTIMIZERS)
     return OPTIMIZERS[optimizer]()
