@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tftrain.errors import InputError, unknown
+from tftrain.errors import unknown
 from tftrain.optimizers.adagrad import Adagrad
 from tftrain.optimizers.adam import Adam, AdamW
 from tftrain.optimizers.clipping import clip_by_global_norm, clip_by_value, global_norm
