@@ -1,8 +1,16 @@
 """The base of all config sections, and how sections of different kinds are told apart."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+)
 from pydantic_core import CoreSchema
 from pydantic_core.core_schema import no_info_before_validator_function
 
@@ -19,35 +27,53 @@ class Section(BaseModel):
     )
 
 
-class _ShortSpelling:
-    """Lets a bare string stand for the section of that kind with its defaults.
+@dataclass(frozen=True)
+class Short:
+    """Annotates a union of kinds that may be spelled short.
 
-    `loss: mae` is `loss: {kind: mae}`, for the validation and for the JSON Schema.
+    A bare string stands for the section of that kind with its defaults: `loss: mae` is
+    `loss: {kind: mae}`. A section without a kind is of the kind `default`, if there is one.
     """
+
+    default: str | None = None
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        def expand(value: Any) -> Any:
-            return {"kind": value} if isinstance(value, str) else value
+        return no_info_before_validator_function(self._expand, handler(source))
 
-        return no_info_before_validator_function(expand, handler(source))
+    def _expand(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"kind": value}
+        if self.default and isinstance(value, dict):
+            return {"kind": self.default, **value}
+        return value
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
         sections = handler(schema)
         kinds = sorted(sections["discriminator"]["mapping"])
-        return {"anyOf": [{"type": "string", "enum": kinds}, sections]}
+        spellings: list[dict[str, Any]] = [{"type": "string", "enum": kinds}, sections]
+        if self.default:
+            spellings.append({"type": "object", "not": {"required": ["kind"]}})
+        return {"anyOf": spellings}
 
 
 BY_KIND = Field(discriminator="kind")
 """Annotates a union of sections that are told apart by their `kind`."""
-SHORT = _ShortSpelling()
-"""Annotates such a union where a bare string may stand for a kind."""
 
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Decay = Annotated[float, Field(ge=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
+
+def _no_boolean(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(f"expected a number, got {str(value).lower()}")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_no_boolean)]
+Number = Annotated[float, BeforeValidator(_no_boolean)]
+Positive = Annotated[Number, Field(gt=0)]
+NonNegative = Annotated[Number, Field(ge=0)]
+Fraction = Annotated[Number, Field(ge=0, le=1)]
+BelowOne = Annotated[Number, Field(ge=0, lt=1)]
+Count = Annotated[Whole, Field(ge=1)]

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from tftrain.config.base import BY_KIND, SHORT, Count, Fraction, Section
+from tftrain.config.base import BY_KIND, BelowOne, Count, Fraction, Section, Short
 
 
 def _known_encoding(name: str) -> str:
@@ -57,7 +57,7 @@ class FrameSource(Section):
     kind: Literal["dataframe"]
 
 
-Source = Annotated[CsvSource | ParquetSource | SklearnSource | FrameSource, BY_KIND, SHORT]
+Source = Annotated[CsvSource | ParquetSource | SklearnSource | FrameSource, BY_KIND, Short()]
 
 
 class Features(Section):
@@ -90,7 +90,7 @@ class ColumnSplit(Section):
     kind: Literal["column"]
     column: str
     """Name of the column; it is never a feature."""
-    validation: Annotated[float, Field(ge=0, lt=1)] = 0.15
+    validation: BelowOne = 0.15
     """Fraction of the train rows used for validation where the column has no validation rows."""
 
 
@@ -123,7 +123,7 @@ def check_fractions(train: float, validation: float, test: float) -> None:
         raise ValueError("train must be above 0")
 
 
-Split = Annotated[FractionSplit | ColumnSplit | OrderedSplit, BY_KIND, SHORT]
+Split = Annotated[FractionSplit | ColumnSplit | OrderedSplit, BY_KIND, Short("fractions")]
 
 
 class Preprocess(Section):

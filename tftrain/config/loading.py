@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from tftrain.config.messages import Path_, Problem, problems_of
 from tftrain.config.models import Config
@@ -56,14 +56,15 @@ def load_config(
     else:
         document = read_document(Path(source))
         name, folder = str(source), Path(source).parent
-        if isinstance(document.value, dict):
+        if document.value and isinstance(document.value, dict):
             document.value.setdefault("name", _run_name(Path(source).stem))
     changed = sorted(map(parse_override, overrides), key=_whole_sections_first)
     for path, value in changed:
         apply_override(document, path, value)
     overridden = {path for path, _ in changed}
     config = _validate(document, name, overridden)
-    base = Path.cwd() if ("data", "source", "path") in overridden else folder
+    here = any(("data", "source", "path")[: len(path)] == path for path in overridden)
+    base = Path.cwd() if here else folder
     return _with_absolute_path(config, base)
 
 
@@ -118,6 +119,9 @@ def _value_of(node: Node, path: Path_, document: Document, yaml: YAML) -> Any:
         return _scalar(node, path, document, yaml)
     result: dict[str, Any] = {}
     for key_node, value_node in node.value:
+        if not isinstance(key_node, ScalarNode):
+            document.problems.append(Problem(path, "a key must be a word"))
+            continue
         key = str(key_node.value)
         place = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
         if key in result:
@@ -179,7 +183,7 @@ def apply_override(document: Document, path: Path_, value: Any) -> None:
     last = path[-1]
     if isinstance(node, list) and not (isinstance(last, int) and last < len(node)):
         raise ConfigError(f"--set {'.'.join(map(str, path))}: no item {last} in the list")
-    if last == "kind" and isinstance(node, dict) and node.get("kind") != value:
+    if last == "kind" and isinstance(node, dict) and node.get("kind", value) != value:
         node.clear()
     node[last] = value
 
@@ -197,7 +201,9 @@ def _validate(document: Document, name: str, overridden: set[Path_]) -> Config:
     try:
         config = Config.model_validate(document.value)
     except ValidationError as error:
-        problems += problems_of(error, Config, document.value)
+        known = {problem.path for problem in problems}
+        found = problems_of(error, Config, document.value)
+        problems += [problem for problem in found if problem.path not in known]
     if not problems:
         return config
     lines = sorted((_located(p, document, overridden) for p in problems), key=lambda line: line[0])
@@ -208,8 +214,9 @@ def _located(
     problem: Problem, document: Document, overridden: set[Path_]
 ) -> tuple[tuple[int, int], str, Problem]:
     """Return the position of a problem, its place as text, and the problem."""
-    for depth in range(len(problem.path), 0, -1):
-        if problem.path[:depth] in overridden:
+    for path in overridden:
+        shared = min(len(path), len(problem.path))
+        if shared and path[:shared] == problem.path[:shared]:
             return (0, 0), " (--set)", problem
     position = problem.position
     for depth in range(len(problem.path), -1, -1):

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from tftrain.config.base import BY_KIND, SHORT, NonNegative, Positive, Section
+from tftrain.config.base import BY_KIND, NonNegative, Positive, Section, Short
 
 
 class NamedLoss(Section):
@@ -23,4 +23,4 @@ class HuberLoss(Section):
     """Strength of the penalty `l2 / 2 * sum of squared weights` (biases excluded)."""
 
 
-LossConfig = Annotated[NamedLoss | HuberLoss, BY_KIND, SHORT]
+LossConfig = Annotated[NamedLoss | HuberLoss, BY_KIND, Short("mse")]

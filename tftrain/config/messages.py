@@ -36,7 +36,7 @@ def problems_of(error: ValidationError, model: type[BaseModel], value: Any) -> l
     """Return the problems in a validation error of `model` for `value`, one for each place."""
     problems: dict[Path_, Problem] = {}
     for detail in error.errors():
-        path, sections = _follow(detail["loc"], model, value)
+        path, sections = _follow(detail, model, value)
         problem = Problem(path, _message(detail, path, sections))
         if path in problems and problems[path].message != problem.message:
             joined = f"{problems[path].message}, or {problem.message}"
@@ -51,28 +51,28 @@ def _explained_below(path: Path_, problems: Iterable[Path_]) -> bool:
 
 
 def _follow(
-    loc: tuple[str | int, ...], model: type[BaseModel], value: Any
+    detail: ErrorDetails, model: type[BaseModel], value: Any
 ) -> tuple[Path_, list[type[BaseModel]]]:
-    """Follow a pydantic location through the value.
+    """Follow the location of a pydantic error through the value.
 
     Pydantic puts the names of union members between the keys; those are left out. Returns the
     user's path, and the sections that may stand where the last key stands.
     """
     path: list[str | int] = []
     sections = [model]
+    loc = detail["loc"]
     for i, part in enumerate(loc):
         last = i == len(loc) - 1
-        fields = [s.model_fields[part] for s in sections if part in s.model_fields]
-        in_value = isinstance(value, dict) and part in value
-        in_list = isinstance(value, list) and isinstance(part, int) and part < len(value)
-        is_tag = not (in_value or in_list) and not (last and fields)
-        if is_tag and not (last and isinstance(value, dict) and not _is_kind(part, sections)):
+        given = isinstance(value, dict) and part in value
+        given = given or (isinstance(value, list) and isinstance(part, int) and part < len(value))
+        if not given and not (last and detail["type"] == "missing"):
             sections = [s for s in sections if _is_kind(part, [s])] or sections
             continue
         path.append(part)
         if last:
             break
-        value = value[part] if in_value or in_list else None
+        value = value[part]
+        fields = [s.model_fields[part] for s in sections if part in s.model_fields]
         sections = [s for field in fields for s in _sections_in(field.annotation)]
         if isinstance(value, dict) and "kind" in value:
             sections = [s for s in sections if _is_kind(value["kind"], [s])] or sections
@@ -116,6 +116,8 @@ def _message(detail: ErrorDetails, path: Path_, sections: list[type[BaseModel]])
             return f"expected {_either(choices)}, got {_shown(tag)}{hint}"
         case "union_tag_not_found":
             return "a kind is required"
+        case "too_short":
+            return "expected at least one"
         case "value_error":
             return str(context["error"])
         case "model_type" | "model_attributes_type" | "dict_type":

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tftrain.config.base import BY_KIND, SHORT, Count, NonNegative, Positive, Section
+from tftrain.config.base import BY_KIND, Count, NonNegative, Positive, Section, Short
 
 ActivationName = Literal[
     "identity",
@@ -50,7 +50,7 @@ class NormalInitializer(Section):
     stddev: NonNegative = 0.05
 
 
-Initializer = Annotated[NamedInitializer | UniformInitializer | NormalInitializer, BY_KIND, SHORT]
+Initializer = Annotated[NamedInitializer | UniformInitializer | NormalInitializer, BY_KIND, Short()]
 
 
 class Network(Section):
@@ -93,4 +93,4 @@ class Mlp(Network):
         return self
 
 
-Model = Annotated[Linear | Mlp, BY_KIND, SHORT]
+Model = Annotated[Linear | Mlp, BY_KIND, Short("mlp")]

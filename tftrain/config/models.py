@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tftrain.config.base import Count, NonNegative, Positive, Section
+from tftrain.config.base import Count, NonNegative, Positive, Section, Whole
 from tftrain.config.data import Data
 from tftrain.config.loss import LossConfig, NamedLoss
 from tftrain.config.model import Mlp, Model
@@ -81,7 +81,7 @@ class Config(Section):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)] = "run"
     """Name of the run: letters, digits, dot, dash and underscore; the file's name by default."""
-    seed: Annotated[int, Field(ge=0, lt=2**64)] = 0
+    seed: Annotated[Whole, Field(ge=0, lt=2**64)] = 0
     """Initial weights, split and batch order are pure functions of it."""
     data: Data
     model: Model = Mlp(kind="mlp")

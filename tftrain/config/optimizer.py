@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import model_validator
 
-from tftrain.config.base import BY_KIND, SHORT, Decay, Fraction, NonNegative, Positive, Section
+from tftrain.config.base import BY_KIND, BelowOne, Fraction, NonNegative, Positive, Section, Short
 
 
 class ScheduleSection(Section):
@@ -40,7 +40,9 @@ class CosineSchedule(ScheduleSection):
     """Last learning rate as a fraction of the first."""
 
 
-ScheduleConfig = Annotated[ConstantSchedule | DecaySchedule | CosineSchedule, BY_KIND, SHORT]
+ScheduleConfig = Annotated[
+    ConstantSchedule | DecaySchedule | CosineSchedule, BY_KIND, Short("constant")
+]
 
 
 class OptimizerSection(Section):
@@ -59,7 +61,7 @@ class SgdConfig(OptimizerSection):
 
     kind: Literal["sgd"]
     learning_rate: Positive = 0.01
-    momentum: Decay = 0.0
+    momentum: BelowOne = 0.0
     """Part of the last change that is added to the next one."""
     nesterov: bool = False
 
@@ -83,7 +85,7 @@ class RmspropConfig(OptimizerSection):
 
     kind: Literal["rmsprop"]
     learning_rate: Positive = 0.001
-    rho: Decay = 0.9
+    rho: BelowOne = 0.9
     epsilon: Positive = 1e-8
 
 
@@ -92,8 +94,8 @@ class AdamConfig(OptimizerSection):
 
     kind: Literal["adam"]
     learning_rate: Positive = 0.001
-    beta_1: Decay = 0.9
-    beta_2: Decay = 0.999
+    beta_1: BelowOne = 0.9
+    beta_2: BelowOne = 0.999
     epsilon: Positive = 1e-8
 
 
@@ -103,11 +105,11 @@ class AdamwConfig(OptimizerSection):
     kind: Literal["adamw"]
     learning_rate: Positive = 0.001
     weight_decay: NonNegative = 0.01
-    beta_1: Decay = 0.9
-    beta_2: Decay = 0.999
+    beta_1: BelowOne = 0.9
+    beta_2: BelowOne = 0.999
     epsilon: Positive = 1e-8
 
 
 OptimizerConfig = Annotated[
-    SgdConfig | AdagradConfig | RmspropConfig | AdamConfig | AdamwConfig, BY_KIND, SHORT
+    SgdConfig | AdagradConfig | RmspropConfig | AdamConfig | AdamwConfig, BY_KIND, Short("adam")
 ]

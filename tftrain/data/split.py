@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tftrain.data.columns import first_row, require_column
+from tftrain.data.columns import Column, first_row, kind_of, require_column, values_of
 from tftrain.errors import DataError
 from tftrain.streams import Purpose, stream
 
@@ -57,14 +57,18 @@ def by_order(frame: pd.DataFrame, column: str, fractions: tuple[float, float, fl
         DataError: the column is missing, has missing values, or a part would get no row.
     """
     require_column(frame, column, "data.split.by")
-    values = frame[column]
-    if values.isna().any():
+    kind = kind_of(frame, column)
+    if kind == "text":
+        raise DataError(
+            f"column {column!r} (data.split.by) holds text; order by a column of numbers or dates"
+        )
+    values = values_of(frame, Column(column, kind))
+    if np.isnan(values).any():
         raise DataError(
             f"column {column!r} (data.split.by) has no value in "
-            f"{first_row(frame, values.isna().to_numpy())}; "
-            "every row needs one to be ordered"
+            f"{first_row(frame, np.isnan(values))}; every row needs one to be ordered"
         )
-    return _cut(np.argsort(values.to_numpy(), kind="stable"), fractions)
+    return _cut(np.argsort(values, kind="stable"), fractions)
 
 
 def by_column(frame: pd.DataFrame, column: str, validation: float, seed: int) -> Split:
@@ -106,7 +110,7 @@ def _cut(order: np.ndarray, fractions: tuple[float, float, float]) -> Split:
     for name, fraction, count in zip(NAMES, fractions, counts, strict=True):
         if fraction > 0 and count < 1:
             raise DataError(
-                f"{rows} rows are too few for this split: {name} ({fraction:g}) would get none; "
+                f"too few rows ({rows}) for this split: {name} ({fraction:g}) would get none; "
                 "change data.split or add rows"
             )
     cuts = np.split(order, [counts[0], counts[0] + counts[1]])

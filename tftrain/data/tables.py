@@ -101,7 +101,7 @@ def _read_all(path: str | Path, read: Callable[[str], pa.Table]) -> pd.DataFrame
         tables.append(table)
     try:
         table = pa.concat_tables(tables, promote_options="permissive")
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise DataError(f"{path}: the files' columns have different types: {error}") from None
     if table.num_rows == 0:
         raise DataError(f"{path}: a header but no rows")
@@ -123,7 +123,7 @@ def to_frame(table: pa.Table, place: str) -> pd.DataFrame:
                 f"{place}: column {field.name!r} holds {kind}, neither a number, a "
                 "date nor text; leave it out of the file"
             )
-    return table.to_pandas(date_as_object=False, split_blocks=True)
+    return table.to_pandas(date_as_object=False, split_blocks=True, ignore_metadata=True)
 
 
 def _seconds(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -154,9 +154,14 @@ def _read_csv_file(file: str, *, delimiter: str, decimal: str, encoding: str) ->
             _explain_csv(file, delimiter, encoding, fault)
             if "conversion error" not in fault or block_size == BLOCK_BYTES[-1]:
                 raise DataError(f"{file}: not a CSV table: {fault.splitlines()[0]}") from None
-    for field in table.schema:
-        if pa.types.is_binary(field.type) or "\ufffd" in field.name:
-            raise _wrong_encoding(file, encoding, f"column {field.name!r}")
+    try:
+        binary = [field.name for field in table.schema if pa.types.is_binary(field.type)]
+        names = table.column_names
+    except UnicodeDecodeError as error:
+        raise _wrong_encoding(file, encoding, f"in the header: {error.reason}") from None
+    if binary or any("\ufffd" in name for name in names):
+        where = f"in column {binary[0]!r}" if binary else "in the header"
+        raise _wrong_encoding(file, encoding, where)
     if table.num_columns == 1:
         other = [d for d in DELIMITERS if d != delimiter and d in table.column_names[0]]
         if other:

@@ -144,6 +144,8 @@ def prepare(config: Config, data: pd.DataFrame | None = None) -> Prepared:
 def _fit(config: Config, frame: pd.DataFrame, split: Split) -> Plan:
     """Return the plan fitted to the training rows, which the other rows are found to fit."""
     settings = config.data.preprocess
+    for name in settings.categorical:
+        require_column(frame, name, "data.preprocess.categorical")
     plan = fit_plan(
         frame.iloc[split.train],
         features=feature_names(config, frame),
