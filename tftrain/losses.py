@@ -52,6 +52,11 @@ class Loss:
                     f"weights of shape {weight.shape} for cases {terms.shape}: "
                     "give one weight per case, shape (cases,)"
                 )
+            if weight.dtype != terms.dtype:
+                raise ShapeError(
+                    f"weights of {weight.dtype.name} for a loss of {terms.dtype.name}: "
+                    "use one dtype for both"
+                )
             terms = terms * tf.reshape(weight, [-1] + [1] * (terms.shape.rank - 1))
         return tf.reduce_sum(terms) * self.scale(terms)
 
@@ -134,12 +139,8 @@ def l2_penalty(variables: Sequence[tf.Variable], strength: float) -> tf.Tensor:
     Weights are the variables of rank two or more; biases are not penalised. The gradient with
     respect to a weight `W` is `strength * W`.
     """
-    return strength / 2 * tf.add_n([tf.reduce_sum(tf.square(v)) for v in weights_of(variables)])
-
-
-def weights_of(variables: Sequence[tf.Variable]) -> list[tf.Variable]:
-    """Return the variables that an L2 penalty applies to: those of rank two or more."""
-    return [v for v in variables if v.shape.rank >= 2]
+    squares = [tf.reduce_sum(tf.square(v)) for v in variables if v.shape.rank >= 2]
+    return strength / 2 * tf.add_n(squares) if squares else tf.zeros([], variables[0].dtype)
 
 
 def require_same(prediction: tf.Tensor, target: tf.Tensor) -> None:

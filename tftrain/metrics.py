@@ -46,13 +46,18 @@ class ErrorSums:
 def deviation_sums(target: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
     """Return the sum of `w * (target - mean)^2` per column of `target`, shape `(cases, targets)`.
 
-    It is computed in blocks of rows, so a large float32 table is never copied whole to float64.
+    Differences from the first case are summed, so the sum is exactly zero for a constant target.
+    Blocks of rows are taken, so a large float32 table is never copied whole to float64.
     """
-    blocks = [slice(i, i + 65536) for i in range(0, len(target), 65536)]
-    ones = np.ones(len(target), np.int8) if weight is None else weight
-    total = sum(float(np.sum(ones[b], dtype=np.float64)) for b in blocks)
-    mean = sum(ones[b] @ target[b].astype(np.float64) for b in blocks) / total
-    return np.asarray(sum(ones[b] @ np.square(target[b].astype(np.float64) - mean) for b in blocks))
+    rows = [slice(i, i + 65536) for i in range(0, len(target), 65536)]
+    weights = np.ones(len(target)) if weight is None else weight.astype(np.float64)
+
+    def total(center: np.ndarray, power: int) -> np.ndarray:
+        parts = (weights[r] @ (target[r].astype(np.float64) - center) ** power for r in rows)
+        return np.asarray(sum(parts))
+
+    first = target[0].astype(np.float64)
+    return total(first + total(first, 1) / np.sum(weights), 2)
 
 
 def error_sums(

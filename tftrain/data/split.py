@@ -110,8 +110,8 @@ def _cut(order: np.ndarray, fractions: tuple[float, float, float]) -> Split:
     for name, fraction, count in zip(NAMES, fractions, counts, strict=True):
         if fraction > 0 and count < 1:
             raise DataError(
-                f"too few rows ({rows}) for this split: {name} ({fraction:g}) would get none; "
-                "change data.split or add rows"
+                f"{rows} {'row is' if rows == 1 else 'rows are'} too few for this split: {name} "
+                f"({fraction:g}) would get none; change data.split or add rows"
             )
     cuts = np.split(order, [counts[0], counts[0] + counts[1]])
     return Split(*(np.sort(part).astype(np.int64) for part in cuts))

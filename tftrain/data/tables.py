@@ -109,7 +109,13 @@ def _read_all(path: str | Path, read: Callable[[str], pa.Table]) -> pd.DataFrame
 
 
 def to_frame(table: pa.Table, place: str) -> pd.DataFrame:
-    """Return an Arrow table as a DataFrame of numbers, booleans, datetimes and strings."""
+    """Return an Arrow table as a DataFrame of numbers, booleans, datetimes and strings.
+
+    Its rows are numbered from 0. A named pandas index is a column like others; an unnamed one,
+    which holds nothing but row numbers, is left out.
+    """
+    unnamed_index = [name for name in table.column_names if name.startswith("__index_level_")]
+    table = table.drop_columns(unnamed_index)
     for i, field in enumerate(table.schema):
         kind = field.type
         if pa.types.is_decimal(kind):

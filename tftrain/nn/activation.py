@@ -10,7 +10,7 @@ from tftrain.errors import unknown
 
 def leaky_relu(x: tf.Tensor) -> tf.Tensor:
     """`x` where positive, else `0.01 x` (Maas, Hannun and Ng, 2013)."""
-    return tf.nn.leaky_relu(x, alpha=0.01)
+    return tf.where(x > 0, x, 0.01 * x)
 
 
 def gelu(x: tf.Tensor) -> tf.Tensor:

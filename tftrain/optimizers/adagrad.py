@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tftrain.optimizers.optimizer import Optimizer, Slots
+from tftrain.optimizers.optimizer import Optimizer, Slots, check_range
 from tftrain.optimizers.schedules import Schedule
 
 
@@ -32,7 +32,7 @@ class Adagrad(Optimizer):
         clip_norm: float | None = None,
     ) -> None:
         super().__init__(learning_rate, clip_value=clip_value, clip_norm=clip_norm)
-        self.epsilon = epsilon
+        self.epsilon = check_range("epsilon", epsilon)
 
     def update(
         self,

@@ -2,8 +2,7 @@
 
 import tensorflow as tf
 
-from tftrain.errors import InputError
-from tftrain.optimizers.optimizer import Optimizer, Slots
+from tftrain.optimizers.optimizer import Optimizer, Slots, check_range
 from tftrain.optimizers.schedules import Schedule
 
 
@@ -38,12 +37,9 @@ class Adam(Optimizer):
         clip_norm: float | None = None,
     ) -> None:
         super().__init__(learning_rate, clip_value=clip_value, clip_norm=clip_norm)
-        for name, beta in (("beta_1", beta_1), ("beta_2", beta_2)):
-            if not 0 <= beta < 1:
-                raise InputError(f"adam: {name} must be at least 0 and below 1, got {beta}")
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
+        self.beta_1 = check_range("beta_1", beta_1, below=1)
+        self.beta_2 = check_range("beta_2", beta_2, below=1)
+        self.epsilon = check_range("epsilon", epsilon)
 
     def update(
         self,
@@ -55,10 +51,15 @@ class Adam(Optimizer):
     ) -> tuple[tf.Tensor, Slots]:
         mean = self.beta_1 * slots["mean"] + (1 - self.beta_1) * gradient
         mean_square = self.beta_2 * slots["mean_square"] + (1 - self.beta_2) * tf.square(gradient)
-        unbiased_mean = mean / (1 - tf.pow(tf.constant(self.beta_1, step.dtype), step))
-        unbiased_square = mean_square / (1 - tf.pow(tf.constant(self.beta_2, step.dtype), step))
+        unbiased_mean = mean / _one_minus_power(self.beta_1, step, mean.dtype)
+        unbiased_square = mean_square / _one_minus_power(self.beta_2, step, mean.dtype)
         change = -learning_rate * unbiased_mean / (tf.sqrt(unbiased_square) + self.epsilon)
         return change, {"mean": mean, "mean_square": mean_square}
+
+
+def _one_minus_power(beta: float, step: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+    """Return `1 - beta ** step`, rounded last: in float32 the difference would lose digits."""
+    return tf.cast(1 - tf.pow(tf.constant(beta, tf.float64), step), dtype)
 
 
 class AdamW(Adam):
@@ -95,9 +96,7 @@ class AdamW(Adam):
             clip_value=clip_value,
             clip_norm=clip_norm,
         )
-        if not weight_decay >= 0:
-            raise InputError(f"adamw: weight_decay must be zero or more, got {weight_decay}")
-        self.weight_decay = weight_decay
+        self.weight_decay = check_range("weight_decay", weight_decay)
 
     def update(
         self,

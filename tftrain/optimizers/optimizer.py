@@ -1,5 +1,6 @@
 """What all optimizers share: learning rate, clipping, the step counter and the slots."""
 
+import math
 from collections.abc import Sequence
 
 import tensorflow as tf
@@ -41,9 +42,9 @@ class Optimizer(tf.Module):
         self.schedule = (
             learning_rate if isinstance(learning_rate, Schedule) else Constant(learning_rate)
         )
-        for key, limit in (("clip_value", clip_value), ("clip_norm", clip_norm)):
+        for name, limit in (("clip_value", clip_value), ("clip_norm", clip_norm)):
             if limit is not None and not limit > 0:
-                raise InputError(f"{key} must be positive, got {limit}")
+                raise InputError(f"{name} must be positive, got {limit}")
         self.clip_value = clip_value
         self.clip_norm = clip_norm
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
@@ -64,13 +65,13 @@ class Optimizer(tf.Module):
                 "this optimizer holds the slots of another network: make a new one for each network"
             )
         self._built_for = wanted
-        self.slots = [
-            {
-                slot: tf.Variable(tf.zeros_like(parameter), trainable=False, name=slot)
-                for slot in self.slot_names
-            }
-            for parameter in parameters
-        ]
+        for parameter in parameters:  # appended, so that a checkpoint restored earlier fills them
+            self.slots.append(
+                {
+                    slot: tf.Variable(tf.zeros_like(parameter), trainable=False, name=slot)
+                    for slot in self.slot_names
+                }
+            )
 
     def apply(self, gradients: Sequence[tf.Tensor], parameters: Sequence[tf.Variable]) -> None:
         """Update `parameters` in place by one step along `gradients` (same order and shapes)."""
@@ -87,7 +88,7 @@ class Optimizer(tf.Module):
                 parameter.read_value(),
                 {name: slot.read_value() for name, slot in slots.items()},
                 tf.cast(rate, parameter.dtype),
-                tf.cast(self.step, parameter.dtype),
+                tf.cast(self.step, tf.float64),
             )
             parameter.assign_add(change)
             for name, value in new_slots.items():
@@ -108,6 +109,14 @@ class Optimizer(tf.Module):
             parameter: value before the update.
             slots: slot values before the update, by name.
             learning_rate: scalar of the parameter's dtype.
-            step: number of this update, counted from 1, as a scalar of the parameter's dtype.
+            step: number of this update, counted from 1, as a float64 scalar.
         """
         raise NotImplementedError
+
+
+def check_range(name: str, value: float, below: float = math.inf) -> float:
+    """Return a setting; raise InputError unless it is at least 0 and below `below`."""
+    if not 0 <= value < below:
+        limit = "" if below == math.inf else f" and below {below:g}"
+        raise InputError(f"{name} must be at least 0{limit}, got {value}")
+    return value

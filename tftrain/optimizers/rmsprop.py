@@ -2,8 +2,7 @@
 
 import tensorflow as tf
 
-from tftrain.errors import InputError
-from tftrain.optimizers.optimizer import Optimizer, Slots
+from tftrain.optimizers.optimizer import Optimizer, Slots, check_range
 from tftrain.optimizers.schedules import Schedule
 
 
@@ -35,10 +34,8 @@ class RMSprop(Optimizer):
         clip_norm: float | None = None,
     ) -> None:
         super().__init__(learning_rate, clip_value=clip_value, clip_norm=clip_norm)
-        if not 0 <= rho < 1:
-            raise InputError(f"rmsprop: rho must be at least 0 and below 1, got {rho}")
-        self.rho = rho
-        self.epsilon = epsilon
+        self.rho = check_range("rho", rho, below=1)
+        self.epsilon = check_range("epsilon", epsilon)
 
     def update(
         self,

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from tftrain.errors import InputError
-from tftrain.optimizers.optimizer import Optimizer, Slots
+from tftrain.optimizers.optimizer import Optimizer, Slots, check_range
 from tftrain.optimizers.schedules import Schedule
 
 
@@ -39,11 +39,9 @@ class SGD(Optimizer):
         clip_norm: float | None = None,
     ) -> None:
         super().__init__(learning_rate, clip_value=clip_value, clip_norm=clip_norm)
-        if not 0 <= momentum < 1:
-            raise InputError(f"sgd: momentum must be at least 0 and below 1, got {momentum}")
         if nesterov and momentum == 0:
             raise InputError("sgd: nesterov needs a momentum above 0")
-        self.momentum = momentum
+        self.momentum = check_range("momentum", momentum, below=1)
         self.nesterov = nesterov
         self.slot_names = ("velocity",) if momentum else ()
 

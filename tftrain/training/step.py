@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from tftrain.errors import InputError
-from tftrain.losses import Loss, l2_penalty, weights_of
+from tftrain.losses import Loss, l2_penalty
 from tftrain.optimizers import Optimizer, global_norm
 
 
@@ -57,7 +57,7 @@ class Step:
     def objective(self, batch: Batch) -> tf.Tensor:
         """Return what is minimised: the loss of the batch plus the penalty."""
         loss = self.loss(self.network(batch.x), batch.y, batch.weight)
-        if self.l2 and weights_of(self.parameters):
+        if self.l2:
             loss += l2_penalty(self.parameters, self.l2)
         return loss
 

@@ -1,0 +1,531 @@
+"""Loading configs: what is accepted, and the place and remedy in every error."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tftrain.config import Config, load_config
+from tftrain.config.loading import config_text
+from tftrain.errors import ConfigError
+
+DATA = "data: {source: {kind: csv, path: t.csv}, target: y}\n"
+TABLE = {"source": {"kind": "csv", "path": "t.csv"}, "target": "y"}
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def load(text: str, *overrides: str) -> Config:
+    Path("c.yaml").write_text(text, encoding="utf-8")
+    return load_config("c.yaml", overrides)
+
+
+def errors(text: str, *overrides: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(text, *overrides)
+    return str(caught.value).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "remedy"),
+    [
+        ("optimzer: adam", "2:1: optimzer", "did you mean optimizer?"),
+        ("optimizer:\n  kind: adam\n  learning_rat: 1", "4:3: optimizer.learning_rat", "rate?"),
+        ("model: {kind: mlp, hiden: [3]}", "2:20: model.hiden", "did you mean hidden?"),
+        ("model: {kind: linear, bais: true}", "2:23: model.bais", "did you mean bias?"),
+        ("loss: {kind: huber, delt: 1}", "2:21: loss.delt", "did you mean delta?"),
+        ("training: {epoch: 3}", "2:12: training.epoch", "did you mean epochs?"),
+        (
+            "training:\n  early_stopping: {patienc: 3}",
+            "3:20: training.early_stopping.patienc",
+            "did you mean patience?",
+        ),
+        ("output: {directry: x}", "2:10: output.directry", "did you mean directory?"),
+        (
+            "optimizer: {kind: sgd, schedule: {kind: cosine, warmpu: 2}}",
+            "2:49: optimizer.schedule.warmpu",
+            "did you mean warmup?",
+        ),
+        (
+            "model: {kind: mlp, initializer: {kind: uniform, rnge: 1}}",
+            "2:49: model.initializer.rnge",
+            "did you mean range?",
+        ),
+    ],
+)
+def test_unknown_key_gets_the_nearest_spelling(text: str, place: str, remedy: str) -> None:
+    assert [e for e in errors(DATA + text + "\n") if e.startswith(f"c.yaml:{place}: unknown key")]
+    assert errors(DATA + text + "\n")[0].endswith(remedy)
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "remedy"),
+    [
+        ("data: {sorce: 1, target: y}", "1:8: data.sorce", "did you mean source?"),
+        (
+            "data: {source: {kind: csv, pth: t}, target: y}",
+            "1:28: data.source.pth",
+            "did you mean path?",
+        ),
+        (
+            DATA.replace("}\n", ", features: {exclud: [a]}}"),
+            "1:64: data.features.exclud",
+            "did you mean exclude?",
+        ),
+        (
+            DATA.replace("}\n", ", split: {kind: ordered, bye: t}}"),
+            "1:76: data.split.bye",
+            "did you mean by?",
+        ),
+        (
+            DATA.replace("}\n", ", preprocess: {numerc: none}}"),
+            "1:66: data.preprocess.numerc",
+            "did you mean numeric?",
+        ),
+    ],
+)
+def test_unknown_key_inside_data(text: str, place: str, remedy: str) -> None:
+    wanted = f"c.yaml:{place}: unknown key, {remedy}"
+    found = errors(text)
+    assert wanted in found
+    assert not [e for e in found if "literal[" in e or "list[" in e], "names of our own types"
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "remedy"),
+    [
+        ("model: mpl", "2:1: model", "did you mean mlp?"),
+        ("loss: hubr", "2:1: loss", "did you mean huber?"),
+        ("loss: {kind: msa}", "2:1: loss", "did you mean mse?"),
+        ("optimizer: adma", "2:1: optimizer", "did you mean adam?"),
+        ("optimizer: {kind: adam, schedule: cosin}", "2:25: optimizer.schedule", "cosine?"),
+        ("model: {kind: mlp, initializer: he_unifrm}", "2:20: model.initializer", "he_uniform?"),
+        ("model: {kind: mlp, activation: [relu, tahn, relu]}", "2:39: model.activation", "tanh?"),
+        ("training: {compile: xlaa}", "2:12: training.compile", "did you mean xla?"),
+        ("model: {kind: mlp, dtype: float23}", "2:20: model.dtype", "float32"),
+    ],
+)
+def test_wrong_choice_gets_the_nearest_one(text: str, place: str, remedy: str) -> None:
+    first = errors(DATA + text)[0]
+    assert first.startswith(f"c.yaml:{place}")
+    assert "expected" in first
+    assert remedy in first
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("seed: -1", "2:1: seed"),
+        ("seed: x", "2:1: seed"),
+        ("seed: 1.5", "2:1: seed"),
+        ("seed: !!int x", "2:1: seed"),
+        ("seed: !what 1", "2:1: seed"),
+        ("seed: 2026-01-01", "2:1: seed"),
+        ("name: a/b", "2:1: name"),
+        ("name: ''", "2:1: name"),
+        ("model: {kind: mlp, hidden: 64}", "2:20: model.hidden"),
+        ("model: {kind: mlp, hidden: [64, 0]}", "2:33: model.hidden.1"),
+        ("model: {kind: mlp, activation: [relu]}", "2:1: model"),
+        ("model: {kind: linear, hidden: [3]}", "2:23: model.hidden"),
+        ("loss: {kind: mse, delta: 1}", "2:19: loss.delta"),
+        ("loss: {kind: huber, delta: 0}", "2:21: loss.delta"),
+        ("loss: {kind: mse, l2: -1}", "2:19: loss.l2"),
+        ("optimizer: {kind: sgd, nesterov: true}", "2:1: optimizer"),
+        ("optimizer: {kind: sgd, momentum: 1}", "2:24: optimizer.momentum"),
+        ("optimizer: {kind: sgd, learning_rate: .nan}", "2:24: optimizer.learning_rate"),
+        ("optimizer: {kind: sgd, learning_rate: .inf}", "2:24: optimizer.learning_rate"),
+        ("optimizer: {kind: sgd, learning_rate: 0}", "2:24: optimizer.learning_rate"),
+        ("optimizer: {kind: sgd, clip_norm: 0}", "2:24: optimizer.clip_norm"),
+        ("training: 3", "2:1: training"),
+        ("training: {epochs: 0}", "2:12: training.epochs"),
+        ("training: {batch_size: 0}", "2:12: training.batch_size"),
+        ("training: {batch_size: ful}", "2:12: training.batch_size"),
+        ("training: {early_stopping: 3}", "2:12: training.early_stopping"),
+        ("training: {convergence: {}}", "2:12: training.convergence"),
+        ("training: {convergence: {gradient_norm: 1}}", "2:1: training"),
+        ("training: {time_budget: 0}", "2:12: training.time_budget"),
+        ("1: 2", "2:1: 1"),
+    ],
+)
+def test_wrong_value_is_named_by_its_place(text: str, place: str) -> None:
+    assert errors(DATA + text)[0].startswith(f"c.yaml:{place}: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("data: {source: {kind: csv}, target: y}", "1:8: data.source.path"),
+        ("data: {source: {kind: csv, path: ''}, target: y}", "1:28: data.source.path"),
+        ("data: {source: {path: a}, target: y}", "1:8: data.source"),
+        ("data: {source: {kind: cvs, path: a}, target: y}", "1:8: data.source"),
+        ("data: {source: sklearn}", "1:1: data.target"),
+        ("data: {source: sklearn, target: []}", "1:25: data.target"),
+        (DATA.replace("}, t", ", delimiter: ';;'}, t"), "1:41: data.source.delimiter"),
+        (DATA.replace("}, t", ", encoding: utf9}, t"), "1:41: data.source.encoding"),
+        (
+            DATA.replace("y}", "y, split: {kind: fractions, train: 0.5}}"),
+            "1:53: data.split",
+        ),
+        (
+            DATA.replace("y}", "y, split: {kind: fractions, train: 0, test: 0.85}}"),
+            "1:53: data.split",
+        ),
+        (DATA.replace("y}", "y, split: ordered}"), "1:53: data.split.by"),
+        (DATA.replace("y}", "y, features: autoo}"), "1:53: data.features"),
+        ("seed: 1", "1:1: data"),
+    ],
+)
+def test_wrong_value_inside_data(text: str, place: str) -> None:
+    assert errors(text)[0].startswith(f"c.yaml:{place}: ")
+
+
+def test_all_errors_at_once_in_the_order_of_the_file() -> None:
+    text = (
+        "sed: 1\n"
+        + DATA
+        + "loss: hubr\n"
+        + "training:\n  epochs: 0\n  batch_size: 32\n  batch_size: 16\n"
+        + "model: {kind: mlp, hiden: [3]}\n"
+    )
+    assert [line.split(": ")[0] for line in errors(text)] == [
+        "c.yaml:1:1",
+        "c.yaml:3:1",
+        "c.yaml:5:3",
+        "c.yaml:7:3",
+        "c.yaml:8:20",
+    ]
+
+
+def test_duplicate_key_names_both_lines() -> None:
+    assert errors(DATA + "seed: 1\nseed: 2\n") == ["c.yaml:3:1: seed: given twice, first in line 2"]
+
+
+@pytest.mark.parametrize("text", ["seed: &a 1", "seed: &a 1\noutput: {directory: *a}"])
+def test_anchors_are_refused(text: str) -> None:
+    found = errors(DATA + text)[0]
+    assert found.startswith("c.yaml:2:")
+    assert "anchors" in found
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "{}", "---\n"])
+def test_empty_file_tells_of_init(text: str) -> None:
+    (line,) = errors(text)
+    assert line.startswith("c.yaml: the config is empty")
+    assert "tftrain init" in line
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "just words", "3"])
+def test_not_a_mapping(text: str) -> None:
+    (line,) = errors(text)
+    assert line.startswith("c.yaml: a config is a mapping")
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("a: [1\nb: 2", "c.yaml:2:2: "),
+        ("a: b: c", "c.yaml:1:5: "),
+        ("- \t x", "c.yaml:1:3: "),
+        ("a: *b", "c.yaml:1:4: "),
+        ("a: 1\n---\nb: 2", "c.yaml:2:1: "),
+        ("a: \x00", "c.yaml: "),
+    ],
+)
+def test_not_yaml(text: str, place: str) -> None:
+    (line,) = errors(text)
+    assert line.startswith(f"{place}not valid YAML: ")
+
+
+def test_deeply_nested_yaml_is_an_error_not_a_crash() -> None:
+    assert "not valid YAML" in errors("[" * 5000)[0]
+
+
+def test_missing_file_names_the_nearest() -> None:
+    Path("diabetes.yaml").write_text(DATA)
+    with pytest.raises(ConfigError, match=r"^diabets\.yaml: no such .*, did you mean diabetes\."):
+        load_config("diabets.yaml")
+
+
+def test_folder_in_place_of_a_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cannot be read"):
+        load_config(tmp_path)
+
+
+def test_not_utf_8() -> None:
+    Path("c.yaml").write_bytes(b"name: caf\xe9\n")
+    with pytest.raises(ConfigError, match=r"^c\.yaml: not UTF-8 text \(byte 9\)"):
+        load_config("c.yaml")
+
+
+def test_byte_order_mark_is_no_error() -> None:
+    Path("c.yaml").write_bytes(b"\xef\xbb\xbf" + DATA.encode())
+    assert load_config("c.yaml").data.target == ["y"]
+
+
+def test_too_large() -> None:
+    Path("c.yaml").write_bytes(b"#" * 1_000_001)
+    with pytest.raises(ConfigError, match=r"^c\.yaml: over 1,000,000 bytes"):
+        load_config("c.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("1e-3", 1e-3), ("1E3", 1e3), ("2", 2.0), (".5", 0.5), ("1_000", 1000.0), ("1e+2", 100.0)],
+)
+def test_numbers_as_people_write_them(text: str, number: float) -> None:
+    config = load(DATA + f"optimizer: {{kind: sgd, learning_rate: {text}}}")
+    assert config.optimizer.learning_rate == number
+
+
+def test_a_word_stands_for_a_kind() -> None:
+    short = load(DATA + "model: linear\nloss: huber\noptimizer: adamw\n")
+    long = load(
+        DATA + "model: {kind: linear}\nloss: {kind: huber}\noptimizer: {kind: adamw}\n",
+    )
+    assert short == long
+    assert (short.model.kind, short.loss.kind, short.optimizer.kind) == ("linear", "huber", "adamw")
+
+
+def test_every_key_but_data_has_a_default() -> None:
+    config = load(DATA + "optimizer: {learning_rate: 0.5}\nmodel: {hidden: [3]}\nloss: {l2: 1}\n")
+    assert (config.optimizer.kind, config.optimizer.learning_rate) == ("adam", 0.5)
+    assert (config.model.kind, config.model.hidden) == ("mlp", [3])
+    assert (config.loss.kind, config.loss.l2) == ("mse", 1)
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("diabetes.yaml", "diabetes"),
+        ("my table (1).yaml", "my-table--1-"),
+        ("..hidden.yml", "hidden"),
+        ("é.yaml", "-"),
+        ("a" * 150 + ".yaml", "a" * 100),
+    ],
+)
+def test_name_comes_from_the_file(file: str, name: str) -> None:
+    Path(file).write_text(DATA)
+    expected = name.lstrip("-") or "run"
+    assert load_config(file).name == expected
+
+
+def test_name_in_the_file_wins() -> None:
+    assert load(DATA + "name: mine").name == "mine"
+
+
+def test_relative_path_starts_at_the_folder_of_the_config(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub/c.yaml").write_text(DATA)
+    assert load_config("sub/c.yaml").data.source.path == str(tmp_path / "sub/t.csv")
+    assert load_config({"data": TABLE}).data.source.path == str(tmp_path / "t.csv")
+
+
+def test_relative_path_of_set_starts_here(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub/c.yaml").write_text(DATA)
+    config = load_config("sub/c.yaml", ["data.source.path=u.csv"])
+    assert config.data.source.path == str(tmp_path / "u.csv")
+    whole = load_config("sub/c.yaml", ["data.source={kind: parquet, path: u.parquet}"])
+    assert whole.data.source.path == str(tmp_path / "u.parquet")
+
+
+def test_absolute_path_and_home_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load(DATA.replace("t.csv", "/a/t.csv")).data.source.path == "/a/t.csv"
+    monkeypatch.setenv("HOME", "/home/me")
+    assert load(DATA.replace("t.csv", "~/t.csv")).data.source.path == "/home/me/t.csv"
+
+
+@pytest.mark.parametrize(
+    ("override", "read", "value"),
+    [
+        ("seed=7", lambda c: c.seed, 7),
+        ("training.epochs=3", lambda c: c.training.epochs, 3),
+        ("training.batch_size=full", lambda c: c.training.batch_size, "full"),
+        ("training.early_stopping.patience=5", lambda c: c.training.early_stopping.patience, 5),
+        ("training.early_stopping=null", lambda c: c.training.early_stopping, None),
+        ("optimizer.learning_rate=1e-2", lambda c: c.optimizer.learning_rate, 0.01),
+        ("optimizer=sgd", lambda c: c.optimizer.kind, "sgd"),
+        ("optimizer.kind=sgd", lambda c: c.optimizer.kind, "sgd"),
+        ("optimizer={kind: sgd, momentum: 0.5}", lambda c: c.optimizer.momentum, 0.5),
+        ("optimizer.schedule.kind=cosine", lambda c: c.optimizer.schedule.kind, "cosine"),
+        ("model.hidden=[3, 4]", lambda c: c.model.hidden, [3, 4]),
+        ("model.hidden.1=5", lambda c: c.model.hidden, [8, 5]),
+        ("data.target=[a, b]", lambda c: c.data.target, ["a", "b"]),
+        ("data.preprocess.numeric=none", lambda c: c.data.preprocess.numeric, "none"),
+        ("loss.kind=huber", lambda c: c.loss.kind, "huber"),
+        ("loss.l2=0.5", lambda c: (c.loss.kind, c.loss.l2), ("mae", 0.5)),
+        ("name=a-b", lambda c: c.name, "a-b"),
+    ],
+)
+def test_set(override: str, read: Any, value: object) -> None:
+    text = DATA + (
+        "loss: mae\n"
+        "model: {kind: mlp, hidden: [8, 8]}\n"
+        "optimizer: {kind: adam, learning_rate: 0.1, beta_1: 0.5}\n"
+        "training: {early_stopping: {patience: 2}}\n"
+    )
+    assert read(load(text, override)) == value
+
+
+def test_set_makes_sections_and_the_last_one_wins() -> None:
+    config = load(
+        DATA,
+        "training.convergence.relative_change=0.1",
+        "seed=1",
+        "seed=2",
+        "optimizer.learning_rate=0.01",
+    )
+    assert config.training.convergence is not None
+    assert config.training.convergence.relative_change == 0.1
+    assert config.seed == 2
+    assert config.optimizer.learning_rate == 0.01
+
+
+def test_set_of_another_kind_starts_the_section_anew() -> None:
+    text = DATA + "optimizer: {kind: adam, beta_1: 0.5, learning_rate: 0.1}\n"
+    assert load(text, "optimizer.kind=sgd").optimizer.learning_rate == 0.01
+    assert load(text, "optimizer.kind=adam").optimizer.learning_rate == 0.1
+
+
+def test_set_can_give_all_of_a_config() -> None:
+    config = load("", "data.source.kind=csv", "data.source.path=t.csv", "data.target=y")
+    assert config.data.target == ["y"]
+
+
+@pytest.mark.parametrize(
+    ("override", "fragments"),
+    [
+        ("seed", ["--set seed", "expected key.path=value"]),
+        ("=3", ["--set =3", "expected key.path=value"]),
+        ("a..b=3", ["--set a..b=3", "expected key.path=value"]),
+        ("seed=[", ["--set seed=[", "not valid YAML"]),
+        ("seed={a: 1, a: 2}", ["--set", "given twice"]),
+        ("seed=x", ["--set", "seed: expected"]),
+        ("sed=1", ["--set", "sed: unknown key, did you mean seed?"]),
+        (
+            "training.epoch=1",
+            ["--set", "training.epoch: unknown key, did you mean epochs?"],
+        ),
+        ("model.hidden.4=3", ["--set model.hidden.4", "no item 4"]),
+        ("model.hidden.0=1.5", ["--set", "model.hidden.0: expected"]),
+        ("model.hidden.first=1", ["--set", "model.hidden.first"]),
+        ("seed.x=3", ["--set", "seed"]),
+        ("data.source.path.x=3", ["--set", "data.source.path"]),
+        ("optimizer.kind=adm", ["--set", "optimizer", "did you mean adam?"]),
+        ("training.batch_size=0", ["--set", "training.batch_size"]),
+    ],
+)
+def test_wrong_set_says_so(override: str, fragments: list[str]) -> None:
+    (line,) = errors(DATA + "model: {kind: mlp, hidden: [8]}\n", override)
+    for fragment in fragments:
+        assert fragment in line
+
+
+def test_dictionary_is_not_changed_by_overrides() -> None:
+    given_config = {"data": dict(TABLE), "model": {"kind": "mlp", "hidden": [3]}}
+    kept = {"data": dict(TABLE), "model": {"kind": "mlp", "hidden": [3]}}
+    config = load_config(given_config, ["model.hidden.0=5", "data.target=z", "seed=1"])
+    assert (config.model.hidden, config.data.target, config.seed) == ([5], ["z"], 1)
+    assert given_config == kept
+
+
+def test_errors_of_a_dictionary_name_the_path() -> None:
+    with pytest.raises(ConfigError, match=r"data\.target: is required"):
+        load_config({"data": {"source": "sklearn"}})
+
+
+def test_a_config_can_be_loaded_again() -> None:
+    config = load_config({"data": TABLE, "name": "a"})
+    assert load_config(config) == config
+    assert load_config(config, ["seed=3"]).seed == 3
+    assert config.seed == 0
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {},
+        {"model": "linear", "loss": {"kind": "huber", "delta": 0.1}, "optimizer": "rmsprop"},
+        {
+            "seed": 2**64 - 1,
+            "name": "on",
+            "model": {"kind": "mlp", "hidden": [], "activation": [], "initializer": "he_normal"},
+            "optimizer": {
+                "kind": "sgd",
+                "learning_rate": 1e-30,
+                "momentum": 1 / 3,
+                "nesterov": True,
+                "schedule": {"kind": "exponential", "every": 0.1, "warmup": 3},
+            },
+            "training": {"batch_size": "full", "convergence": {"gradient_norm": 1e-300}},
+            "output": {"directory": "ré: #x"},
+        },
+    ],
+)
+def test_resolved_config_loads_equal(sections: dict[str, Any], tmp_path: Path) -> None:
+    features = {"exclude": ["a*", "null", "1", "a: b", "", "# x", "'", "\n", "été"]}
+    config = load_config({"data": {**TABLE, "features": features, "weight": "yes"}, **sections})
+    (tmp_path / "elsewhere").mkdir()
+    path = tmp_path / "elsewhere/config.yaml"
+    path.write_text(config_text(config), encoding="utf-8")
+    assert load_config(path) == config
+    assert config_text(load_config(path)) == config_text(config)
+
+
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-10, 2**65)
+    | st.floats()
+    | st.sampled_from(["csv", "mlp", "adam", "linear", "full", "auto", "x", "", "mse"])
+)
+KEYS = st.sampled_from(
+    [
+        "data", "model", "loss", "optimizer", "training", "output", "seed", "name", "source",
+        "target", "features", "split", "kind", "path", "hidden", "activation", "initializer",
+        "schedule", "early_stopping", "convergence", "learning_rate", "exclude", "x", "0",
+    ]
+)  # fmt: skip
+JUNK = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def config_or_error(source: object) -> None:
+    try:
+        config = load_config(source)  # type: ignore[arg-type]
+    except ConfigError:
+        return
+    assert load_config(config) == config
+
+
+@settings(max_examples=150, deadline=None)
+@given(junk=st.dictionaries(KEYS, JUNK, max_size=5))
+def test_junk_is_a_config_or_a_config_error(junk: dict[str, Any]) -> None:
+    config_or_error(junk)
+    config_or_error({"data": TABLE, **junk})
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    section=st.sampled_from(["data", "model", "loss", "optimizer", "training", "output"]),
+    junk=JUNK,
+)
+def test_junk_in_a_section_is_a_config_or_a_config_error(section: str, junk: Any) -> None:
+    config_or_error({"data": TABLE, section: junk})
+    if isinstance(junk, dict):
+        config_or_error({"data": {**TABLE, **junk}})
+
+
+@settings(max_examples=100, deadline=None)
+@given(text=st.text(alphabet="ab:{}[]-&*!|>'\"#%@,? \n\t01.", max_size=30))
+def test_any_text_is_a_config_or_a_config_error(text: str) -> None:
+    Path("junk.yaml").write_text(text, encoding="utf-8")
+    config_or_error("junk.yaml")

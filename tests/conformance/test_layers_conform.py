@@ -1,0 +1,90 @@
+"""Checks that run over every layer of the table."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from table import DTYPES, LAYERS, WIDTH, Row, assert_close, central_differences, inputs, ulps
+
+every_layer = pytest.mark.parametrize("row", LAYERS, ids=lambda row: row.name)
+every_dtype = pytest.mark.parametrize("dtype", DTYPES)
+
+
+def output_and_gradients(layer: tf.Module, x: tf.Tensor) -> list[tf.Tensor]:
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        output = layer(x)
+        total = tf.reduce_sum(tf.square(output))
+    return [output, *tape.gradient(total, [x, *layer.trainable_variables])]
+
+
+@every_layer
+@every_dtype
+def test_eager_graph_and_xla_agree_within_64_ulps(row: Row, dtype: str) -> None:
+    layer, x = row.make(dtype), inputs(dtype)
+    eager = output_and_gradients(layer, x)
+    for jit in (False, True):
+        program = tf.function(lambda x: output_and_gradients(layer, x), jit_compile=jit)
+        assert_close(program(x), eager, ulps(64, dtype))
+
+
+@every_layer
+@every_dtype
+def test_dtype_is_kept(row: Row, dtype: str) -> None:
+    layer = row.make(dtype)
+    results = output_and_gradients(layer, inputs(dtype))
+    assert {result.dtype.name for result in results} == {dtype}
+    assert {v.dtype.name for v in layer.trainable_variables} <= {dtype}
+
+
+@every_layer
+def test_float32_follows_float64(row: Row) -> None:
+    single = row.make("float32")(inputs("float32"))
+    double = row.make("float64")(inputs("float64"))
+    assert_close([single], [double], ulps(64, "float32"))
+
+
+@every_layer
+def test_cases_do_not_influence_each_other(row: Row) -> None:
+    layer, x = row.make("float64"), inputs("float64")
+    one_by_one = tf.concat([layer(x[i : i + 1]) for i in range(len(x))], axis=0)
+    assert_close([one_by_one], [layer(x)], ulps(8, "float64"))
+
+
+@every_layer
+def test_gradients_against_central_differences(row: Row) -> None:
+    layer = row.make("float64")
+    x = tf.Variable(inputs("float64", rows=2))
+    variables = [x, *layer.trainable_variables]
+
+    def objective() -> tf.Tensor:
+        return tf.reduce_sum(tf.square(layer(tf.convert_to_tensor(x)) + 0.5))
+
+    with tf.GradientTape() as tape:
+        value = objective()
+    gradients = tape.gradient(value, variables)
+    assert_close(gradients, [central_differences(objective, v) for v in variables], 1e-7)
+
+
+@every_layer
+@every_dtype
+def test_saved_model_round_trip(row: Row, dtype: str, tmp_path: Path) -> None:
+    layer, x = row.make(dtype), inputs(dtype)
+    layer.serve = tf.function(layer.__call__, input_signature=[tf.TensorSpec([None, WIDTH], dtype)])
+    tf.saved_model.save(layer, str(tmp_path))
+    loaded = tf.saved_model.load(str(tmp_path))
+    np.testing.assert_array_equal(loaded.serve(x), layer.serve(x))
+    assert_close([loaded.serve(x)], [layer(x)], ulps(64, dtype))
+
+
+@every_layer
+def test_checkpoint_round_trip(row: Row, tmp_path: Path) -> None:
+    layer, other = row.make("float64"), row.make("float64")
+    for number, variable in enumerate(layer.trainable_variables):
+        variable.assign(tf.random.stateless_normal(variable.shape, [number, 1], dtype=tf.float64))
+    path = tf.train.Checkpoint(layer=layer).save(str(tmp_path / "checkpoint"))
+    tf.train.Checkpoint(layer=other).restore(path).assert_consumed()
+    for one, same in zip(layer.trainable_variables, other.trainable_variables, strict=True):
+        np.testing.assert_array_equal(one, same)
+    np.testing.assert_array_equal(layer(inputs("float64")), other(inputs("float64")))

@@ -1,0 +1,43 @@
+"""Whatever can be chosen by name stands in the table."""
+
+import tensorflow as tf
+from table import LAYERS, LOSSES, OPTIMIZERS
+
+from tftrain import losses, nn, optimizers
+
+
+def test_every_layer_class_has_a_row() -> None:
+    exported = [getattr(nn, name) for name in nn.__all__]
+    layers = {one for one in exported if isinstance(one, type) and issubclass(one, tf.Module)}
+    assert layers == {type(row.make("float32")) for row in LAYERS}
+
+
+def test_every_activation_has_a_row() -> None:
+    made = [row.make("float32") for row in LAYERS]
+    assert set(nn.ACTIVATIONS) == {m.function for m in made if isinstance(m, nn.Activation)}
+
+
+def test_every_initializer_has_a_row() -> None:
+    assert set(nn.INITIALIZERS) == {row.initializer for row in LAYERS if row.initializer}
+
+
+def test_every_loss_has_a_row() -> None:
+    assert set(losses.LOSSES.values()) == {type(row.make()) for row in LOSSES}
+
+
+def test_every_optimizer_has_a_row() -> None:
+    assert set(optimizers.OPTIMIZERS.values()) == {type(row.make()) for row in OPTIMIZERS}
+
+
+def test_every_schedule_has_a_row() -> None:
+    def subclasses(of: type) -> set[type]:
+        direct = {one for one in of.__subclasses__() if one.__module__.startswith("tftrain.")}
+        return direct.union(*(subclasses(one) for one in direct))
+
+    assert subclasses(optimizers.Schedule) <= {type(row.make().schedule) for row in OPTIMIZERS}
+
+
+def test_names_of_rows_are_unique() -> None:
+    for rows in (LAYERS, LOSSES, OPTIMIZERS):
+        names = [row.name for row in rows]
+        assert len(set(names)) == len(names)

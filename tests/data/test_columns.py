@@ -1,0 +1,167 @@
+"""Kinds of columns and their raw values."""
+
+import datetime
+import decimal
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tftrain.data.columns import Column, kind_of, matching, require_column, values_of
+from tftrain.errors import DataError
+
+
+def frame_of(values: Any, dtype: Any = None) -> pd.DataFrame:
+    return pd.DataFrame({"c": pd.Series(values, dtype=dtype)})
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "kind"),
+    [
+        ([1, 2], "int8", "numeric"),
+        ([1, 2], "uint64", "numeric"),
+        ([1, None], "Int64", "numeric"),
+        ([1.5, None], "float32", "numeric"),
+        ([1.5, None], "Float64", "numeric"),
+        ([True, False], bool, "boolean"),
+        ([True, None], "boolean", "boolean"),
+        ([True, None], object, "boolean"),
+        (["a", None], object, "text"),
+        (["a", None], "string", "text"),
+        (["a", "b"], "category", "text"),
+        ([1, 2], "category", "text"),
+        ([None, None], object, "numeric"),
+        ([1, 2.5, None], object, "numeric"),
+        ([decimal.Decimal("1.5"), None], object, "numeric"),
+        ([datetime.date(2024, 1, 1)], object, "date"),
+        ([datetime.datetime(2024, 1, 1)], object, "date"),
+        (["2024-01-01"], "datetime64[s]", "date"),
+        (["2024-01-01"], "datetime64[ns, Europe/Berlin]", "date"),
+        ([pd.Timedelta("1h")], None, "numeric"),
+    ],
+)
+def test_kind_of(values: list[Any], dtype: Any, kind: str) -> None:
+    assert kind_of(frame_of(values, dtype), "c") == kind
+
+
+def test_numbers_named_categorical_are_text() -> None:
+    assert kind_of(frame_of([1, 2]), "c", ["c"]) == "text"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pd.Series([1, "a"], dtype=object),
+        pd.Series([1 + 2j]),
+        pd.Series([[1], [2]]),
+        pd.Series(pd.period_range("2024", periods=2, freq="D")),
+        pd.Series(pd.arrays.IntervalArray.from_breaks([0, 1, 2])),
+    ],
+)
+def test_unusable_types_are_named(values: pd.Series) -> None:
+    with pytest.raises(DataError, match=r"column 'c' .*data\.features\.exclude"):
+        kind_of(pd.DataFrame({"c": values}), "c")
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "expected"),
+    [
+        ([1, None, 3], "Int64", [1, np.nan, 3]),
+        ([True, None, False], "boolean", [1, np.nan, 0]),
+        ([True, None, False], object, [1, np.nan, 0]),
+        ([True, False, True], bool, [1, 0, 1]),
+        ([decimal.Decimal("0.5"), None, 2], object, [0.5, np.nan, 2]),
+        ([1.5, None, -1], "float32", [1.5, np.nan, -1]),
+        ([pd.Timedelta("1h"), None, pd.Timedelta("1s")], None, [3600, np.nan, 1]),
+    ],
+)
+def test_numbers_become_float64(values: list[Any], dtype: Any, expected: list[float]) -> None:
+    got = values_of(frame_of(values, dtype), Column("c", "numeric"))
+    assert got.dtype == np.float64
+    np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize(
+    "dtype", ["datetime64[s]", "datetime64[ms]", "datetime64[us]", "datetime64[ns]"]
+)
+def test_dates_become_seconds_since_1970(dtype: str) -> None:
+    frame = frame_of(["1970-01-02T00:00:01", None, "1969-12-31"], dtype)
+    got = values_of(frame, Column("c", "date"))
+    np.testing.assert_array_equal(got, [86401, np.nan, -86400])
+
+
+def test_dates_with_a_zone_are_counted_in_utc() -> None:
+    frame = frame_of(["1970-01-01T01:00"], "datetime64[ns, Europe/Berlin]")
+    assert values_of(frame, Column("c", "date")) == [0]
+    python = frame_of([datetime.date(1970, 1, 2), None], object)
+    np.testing.assert_array_equal(values_of(python, Column("c", "date")), [86400, np.nan])
+    text = frame_of(["1970-01-02", None], object)
+    np.testing.assert_array_equal(values_of(text, Column("c", "date")), [86400, np.nan])
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "expected"),
+    [
+        (["a", None, "é"], object, ["a", "", "é"]),
+        ([1, 2, 3], "int64", ["1", "2", "3"]),
+        ([1.0, None, 3.0], "float64", ["1", "", "3"]),
+        ([1.5, None, 3.0], "float64", ["1.5", "", "3.0"]),
+        ([1, None, 3], "Int64", ["1", "", "3"]),
+        (["a", None, "b"], "category", ["a", "", "b"]),
+        ([True, False, True], bool, ["True", "False", "True"]),
+    ],
+)
+def test_text(values: list[Any], dtype: Any, expected: list[str]) -> None:
+    got = values_of(frame_of(values, dtype), Column("c", "text"))
+    assert list(got) == expected
+    assert got.dtype == object
+
+
+def test_category_is_the_same_text_in_an_integer_and_in_a_float_column() -> None:
+    """A missing value turns a column of integers into floats; its categories stay the same."""
+    whole = values_of(frame_of([3, 4]), Column("c", "text"))
+    floats = values_of(frame_of([3.0, np.nan, 4.0]), Column("c", "text"))
+    assert [w for w in floats if w] == list(whole)
+
+
+def test_infinite_value_is_named() -> None:
+    with pytest.raises(DataError, match=r"column 'c' is infinite in row 3"):
+        values_of(frame_of([1.0, 2.0, -np.inf]), Column("c", "numeric"))
+
+
+def test_text_where_numbers_are_needed_is_named() -> None:
+    with pytest.raises(DataError, match=r"column 'c' must hold numbers, but row 2 holds 'x'"):
+        values_of(frame_of(["1", "x"], object), Column("c", "numeric"))
+    got = values_of(frame_of(["1", "2.5"], object), Column("c", "numeric"))
+    np.testing.assert_array_equal(got, [1, 2.5])
+
+
+def test_text_where_dates_are_needed_is_named() -> None:
+    with pytest.raises(DataError, match="column 'c' must hold dates"):
+        values_of(frame_of(["soon"], object), Column("c", "date"))
+
+
+def test_row_numbers_are_those_of_the_whole_table() -> None:
+    part = frame_of([0.0, 1.0, 2.0, np.inf]).iloc[2:]
+    with pytest.raises(DataError, match="row 4"):
+        values_of(part, Column("c", "numeric"))
+
+
+@pytest.mark.parametrize(
+    ("name", "fragment"),
+    [("agee", "did you mean age?"), ("AGE", "did you mean age?"), ("qqq", "its columns: age, x")],
+)
+def test_missing_column(name: str, fragment: str) -> None:
+    with pytest.raises(DataError) as caught:
+        require_column(pd.DataFrame({"age": [1], "x": [2]}), name, "data.target")
+    assert f"no column {name!r} (data.target)" in str(caught.value)
+    assert fragment in str(caught.value)
+
+
+def test_patterns_match_names() -> None:
+    names = ["split_0", "split_1", "x", "a*b", "[x]"]
+    assert matching(names, ["split_*"]) == {"split_0", "split_1"}
+    assert matching(names, ["a*b", "[x]"]) >= {"a*b", "[x]"}
+    with pytest.raises(DataError, match=r"exclude.*'splt_0'.*did you mean split_0\?"):
+        matching(names, ["splt_0"])

@@ -1,0 +1,99 @@
+"""Finding out how a table is written and what its columns are."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tftrain.data.sniff import as_patterns, sniff, split_columns, useless_columns
+from tftrain.data.tables import read_csv
+from tftrain.errors import DataError
+
+TABLE = {"name": ["Köln", "Bonn"], "größe": [1.5, 2.25], "n": [1, 2]}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_delimiter_and_encoding(tmp_path: Path, encoding: str, delimiter: str) -> None:
+    path = tmp_path / "t.csv"
+    pd.DataFrame(TABLE).to_csv(path, sep=delimiter, index=False, encoding=encoding)
+    table = sniff(path)
+    assert table.frame.to_dict("list") == TABLE
+    assert table.options.get("delimiter", ",") == delimiter
+    assert table.options.get("encoding", "utf-8") == encoding
+    pd.testing.assert_frame_equal(read_csv(path, **table.options), table.frame)
+
+
+def test_decimal_comma(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    pd.DataFrame(TABLE).to_csv(path, sep=";", decimal=",", index=False)
+    table = sniff(path)
+    assert table.options == {"delimiter": ";", "decimal": ","}
+    assert table.frame.to_dict("list") == TABLE
+
+
+def test_plain_csv_and_parquet_need_no_options(tmp_path: Path) -> None:
+    pd.DataFrame(TABLE).to_csv(tmp_path / "t.csv", index=False)
+    pd.DataFrame(TABLE).to_parquet(tmp_path / "t.parquet")
+    for name in ("t.csv", "t.parquet"):
+        assert sniff(tmp_path / name).options == {}
+        assert sniff(tmp_path / name).frame.to_dict("list") == TABLE
+
+
+def test_commas_inside_text_of_a_semicolon_table(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a;b;c\nx, y;1;2\nz, w;3;4\n")
+    assert list(sniff(path).frame) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("text", ["", "a,b\n", "a,b\n1,2\n1,2,3\n"])
+def test_what_cannot_be_read(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(text)
+    with pytest.raises(DataError, match=r"t\.csv"):
+        sniff(path)
+    with pytest.raises(DataError, match="no such file"):
+        sniff(tmp_path / "u.csv")
+
+
+def test_split_columns() -> None:
+    frame = pd.DataFrame(
+        {
+            "x": [1, 2, 3],
+            "split": ["train", "Test", "val"],
+            "fold": ["train", "test", "test"],
+            "words": ["train", "bus", "test"],
+            "only": ["train", "train", "train"],
+            "holes": ["train", None, "test"],
+        }
+    )
+    assert split_columns(frame) == ["split", "fold"]
+
+
+def test_useless_columns() -> None:
+    rows = 60
+    frame = pd.DataFrame(
+        {
+            "x": range(rows),
+            "empty": [None] * rows,
+            "same": [1] * rows,
+            "sometimes": [1] * (rows - 1) + [None],
+            "id": [f"row {i}" for i in range(rows)],
+            "word": ["a", "b"] * (rows // 2),
+        }
+    )
+    assert set(useless_columns(frame)) == {"empty", "same", "id"}
+
+
+@pytest.mark.parametrize(
+    ("names", "all_names", "expected"),
+    [
+        (["s_0", "s_1", "s_2"], ["x", "s_0", "s_1", "s_2"], ["s_*"]),
+        (["s_1", "s_2", "s_3"], ["s_0", "s_1", "s_2", "s_3"], ["s_1", "s_2", "s_3"]),
+        (["s_0", "s_1"], ["s_0", "s_1"], ["s_0", "s_1"]),
+        (["a", "b"], ["a", "b", "c"], ["a", "b"]),
+        ([], ["a"], []),
+    ],
+)
+def test_names_become_patterns(names: list[str], all_names: list[str], expected: list[str]) -> None:
+    assert as_patterns(names, all_names) == expected

@@ -1,0 +1,94 @@
+"""Proposed configs: valid, and good enough to train with as they are."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tftrain.config import load_config
+from tftrain.errors import DataError
+from tftrain.experiment.prepare import prepare
+from tftrain.experiment.propose import propose
+
+NAMES = ["age (years)", "#tag", "a: b", "it's", 'say "x"', "ü", "null", "yes", "1", "- x", "y*"]
+
+
+def table(rows: int = 60) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({name: rng.normal(size=rows) for name in NAMES})
+    return frame.assign(word=rng.choice(["a", "b"], rows), target=rng.normal(size=rows))
+
+
+def proposed(path: Path, *targets: str) -> Path:
+    config = path.parent / "c.yaml"
+    config.write_text(propose(path, targets, path.parent), encoding="utf-8")
+    return config
+
+
+@pytest.mark.parametrize("target", ["target", *NAMES])
+def test_any_column_can_be_the_target(tmp_path: Path, target: str) -> None:
+    table().to_csv(tmp_path / "t.csv", index=False)
+    prepared = prepare(load_config(proposed(tmp_path / "t.csv", target)))
+    assert prepared.plan.target.names == (target,)
+    assert {c.name for c in prepared.plan.columns} == set(table()) - {target}
+
+
+def test_several_targets_of_a_parquet_table(tmp_path: Path) -> None:
+    table().to_parquet(tmp_path / "t.parquet")
+    prepared = prepare(load_config(proposed(tmp_path / "t.parquet", "target", "ü")))
+    assert prepared.plan.target.names == ("target", "ü")
+    assert prepared.config.data.source.kind == "parquet"
+
+
+def test_the_way_it_is_written_goes_into_the_config(tmp_path: Path) -> None:
+    path = tmp_path / "größe.csv"
+    table()[["ü", "word", "target"]].to_csv(
+        path, sep=";", decimal=",", index=False, encoding="cp1252"
+    )
+    prepared = prepare(load_config(proposed(path, "target")))
+    np.testing.assert_allclose(prepared.targets[:, 0], table().target)
+    source = prepared.config.data.source.model_dump()
+    assert (source["delimiter"], source["decimal"], source["encoding"]) == (";", ",", "cp1252")
+
+
+def test_columns_that_say_the_split_are_used_and_never_features(tmp_path: Path) -> None:
+    frame = table()
+    for i in range(4):
+        frame[f"split_{i}"] = ["train", "test"] * 30
+    frame["always"] = 1
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    prepared = prepare(load_config(proposed(tmp_path / "t.csv", "target")))
+    assert prepared.config.data.split.model_dump()["column"] == "split_0"
+    np.testing.assert_array_equal(prepared.split.test, np.arange(1, 60, 2))
+    assert {c.name for c in prepared.plan.columns} == {*NAMES, "word"}
+
+
+def test_one_split_column(tmp_path: Path) -> None:
+    table().assign(part=["train", "test"] * 30).to_csv(tmp_path / "t.csv", index=False)
+    prepared = prepare(load_config(proposed(tmp_path / "t.csv", "target")))
+    assert {c.name for c in prepared.plan.columns} == {*NAMES, "word"}
+
+
+def test_path_starts_at_the_folder_of_the_config(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "configs").mkdir()
+    table().to_csv(tmp_path / "data/t.csv", index=False)
+    text = propose(tmp_path / "data/t.csv", ["target"], tmp_path / "configs")
+    assert "../data/t.csv" in text
+    (tmp_path / "configs/c.yaml").write_text(text, encoding="utf-8")
+    assert len(prepare(load_config(tmp_path / "configs/c.yaml")).frame) == 60
+
+
+def test_comments_survive_and_count(tmp_path: Path) -> None:
+    table().to_csv(tmp_path / "t.csv", index=False)
+    text = propose(tmp_path / "t.csv", ["target"], tmp_path)
+    assert text.count("#") > 10
+    assert "60 rows" in text
+
+
+@pytest.mark.parametrize(("target", "fragment"), [("tarket", "target"), ("word", "'word'")])
+def test_wrong_target(tmp_path: Path, target: str, fragment: str) -> None:
+    table().to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(DataError, match=fragment):
+        propose(tmp_path / "t.csv", [target], tmp_path)

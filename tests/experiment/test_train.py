@@ -1,0 +1,363 @@
+"""Training from configs: what a run leaves behind, and how failures leave it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+import tftrain
+from tftrain.errors import DataError, DivergedError, InputError, RunError
+from tftrain.experiment.evaluate import evaluate
+from tftrain.training import EpochRecord
+
+FILES = {"config.yaml", "environment.json", "metrics.jsonl", "summary.json", "model"}
+
+
+def table(rows: int = 60) -> pd.DataFrame:
+    rng = np.random.default_rng(3)
+    frame = pd.DataFrame({"a": rng.normal(size=rows), "b": rng.normal(size=rows)})
+    frame["w"] = rng.choice([0.5, 1.0, 3.0], rows)
+    frame["y"] = 20 + 5 * frame.a - 3 * frame.b + rng.normal(size=rows)
+    frame["z"] = frame.a * 100
+    return frame
+
+
+def config_of(**sections: Any) -> dict[str, Any]:
+    data = {"source": "dataframe", "target": "y", "features": ["a", "b"]}
+    training = {"epochs": 4, "batch_size": 16, **sections.pop("training", {})}
+    model = {"kind": "mlp", "hidden": [4]}
+    data.update(sections.pop("data", {}))
+    return {"data": data, "model": model, "training": training, **sections}
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def metrics_by_hand(
+    prediction: np.ndarray, target: np.ndarray, weight: np.ndarray | None = None
+) -> dict[str, float]:
+    weight = np.ones(len(target)) if weight is None else weight
+    error = prediction - target
+    mse = np.average(error**2, weights=weight)
+    spread = np.average((target - np.average(target, weights=weight)) ** 2, weights=weight)
+    return {
+        "mse": mse,
+        "rmse": np.sqrt(mse),
+        "mae": np.average(abs(error), weights=weight),
+        "r2": 1 - mse / spread,
+    }
+
+
+def weights_of(run: tftrain.Run) -> list[np.ndarray]:
+    reader = tf.train.load_checkpoint(str(run.directory.model / "variables/variables"))
+    names = sorted(reader.get_variable_to_shape_map())
+    values = [reader.get_tensor(name) for name in names if "network" in name]
+    assert len(values) >= 2
+    return values
+
+
+def test_what_a_run_leaves_behind(tmp_path: Path) -> None:
+    table().to_csv("t.csv", index=False)
+    Path("my.yaml").write_text(
+        "data:\n"
+        "  source: {kind: csv, path: t.csv}\n"
+        "  target: y\n"
+        "  features: {exclude: [z, w]}\n"
+        "model: {kind: mlp, hidden: [4]}\n"
+        "training: {epochs: 5, batch_size: 16, early_stopping: {patience: 3}}\n"
+    )
+    run = tftrain.train("my.yaml", overrides=["seed=9"])
+    assert run.path == Path("runs/my/0001")
+    assert {p.name for p in run.path.iterdir()} == FILES
+    assert tftrain.load_config(run.directory.config) == tftrain.load_config("my.yaml", ["seed=9"])
+
+    environment = json.loads(run.directory.environment.read_text())
+    assert environment["packages"]["tensorflow"] == tf.__version__
+    assert environment["data"]["rows"] == 60
+    assert environment["data"]["columns"] == 5
+    assert len(environment["data"]["sha256"]) == 64
+    assert {"python", "platform", "command", "git", "started"} <= set(environment)
+
+    summary = run.summary
+    assert json.loads(run.directory.summary.read_text()) == summary
+    assert (summary["state"], summary["name"], summary["seed"]) == ("finished", "my", 9)
+    assert (summary["train"]["rows"], summary["test"]["rows"]) == (42, 9)
+    assert summary["columns"] == {"a": "numeric", "b": "numeric"}
+    assert summary["parameters"] == 2 * 4 + 4 + 4 + 1
+    assert summary["steps"] == 3 * summary["epochs"]
+    assert set(summary["seconds"]) == {"load", "compile", "train", "export"}
+    assert all(seconds > 0 for seconds in summary["seconds"].values())
+    assert summary["compile"]["traces"] == 1
+
+    lines = [json.loads(line) for line in run.directory.metrics.read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == list(range(1, summary["epochs"] + 1))
+    best = min(lines, key=lambda line: line["validation"]["loss"])
+    assert summary["best_epoch"] == best["epoch"]
+    for name in ("mse", "rmse", "mae", "r2"):
+        assert best["validation"][name] == pytest.approx(summary["validation"][name], rel=1e-5)
+
+
+def test_metrics_are_those_of_the_predictions() -> None:
+    frame = table()
+    frame["part"] = ["train"] * 40 + ["val"] * 10 + ["test"] * 10
+    split = {"kind": "column", "column": "part"}
+    run = tftrain.train(config_of(data={"split": split}), data=frame)
+    for part, rows in (("train", frame[:40]), ("validation", frame[40:50]), ("test", frame[50:])):
+        expected = metrics_by_hand(run.predict(rows), rows.y.to_numpy())
+        got = {k: v for k, v in run.summary[part].items() if k != "rows"}
+        assert got == pytest.approx(expected, rel=1e-5)
+        assert run.summary[part]["rows"] == len(rows)
+
+
+def test_evaluate_gives_the_metrics_of_the_summary() -> None:
+    run = tftrain.train(config_of(data={"weight": "w"}), data=table())
+    for part in ("train", "validation", "test"):
+        got = evaluate(run, table(), part)
+        assert got["rows"] == run.summary[part]["rows"]
+        assert {k: got[k] for k in ("mse", "rmse", "mae", "r2")} == pytest.approx(
+            {k: run.summary[part][k] for k in ("mse", "rmse", "mae", "r2")}, rel=1e-5
+        )
+    whole = evaluate(run, table())
+    expected = metrics_by_hand(run.predict(table()), table().y.to_numpy(), table().w.to_numpy())
+    assert {k: whole[k] for k in expected} == pytest.approx(expected, rel=1e-9)
+
+
+def test_evaluate_without_such_rows() -> None:
+    split = {"kind": "fractions", "train": 1, "validation": 0, "test": 0}
+    run = tftrain.train(config_of(data={"split": split}), data=table())
+    assert run.summary["test"] is None
+    with pytest.raises(DataError, match="no rows for test"):
+        evaluate(run, table(), "test")
+
+
+def test_same_config_same_weights_bit_for_bit() -> None:
+    first, again = (tftrain.train(config_of(seed=5), data=table()) for _ in range(2))
+    other = tftrain.train(config_of(seed=6), data=table())
+    for a, b in zip(weights_of(first), weights_of(again), strict=True):
+        assert a.tobytes() == b.tobytes()
+    assert any(not np.array_equal(a, b) for a, b in zip(weights_of(first), weights_of(other)))  # noqa: B905
+    assert first.path != again.path
+
+
+def test_weights_of_rows_count_as_repetitions() -> None:
+    """A weight of 2 is the same as giving the row twice: the least-squares solutions agree."""
+    frame = table()
+    frame["w"] = 1.0 + (frame.index % 2)
+    split = {"kind": "fractions", "train": 1, "validation": 0, "test": 0}
+    sections: dict[str, Any] = {
+        "training": {"epochs": 400, "batch_size": "full"},
+        "optimizer": {"kind": "sgd", "learning_rate": 0.3},
+    }
+    config = config_of(data={"split": split, "weight": "w", "features": "auto"}, **sections)
+    config["data"]["features"] = {"exclude": ["z"]}
+    config["model"] = {"kind": "linear", "dtype": "float64"}
+    run = tftrain.train(config, data=frame)
+    assert "w" not in run.summary["columns"]
+    x = np.column_stack([frame.a, frame.b, np.ones(len(frame))])
+    root = np.sqrt(frame.w.to_numpy())
+    solution = np.linalg.lstsq(x * root[:, None], frame.y * root, rcond=None)[0]
+    np.testing.assert_allclose(run.predict(frame), x @ solution, rtol=1e-6)
+
+
+def test_several_targets() -> None:
+    run = tftrain.train(config_of(data={"target": ["y", "z"]}), data=table())
+    prediction = run.predict(table())
+    assert prediction.shape == (60, 2)
+    whole = evaluate(run, table())
+    for i, name in enumerate(("y", "z")):
+        expected = metrics_by_hand(prediction[:, i], table()[name].to_numpy())
+        assert whole["targets"][name] == pytest.approx(expected, rel=1e-9)
+    parts = [whole["targets"][name] for name in ("y", "z")]
+    assert whole["mse"] == pytest.approx(np.mean([part["mse"] for part in parts]))
+    assert list(run.predict_table(table())) == ["predicted_y", "predicted_z"]
+
+
+def test_dataframe_takes_the_place_of_the_source() -> None:
+    config = config_of(data={"source": {"kind": "csv", "path": "nowhere.csv"}})
+    frame = table().set_index(pd.Index(range(100, 160)))
+    run = tftrain.train(config, data=frame)
+    assert run.config.data.source.kind == "dataframe"
+    assert run.predict(frame).shape == (60,)
+    with pytest.raises(DataError, match="data=frame"):
+        evaluate(run)
+    with pytest.raises(DataError, match="nowhere"):
+        tftrain.train(config)
+
+
+def test_column_names_that_are_no_strings() -> None:
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(40, 3)))
+    run = tftrain.train(config_of(data={"target": "2", "features": "auto"}), data=frame)
+    assert set(run.summary["columns"]) == {"0", "1"}
+    assert run.predict(frame).shape == (40,)
+
+
+def test_dataframe_is_not_changed() -> None:
+    frame = table()
+    tftrain.train(config_of(), data=frame)
+    pd.testing.assert_frame_equal(frame, table())
+
+
+class Note(tftrain.Observer):
+    """Keeps the epochs, and can raise after one of them."""
+
+    def __init__(self, error: BaseException | None = None, after: int = 0) -> None:
+        self.error, self.after = error, after
+        self.epochs: list[int] = []
+        self.ended = 0
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        self.epochs.append(record.epoch)
+        if self.error is not None and record.epoch == self.after:
+            raise self.error
+
+    def on_end(self) -> None:
+        self.ended += 1
+
+
+def test_observers_are_told() -> None:
+    note = Note()
+    tftrain.train(config_of(), data=table(), observers=[note])
+    assert note.epochs == [1, 2, 3, 4]
+    assert note.ended == 1
+
+
+def test_interrupted_run_keeps_what_it_has() -> None:
+    note = Note(KeyboardInterrupt(), after=3)
+    with pytest.raises(KeyboardInterrupt):
+        tftrain.train(
+            config_of(training={"epochs": 9}), data=table(), output="run", observers=[note]
+        )
+    run = tftrain.load_run("run")
+    assert run.summary["state"] == "interrupted"
+    assert run.summary["stop_reason"] == "interrupted"
+    assert run.summary["epochs"] == 3
+    assert len(run.directory.metrics.read_text().splitlines()) == 3
+    expected = metrics_by_hand(run.predict(table()), table().y.to_numpy())
+    assert evaluate(run, table())["rmse"] == pytest.approx(expected["rmse"])
+    three = tftrain.train(config_of(training={"epochs": 3}), data=table())
+    np.testing.assert_array_equal(run.predict(table()), three.predict(table()))
+
+
+def test_failed_run_says_so() -> None:
+    with pytest.raises(ZeroDivisionError):
+        tftrain.train(
+            config_of(), data=table(), output="run", observers=[Note(ZeroDivisionError("oh"), 2)]
+        )
+    summary = json.loads(Path("run/summary.json").read_text())
+    assert (summary["state"], summary["error"], summary["epochs"]) == ("failed", "oh", 2)
+    assert not Path("run/model").exists()
+
+
+def test_diverged_run_names_epoch_and_step_and_keeps_the_last_good_metrics() -> None:
+    config = config_of(
+        optimizer={"kind": "sgd", "learning_rate": 1e6}, training={"epochs": 50}, loss="mse"
+    )
+    with pytest.raises(DivergedError, match=r"epoch \d+, step \d+.*learning rate") as caught:
+        tftrain.train(config, data=table(), output="run")
+    assert caught.value.exit_code == 1
+    summary = json.loads(Path("run/summary.json").read_text())
+    assert summary["state"] == "failed"
+    assert summary["error"] == str(caught.value)
+    assert summary["epochs"] == caught.value.epoch - 1
+    lines = Path("run/metrics.jsonl").read_text().splitlines()
+    assert len(lines) == summary["epochs"]
+    assert summary["last_epoch"] == (json.loads(lines[-1]) if lines else None)
+    assert not Path("run/model").exists()
+    with pytest.raises(RunError, match="'failed': training diverged"):
+        tftrain.load_run("run")
+
+
+def test_divergence_keeps_the_epochs_before_it() -> None:
+    config = config_of(
+        optimizer={"kind": "sgd", "learning_rate": 3.0},
+        training={"epochs": 5000, "batch_size": "full"},
+    )
+    config["model"] = {"kind": "linear"}
+    with pytest.raises(DivergedError) as caught:
+        tftrain.train(config, data=table(), output="run")
+    assert caught.value.epoch > 3
+    summary = json.loads(Path("run/summary.json").read_text())
+    assert summary["last_epoch"]["epoch"] == caught.value.epoch - 1
+    assert np.isfinite(summary["last_epoch"]["loss"])
+
+
+def test_time_budget_stops(tmp_path: Path) -> None:
+    config = config_of(training={"epochs": 10**9, "time_budget": 0.05})
+    run = tftrain.train(config, data=table())
+    assert run.summary["state"] == "finished"
+    assert "time budget" in run.summary["stop_reason"]
+
+
+@pytest.mark.parametrize(
+    ("sections", "change", "fragment"),
+    [
+        ({"data": {"target": "yy"}}, {}, "no column 'yy' .*did you mean y"),
+        ({"data": {"features": ["a", "bb"]}}, {}, "no column 'bb'"),
+        ({"data": {"features": ["a", "y"]}}, {}, "names the target 'y'"),
+        ({"data": {"features": {"exclude": ["q"]}}}, {}, "exclude names 'q'"),
+        ({"data": {"features": {"exclude": ["*"]}}}, {}, "no column is left"),
+        ({"data": {"weight": "v"}}, {}, r"no column 'v' \(data.weight\)"),
+        ({"data": {"weight": "w"}}, {"w": -1.0}, r"'w' .*zero or more, but is -1 in row 1"),
+        ({"data": {"weight": "w"}}, {"w": 0.0}, "all train rows have weight 0"),
+        ({"data": {"weight": "w"}}, {"w": np.nan}, "'w'.*row 1"),
+        ({}, {"y": 3.0}, "'y' is 3 in every training row"),
+        ({}, {"y": np.nan}, "'y'.*row 1"),
+        ({}, {"y": "text"}, "'y'"),
+        ({}, {"a": np.nan}, "'a' has no value"),
+        ({}, {"a": -np.inf}, "'a' is infinite in row"),
+        ({"data": {"preprocess": {"categorical": ["q"]}}}, {}, "'q'"),
+        (
+            {
+                "data": {
+                    "split": {"kind": "fractions", "train": 0.8, "validation": 0, "test": 0.2}
+                },
+                "training": {"early_stopping": {}},
+            },
+            {},
+            "early_stopping needs validation rows",
+        ),
+        ({"data": {"split": {"kind": "column", "column": "c"}}}, {}, "no column 'c'"),
+        ({"data": {"split": {"kind": "ordered", "by": "c"}}}, {}, "no column 'c'"),
+    ],
+)
+def test_bad_input_leaves_no_run(
+    sections: dict[str, Any], change: dict[str, Any], fragment: str
+) -> None:
+    with pytest.raises(InputError, match=fragment) as caught:
+        tftrain.train(config_of(**sections), data=table().assign(**change))
+    assert caught.value.exit_code == 2
+    assert not Path("runs").exists()
+
+
+def test_table_without_rows() -> None:
+    with pytest.raises(InputError, match="no rows"):
+        tftrain.train(config_of(), data=table().iloc[:0])
+    with pytest.raises(InputError, match="too few"):
+        tftrain.train(config_of(), data=table().iloc[:3])
+
+
+def test_output_that_cannot_be_used() -> None:
+    Path("file").write_text("x")
+    Path("full").mkdir()
+    Path("full/x").write_text("x")
+    with pytest.raises(RunError, match="cannot be written"):
+        tftrain.train(config_of(output={"directory": "file/below"}), data=table())
+    with pytest.raises(RunError, match="cannot be written"):
+        tftrain.train(config_of(), data=table(), output="file/below")
+    with pytest.raises(RunError, match="not empty"):
+        tftrain.train(config_of(), data=table(), output="full")
+    assert [p.name for p in Path("full").iterdir()] == ["x"]
+
+
+@pytest.mark.parametrize("compile", ["xla", "eager"])
+def test_ways_to_run_steps_agree(compile: str) -> None:
+    graph = tftrain.train(config_of(training={"compile": "graph"}), data=table())
+    other = tftrain.train(config_of(training={"compile": compile}), data=table())
+    assert other.summary["compile"]["mode"] == compile
+    np.testing.assert_allclose(other.predict(table()), graph.predict(table()), rtol=1e-4)

@@ -1,0 +1,141 @@
+"""Each optimizer against NumPy, written from the equation in its paper."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tftrain.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
+
+STEPS = 8
+RATE = 0.07
+CURVATURE = np.array([[1.0, 3.0], [0.2, 7.0]])
+LOWEST = np.array([[1.0, -2.0], [0.5, 0.0]])
+START = np.array([[-1.0, 1.0], [2.0, 0.3]])
+
+Path = Iterator[np.ndarray]
+
+
+def slope(w: np.ndarray) -> np.ndarray:
+    """Return the gradient of `1/2 sum(curvature * (w - lowest)^2)`."""
+    return CURVATURE * (w - LOWEST)
+
+
+def gradient_descent() -> Path:
+    w = START
+    while True:
+        w = w - RATE * slope(w)
+        yield w
+
+
+def momentum_1986(alpha: float) -> Path:
+    """Rumelhart, Hinton and Williams: dw(t) = -e dE/dw(t) + alpha dw(t-1)."""
+    w, change = START, np.zeros_like(START)
+    while True:
+        change = -RATE * slope(w) + alpha * change
+        w = w + change
+        yield w
+
+
+def nesterov(mu: float) -> Path:
+    """Sutskever et al., equations 3 and 4: the gradient is taken at theta + mu v.
+
+    The optimizer's parameters are those look-ahead points.
+    """
+    theta, v = START, np.zeros_like(START)
+    while True:
+        v = mu * v - RATE * slope(theta + mu * v)
+        theta = theta + v
+        yield theta + mu * v
+
+
+def adagrad() -> Path:
+    """Duchi et al.: the gradient over the root of the sum of squares of all so far."""
+    w, seen = START, []
+    while True:
+        seen.append(slope(w))
+        w = w - RATE * seen[-1] / (np.sqrt(sum(g * g for g in seen)) + 1e-10)
+        yield w
+
+
+def rmsprop(rho: float) -> Path:
+    """Tieleman and Hinton, lecture 6.5."""
+    w, square = START, np.zeros_like(START)
+    while True:
+        g = slope(w)
+        square = rho * square + (1 - rho) * g**2
+        w = w - RATE * g / (np.sqrt(square) + 1e-8)
+        yield w
+
+
+def adam(beta_1: float, beta_2: float, epsilon: float, decay: float = 0.0) -> Path:
+    """Kingma and Ba, algorithm 1, with the sums of its section 3 instead of recursions.
+
+    With `decay`, Loshchilov and Hutter's algorithm 2, where the decay scales with the rate.
+    """
+    w, seen = START, []
+    while True:
+        seen.append(slope(w))
+        t = len(seen)
+        age = np.arange(t)[::-1, None, None]
+        m = (1 - beta_1) * np.sum(beta_1**age * np.array(seen), axis=0)
+        v = (1 - beta_2) * np.sum(beta_2**age * np.array(seen) ** 2, axis=0)
+        m_hat, v_hat = m / (1 - beta_1**t), v / (1 - beta_2**t)
+        w = w - RATE * (m_hat / (np.sqrt(v_hat) + epsilon) + decay * w)
+        yield w
+
+
+CASES: dict[str, tuple[Callable[[], Optimizer], Callable[[], Path]]] = {
+    "sgd": (lambda: SGD(RATE), gradient_descent),
+    "momentum": (lambda: SGD(RATE, momentum=0.9), lambda: momentum_1986(0.9)),
+    "nesterov": (lambda: SGD(RATE, momentum=0.8, nesterov=True), lambda: nesterov(0.8)),
+    "adagrad": (lambda: Adagrad(RATE), adagrad),
+    "rmsprop": (lambda: RMSprop(RATE), lambda: rmsprop(0.9)),
+    "rmsprop rho": (lambda: RMSprop(RATE, rho=0.5), lambda: rmsprop(0.5)),
+    "adam": (lambda: Adam(RATE), lambda: adam(0.9, 0.999, 1e-8)),
+    "adam betas": (
+        lambda: Adam(RATE, beta_1=0.5, beta_2=0.7, epsilon=0.1),
+        lambda: adam(0.5, 0.7, 0.1),
+    ),
+    "adamw": (lambda: AdamW(RATE), lambda: adam(0.9, 0.999, 1e-8, decay=0.01)),
+    "adamw decay": (
+        lambda: AdamW(RATE, weight_decay=0.5, beta_1=0.6),
+        lambda: adam(0.6, 0.999, 1e-8, decay=0.5),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_follows_its_equation(case: str) -> None:
+    make, path = CASES[case]
+    optimizer, w = make(), tf.Variable(START)
+    for expected in (expected for expected, _ in zip(path(), range(STEPS), strict=False)):
+        optimizer.apply([tf.constant(slope(w.numpy()))], [w])
+        np.testing.assert_allclose(w, expected, rtol=1e-12, atol=1e-13)
+
+
+def test_first_step_of_adam_is_the_rate_whatever_the_gradient() -> None:
+    w = tf.Variable([0.0, 0.0, 0.0], dtype=tf.float64)
+    Adam(0.5).apply([tf.constant([1e-3, -1.0, 1e6], tf.float64)], [w])
+    np.testing.assert_allclose(w, [-0.5, 0.5, -0.5], rtol=2e-5)
+
+
+@pytest.mark.parametrize("beta_2", [0.9, 0.999, 0.9999])
+def test_bias_correction_of_adam_keeps_the_precision_of_float32(beta_2: float) -> None:
+    w = tf.Variable([0.0])
+    Adam(0.5, beta_2=beta_2).apply([tf.ones([1])], [w])
+    np.testing.assert_allclose(w, [-0.5], rtol=1e-6)
+
+
+def test_adamw_decays_where_the_gradient_is_zero() -> None:
+    w = tf.Variable([2.0], dtype=tf.float64)
+    AdamW(0.1, weight_decay=0.5).apply([tf.zeros([1], tf.float64)], [w])
+    np.testing.assert_allclose(w, [2.0 - 0.1 * 0.5 * 2.0], rtol=1e-15)
+
+
+@pytest.mark.parametrize("make", [Adagrad, RMSprop, Adam], ids=lambda make: make.__name__)
+def test_zero_gradient_changes_nothing(make: type[Optimizer]) -> None:
+    w = tf.Variable([2.0])
+    make(0.1).apply([tf.zeros([1])], [w])
+    np.testing.assert_array_equal(w, [2.0])

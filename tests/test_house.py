@@ -1,0 +1,170 @@
+"""The floors of the house: who may import whom, and what must never be loaded."""
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import tftrain
+
+PACKAGE = Path(tftrain.__file__).parent
+ROOT = PACKAGE.parent
+
+FLOORS = {
+    "errors": 1,
+    "streams": 1,
+    "losses": 1,
+    "optimizers": 1,
+    "metrics": 1,
+    "config": 2,
+    "nn": 3,
+    "data": 3,
+    "training": 4,
+    "runs": 4,
+    "experiment": 5,
+    "cli": 6,
+}
+
+# Rooms of one floor that may see each other, and why.
+NEIGHBOURS = {
+    ("losses", "errors"),  # everybody raises them
+    ("optimizers", "errors"),
+    ("runs", "training"),  # the log observes the loop
+}
+
+LIBRARY = ("nn", "data", "training", "losses", "optimizers", "metrics", "streams")
+
+
+def imports_of(file: Path) -> Iterator[str]:
+    """Yield the dotted name of everything that a file imports, wherever the statement stands."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative imports hide where an arrow points"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def rooms() -> dict[str, set[str]]:
+    """Return what the files of each room import; the door `tftrain/__init__.py` is no room."""
+    found: dict[str, set[str]] = {}
+    for file in sorted(PACKAGE.rglob("*.py")):
+        parts = file.relative_to(PACKAGE).with_suffix("").parts
+        if parts[0] not in ("__init__", "__main__"):
+            found.setdefault(parts[0], set()).update(imports_of(file))
+    return found
+
+
+def arrows() -> set[tuple[str, str]]:
+    """Return the pairs of different rooms of which the first imports the second."""
+    return {
+        (room, name.split(".")[1])
+        for room, names in rooms().items()
+        for name in names
+        if name.startswith("tftrain.") and name.split(".")[1] not in (room, "__version__")
+    }
+
+
+def test_every_room_has_a_floor() -> None:
+    assert set(rooms()) == set(FLOORS)
+
+
+def test_every_public_name_resolves() -> None:
+    for name in tftrain.__all__:
+        assert getattr(tftrain, name) is not None
+    assert {"config", "data", "losses", "nn", "optimizers", "training"} <= set(tftrain.__all__)
+    assert set(tftrain.__all__) <= set(dir(tftrain))
+    with pytest.raises(AttributeError, match="no attribute 'keras'"):
+        tftrain.keras  # noqa: B018
+
+
+def test_no_arrow_points_up() -> None:
+    assert [(a, b) for a, b in sorted(arrows()) if FLOORS[a] < FLOORS[b]] == []
+
+
+def test_neighbours_see_each_other_only_where_listed() -> None:
+    assert {(a, b) for a, b in arrows() if FLOORS[a] == FLOORS[b]} == NEIGHBOURS
+
+
+def test_no_circles() -> None:
+    left, pairs = set(FLOORS), arrows()
+    while ready := {room for room in left if not any(a == room and b in left for a, b in pairs)}:
+        left -= ready
+    assert left == set()
+
+
+@pytest.mark.parametrize("room", LIBRARY)
+def test_library_knows_nothing_of_config(room: str) -> None:
+    assert (room, "config") not in arrows()
+
+
+@pytest.mark.parametrize("room", ["config", "errors", "metrics", "streams"])
+def test_no_tensorflow_in(room: str) -> None:
+    assert [n for n in rooms()[room] if n.split(".")[0] == "tensorflow"] == []
+
+
+def test_streams_need_numpy_only() -> None:
+    outside = {name.split(".")[0] for name in rooms()["streams"]} - set(sys.stdlib_module_names)
+    assert outside == {"numpy"}
+
+
+def test_nobody_imports_keras_or_sklearn() -> None:
+    roots = {name.split(".")[0] for names in rooms().values() for name in names}
+    assert roots & {"keras", "tf_keras", "sklearn", "matplotlib"} == set()
+    assert not any("keras" in name for names in rooms().values() for name in names)
+
+
+def loaded(code: str, cwd: Path = ROOT) -> set[str]:
+    """Run code in a fresh process and return the roots of all modules that it has loaded."""
+    code += "\nimport sys; print('MODULES', *{m.split('.')[0] for m in sys.modules})"
+    # A setting of the tests' own process must not decide what a user's process loads.
+    variables = {k: v for k, v in os.environ.items() if not k.startswith(("TF_", "KERAS_"))}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=cwd,
+        env={**variables, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split("MODULES")[-1].split())
+
+
+def command(*arguments: object) -> str:
+    """Return code that runs the command line, which must succeed, and stays in the process."""
+    words = [str(argument) for argument in arguments]
+    return f"from tftrain.cli.main import run\nassert run({words!r}) == 0"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import tftrain; tftrain.Config; tftrain.load_config; tftrain.errors; tftrain.metrics",
+        command("--help"),
+        command("schema"),
+        command("check", "configs/diabetes.yaml"),
+    ],
+    ids=["import", "help", "schema", "check"],
+)
+def test_no_tensorflow_is_loaded(code: str) -> None:
+    modules = loaded(code)
+    assert "tftrain" in modules
+    assert modules & {"tensorflow", "keras", "tf_keras", "sklearn"} == set()
+
+
+def test_training_loads_no_keras(tmp_path: Path) -> None:
+    table = "x,y\n" + "".join(f"{i},{i * i}\n" for i in range(10))
+    (tmp_path / "t.csv").write_text(table)
+    (tmp_path / "t.yaml").write_text(
+        "data: {source: {kind: csv, path: t.csv}, target: y}\n"
+        "model: linear\n"
+        "training: {epochs: 1}\n"
+    )
+    modules = loaded(command("train", "t.yaml", "--quiet"), cwd=tmp_path)
+    assert "tensorflow" in modules
+    assert modules & {"keras", "tf_keras", "sklearn", "matplotlib"} == set()
