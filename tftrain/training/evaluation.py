@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tftrain.errors import ShapeError
+from tftrain.errors import InputError, ShapeError
 from tftrain.losses import Loss
 from tftrain.metrics import ErrorSums, deviation_sums
 from tftrain.training.engine import Mode
@@ -90,22 +90,36 @@ def as_batch(x: Any, y: Any, weight: Any, dtype: tf.DType) -> Batch:
 
     Raises:
         ShapeError: they do not have the same number of rows, or have none.
+        InputError: they do not hold numbers, or a weight is negative or not finite.
     """
-    x, y = tf.convert_to_tensor(x), tf.convert_to_tensor(y)
-    x, y = (tf.cast(tensor, dtype) for tensor in (x, y))
+    x, y = _as_tensor("x", x, dtype), _as_tensor("y", y, dtype)
     if x.shape.rank == 0 or y.shape.rank == 0 or x.shape[0] != y.shape[0] or x.shape[0] == 0:
         raise ShapeError(
-            f"x has shape {x.shape} and y has shape {y.shape}: give both the same "
-            "number of rows, at least one"
+            f"x has shape {x.shape} and y has shape {y.shape}: give both the same number of rows, "
+            "at least one"
         )
     if weight is None:
         return Batch(x, y)
-    weight = tf.cast(tf.convert_to_tensor(weight), dtype)
+    weight = _as_tensor("weight", weight, dtype)
     if weight.shape != (x.shape[0],):
         raise ShapeError(
-            f"weights of shape {weight.shape} for {x.shape[0]} rows: give one weight "
-            "per row, shape (rows,)"
+            f"weights of shape {weight.shape} for {x.shape[0]} rows: give one weight per row, "
+            "shape (rows,)"
         )
-    if bool(np.any(weight.numpy() < 0)) or not np.sum(weight.numpy()) > 0:
-        raise ShapeError("weights must be zero or more, and not all zero")
+    values = weight.numpy()
+    if not (np.isfinite(values).all() and (values >= 0).all() and values.any()):
+        raise ShapeError("weights must be zero or more, finite, and not all zero")
     return Batch(x, y, weight / tf.reduce_mean(weight))
+
+
+def _as_tensor(name: str, value: Any, dtype: tf.DType) -> tf.Tensor:
+    """Return numbers as a tensor of a dtype; raise InputError where they are none."""
+    if not tf.is_tensor(value):
+        try:
+            value = np.asarray(value)
+        except ValueError as error:
+            raise InputError(f"{name} is not an array: {error}") from None
+        if value.dtype.kind not in "biuf":
+            raise InputError(f"{name} must hold numbers, got the type {value.dtype}")
+        return tf.convert_to_tensor(value.astype(dtype.as_numpy_dtype, copy=False))
+    return tf.cast(value, dtype)

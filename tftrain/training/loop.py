@@ -148,6 +148,9 @@ def fit(
     """
     if early_stopping and validation is None:
         raise InputError("early stopping needs validation rows: give validation=(x, y)")
+    if validation is not None and len(validation) not in (2, 3):
+        raise InputError("validation must be (x, y) or (x, y, weight)")
+    epochs = _count("epochs", epochs)
     parameters = network.trainable_variables
     dtype = _common_dtype(parameters)
     data = as_batch(x, y, weight, dtype)
@@ -155,7 +158,7 @@ def fit(
     loss, optimizer = losses.get(loss), optimizers.get(optimizer)
     optimizer.build(parameters)
     engine = Engine(
-        Step(network, parameters, loss, optimizer, _checked("l2", l2, minimum=0)),
+        Step(network, parameters, loss, optimizer, _not_negative("l2", l2)),
         data,
         size,
         choose_mode(compile, *_workload(parameters, int(data.x.shape[0]), size, epochs)),
@@ -168,12 +171,12 @@ def fit(
     loop = Loop(
         engine,
         evaluator,
-        epochs=_checked("epochs", epochs),
-        order_seed=seed if shuffle else None,
-        validate_every=_checked("validate_every", validate_every),
+        epochs=epochs,
+        order_seed=_count("seed", seed, minimum=0) if shuffle else None,
+        validate_every=_count("validate_every", validate_every),
         early_stopping=early_stopping and replace(early_stopping),
         convergence=convergence and replace(convergence),
-        time_budget=time_budget,
+        time_budget=time_budget and _not_negative("time_budget", time_budget),
         observers=observers,
         history=History() if history is None else history,
     )
@@ -229,6 +232,7 @@ class Loop:
             observer.on_start(self.epochs, self.engine.steps, self.engine.rows)
         try:
             self._run_epochs()
+            self._require_finite_parameters()
         finally:
             self._restore_best_weights()
             history.traces = self.engine.traces
@@ -252,6 +256,15 @@ class Loop:
             self.history.stop_reason = reason or "unfinished"
             for observer in self.observers:
                 observer.on_epoch(record)
+
+    def _require_finite_parameters(self) -> None:
+        """Raise where the very last update, whose loss nobody has seen, went astray."""
+        last = self.history.epochs[-1]
+        for parameter in self.engine.step.parameters:
+            wrong = parameter.numpy()[~np.isfinite(parameter.numpy())]
+            if len(wrong):
+                step = last.steps - (last.epoch - 1) * self.engine.steps
+                raise DivergedError(f"variable {parameter.name}", wrong[0], last.epoch, step)
 
     def _run_steps(self, epoch: int) -> tuple[np.ndarray, float]:
         """Run an epoch, or what the time budget leaves of it; return its results and seconds."""
@@ -359,12 +372,18 @@ def _rows_per_step(batch_size: int | str, rows: int) -> int:
         return rows
     if isinstance(batch_size, str):
         raise InputError(f'batch_size must be a number or "full", got {batch_size!r}')
-    return int(min(_checked("batch_size", batch_size), rows))
+    return min(_count("batch_size", batch_size), rows)
 
 
-def _checked(name: str, value: float, minimum: float = 1) -> Any:
-    if not value >= minimum:
-        raise InputError(f"{name} must be at least {minimum}, got {value}")
+def _count(name: str, value: Any, minimum: int = 1) -> int:
+    if not isinstance(value, (int, np.integer)) or value < minimum:
+        raise InputError(f"{name} must be a whole number of at least {minimum}, got {value}")
+    return int(value)
+
+
+def _not_negative(name: str, value: float) -> float:
+    if not value >= 0:
+        raise InputError(f"{name} must be at least 0, got {value}")
     return value
 
 
