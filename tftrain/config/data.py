@@ -67,21 +67,30 @@ class Features(Section):
     """Column names or patterns such as `split_*`."""
 
 
-class FractionSplit(Section):
-    """A random split: a pure function of the seed."""
+class Fractions(Section):
+    """The size of each part."""
 
-    kind: Literal["fractions"]
     train: Fraction = 0.7
-    """Fraction of the rows that the network is trained on."""
+    """Fraction of the rows that the network is trained on; the earliest of an ordered split."""
     validation: Fraction = 0.15
     """Fraction for early stopping."""
     test: Fraction = 0.15
-    """Fraction that nothing but the final metrics sees."""
+    """Fraction that nothing but the final metrics sees; the latest of an ordered split."""
 
     @model_validator(mode="after")
     def _sum_to_one(self) -> Self:
-        check_fractions(self.train, self.validation, self.test)
+        total = self.train + self.validation + self.test
+        if not math.isclose(total, 1, abs_tol=1e-9):
+            raise ValueError(f"train, validation and test must add up to 1, not {total:g}")
+        if self.train == 0:
+            raise ValueError("train must be above 0")
         return self
+
+
+class FractionSplit(Fractions):
+    """A random split: a pure function of the seed."""
+
+    kind: Literal["fractions"]
 
 
 class ColumnSplit(Section):
@@ -94,33 +103,12 @@ class ColumnSplit(Section):
     """Fraction of the train rows used for validation where the column has no validation rows."""
 
 
-class OrderedSplit(Section):
+class OrderedSplit(Fractions):
     """For time series: the first rows by a column train, the last ones test."""
 
     kind: Literal["ordered"]
     by: str
-    """Column to order by: numbers or dates."""
-    train: Fraction = 0.7
-    """Fraction of the rows that the network is trained on, the earliest."""
-    validation: Fraction = 0.15
-    """Fraction for early stopping, the next."""
-    test: Fraction = 0.15
-    """Fraction for the final metrics, the latest."""
-
-    @model_validator(mode="after")
-    def _sum_to_one(self) -> Self:
-        check_fractions(self.train, self.validation, self.test)
-        return self
-
-
-def check_fractions(train: float, validation: float, test: float) -> None:
-    """Raise ValueError unless the three add up to one and train is above zero."""
-    if not math.isclose(train + validation + test, 1, abs_tol=1e-9):
-        raise ValueError(
-            f"train, validation and test must add up to 1, not {train + validation + test:g}"
-        )
-    if train == 0:
-        raise ValueError("train must be above 0")
+    """Column to order by, numbers or dates; a feature only where `features` lists it."""
 
 
 Split = Annotated[FractionSplit | ColumnSplit | OrderedSplit, BY_KIND, Short("fractions")]

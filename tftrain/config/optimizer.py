@@ -89,25 +89,26 @@ class RmspropConfig(OptimizerSection):
     epsilon: Positive = 1e-8
 
 
-class AdamConfig(OptimizerSection):
+class AdamSection(OptimizerSection):
+    """What Adam and its variant have."""
+
+    learning_rate: Positive = 0.001
+    beta_1: BelowOne = 0.9
+    beta_2: BelowOne = 0.999
+    epsilon: Positive = 1e-8
+
+
+class AdamConfig(AdamSection):
     """Adam."""
 
     kind: Literal["adam"]
-    learning_rate: Positive = 0.001
-    beta_1: BelowOne = 0.9
-    beta_2: BelowOne = 0.999
-    epsilon: Positive = 1e-8
 
 
-class AdamwConfig(OptimizerSection):
+class AdamwConfig(AdamSection):
     """Adam with decoupled weight decay."""
 
     kind: Literal["adamw"]
-    learning_rate: Positive = 0.001
     weight_decay: NonNegative = 0.01
-    beta_1: BelowOne = 0.9
-    beta_2: BelowOne = 0.999
-    epsilon: Positive = 1e-8
 
 
 OptimizerConfig = Annotated[

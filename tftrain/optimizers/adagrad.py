@@ -1,8 +1,10 @@
 """Adagrad."""
 
+from typing import Unpack
+
 import tensorflow as tf
 
-from tftrain.optimizers.optimizer import Optimizer, Slots, check_range
+from tftrain.optimizers.optimizer import Clipping, Optimizer, Slots, check_range
 from tftrain.optimizers.schedules import Schedule
 
 
@@ -17,8 +19,7 @@ class Adagrad(Optimizer):
     Args:
         learning_rate: a positive number, or a `Schedule` of the step.
         epsilon: keeps the divisor above zero.
-        clip_value: limit on the absolute value of each gradient element.
-        clip_norm: limit on the global norm of all gradients together.
+        clipping: `clip_value` and `clip_norm`, as for `Optimizer`.
     """
 
     slot_names = ("sum_of_squares",)
@@ -28,10 +29,9 @@ class Adagrad(Optimizer):
         learning_rate: float | Schedule = 0.01,
         *,
         epsilon: float = 1e-10,
-        clip_value: float | None = None,
-        clip_norm: float | None = None,
+        **clipping: Unpack[Clipping],
     ) -> None:
-        super().__init__(learning_rate, clip_value=clip_value, clip_norm=clip_norm)
+        super().__init__(learning_rate, **clipping)
         self.epsilon = check_range("epsilon", epsilon)
 
     def update(

@@ -1,8 +1,10 @@
 """Adam, and Adam with decoupled weight decay."""
 
+from typing import Unpack
+
 import tensorflow as tf
 
-from tftrain.optimizers.optimizer import Optimizer, Slots, check_range
+from tftrain.optimizers.optimizer import Clipping, Optimizer, Slots, check_range
 from tftrain.optimizers.schedules import Schedule
 
 
@@ -20,8 +22,7 @@ class Adam(Optimizer):
         beta_1: decay of the running mean, at least 0 and below 1.
         beta_2: decay of the running mean of squares, at least 0 and below 1.
         epsilon: keeps the divisor above zero.
-        clip_value: limit on the absolute value of each gradient element.
-        clip_norm: limit on the global norm of all gradients together.
+        clipping: `clip_value` and `clip_norm`, as for `Optimizer`.
     """
 
     slot_names = ("mean", "mean_square")
@@ -33,10 +34,9 @@ class Adam(Optimizer):
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
-        clip_value: float | None = None,
-        clip_norm: float | None = None,
+        **clipping: Unpack[Clipping],
     ) -> None:
-        super().__init__(learning_rate, clip_value=clip_value, clip_norm=clip_norm)
+        super().__init__(learning_rate, **clipping)
         self.beta_1 = check_range("beta_1", beta_1, below=1)
         self.beta_2 = check_range("beta_2", beta_2, below=1)
         self.epsilon = check_range("epsilon", epsilon)
@@ -73,8 +73,7 @@ class AdamW(Adam):
         beta_1: decay of the running mean, at least 0 and below 1.
         beta_2: decay of the running mean of squares, at least 0 and below 1.
         epsilon: keeps the divisor above zero.
-        clip_value: limit on the absolute value of each gradient element.
-        clip_norm: limit on the global norm of all gradients together.
+        clipping: `clip_value` and `clip_norm`, as for `Optimizer`.
     """
 
     def __init__(
@@ -85,16 +84,14 @@ class AdamW(Adam):
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
-        clip_value: float | None = None,
-        clip_norm: float | None = None,
+        **clipping: Unpack[Clipping],
     ) -> None:
         super().__init__(
             learning_rate,
             beta_1=beta_1,
             beta_2=beta_2,
             epsilon=epsilon,
-            clip_value=clip_value,
-            clip_norm=clip_norm,
+            **clipping,
         )
         self.weight_decay = check_range("weight_decay", weight_decay)
 

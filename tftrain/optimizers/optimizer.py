@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import TypedDict, Unpack
 
 import tensorflow as tf
 
@@ -10,6 +11,13 @@ from tftrain.optimizers.clipping import clip_by_global_norm, clip_by_value
 from tftrain.optimizers.schedules import Constant, Schedule
 
 Slots = dict[str, tf.Tensor]
+
+
+class Clipping(TypedDict, total=False):
+    """The clipping that every optimizer can do first; None is none."""
+
+    clip_value: float | None
+    clip_norm: float | None
 
 
 class Optimizer(tf.Module):
@@ -21,8 +29,8 @@ class Optimizer(tf.Module):
 
     Args:
         learning_rate: a positive number, or a `Schedule` of the step.
-        clip_value: limit on the absolute value of each gradient element, applied first.
-        clip_norm: limit on the global norm of all gradients together.
+        clipping: `clip_value`, limit on the absolute value of each gradient element, applied
+            first; `clip_norm`, limit on the global norm of all gradients together.
 
     Attributes:
         step: int64 variable, the number of updates made.
@@ -34,19 +42,17 @@ class Optimizer(tf.Module):
     def __init__(
         self,
         learning_rate: float | Schedule,
-        *,
-        clip_value: float | None = None,
-        clip_norm: float | None = None,
+        **clipping: Unpack[Clipping],
     ) -> None:
         super().__init__()
         self.schedule = (
             learning_rate if isinstance(learning_rate, Schedule) else Constant(learning_rate)
         )
-        for name, limit in (("clip_value", clip_value), ("clip_norm", clip_norm)):
+        self.clip_value = clipping.get("clip_value")
+        self.clip_norm = clipping.get("clip_norm")
+        for name, limit in (("clip_value", self.clip_value), ("clip_norm", self.clip_norm)):
             if limit is not None and not limit > 0:
                 raise InputError(f"{name} must be positive, got {limit}")
-        self.clip_value = clip_value
-        self.clip_norm = clip_norm
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
         self.slots: list[dict[str, tf.Variable]] = []
         self._built_for: frozenset[tuple[int, object]] = frozenset()

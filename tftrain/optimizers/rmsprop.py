@@ -1,8 +1,10 @@
 """RMSprop."""
 
+from typing import Unpack
+
 import tensorflow as tf
 
-from tftrain.optimizers.optimizer import Optimizer, Slots, check_range
+from tftrain.optimizers.optimizer import Clipping, Optimizer, Slots, check_range
 from tftrain.optimizers.schedules import Schedule
 
 
@@ -18,8 +20,7 @@ class RMSprop(Optimizer):
         learning_rate: a positive number, or a `Schedule` of the step.
         rho: how much of the running mean is kept at each step, at least 0 and below 1.
         epsilon: keeps the divisor above zero.
-        clip_value: limit on the absolute value of each gradient element.
-        clip_norm: limit on the global norm of all gradients together.
+        clipping: `clip_value` and `clip_norm`, as for `Optimizer`.
     """
 
     slot_names = ("mean_square",)
@@ -30,10 +31,9 @@ class RMSprop(Optimizer):
         *,
         rho: float = 0.9,
         epsilon: float = 1e-8,
-        clip_value: float | None = None,
-        clip_norm: float | None = None,
+        **clipping: Unpack[Clipping],
     ) -> None:
-        super().__init__(learning_rate, clip_value=clip_value, clip_norm=clip_norm)
+        super().__init__(learning_rate, **clipping)
         self.rho = check_range("rho", rho, below=1)
         self.epsilon = check_range("epsilon", epsilon)
 

@@ -1,9 +1,11 @@
 """Gradient descent, with momentum."""
 
+from typing import Unpack
+
 import tensorflow as tf
 
 from tftrain.errors import InputError
-from tftrain.optimizers.optimizer import Optimizer, Slots, check_range
+from tftrain.optimizers.optimizer import Clipping, Optimizer, Slots, check_range
 from tftrain.optimizers.schedules import Schedule
 
 
@@ -25,8 +27,7 @@ class SGD(Optimizer):
         learning_rate: a positive number, or a `Schedule` of the step.
         momentum: `a`, at least 0 and below 1; 0 is plain gradient descent and keeps no slot.
         nesterov: take the gradient's step from the look-ahead point; needs momentum.
-        clip_value: limit on the absolute value of each gradient element.
-        clip_norm: limit on the global norm of all gradients together.
+        clipping: `clip_value` and `clip_norm`, as for `Optimizer`.
     """
 
     def __init__(
@@ -35,10 +36,9 @@ class SGD(Optimizer):
         *,
         momentum: float = 0.0,
         nesterov: bool = False,
-        clip_value: float | None = None,
-        clip_norm: float | None = None,
+        **clipping: Unpack[Clipping],
     ) -> None:
-        super().__init__(learning_rate, clip_value=clip_value, clip_norm=clip_norm)
+        super().__init__(learning_rate, **clipping)
         if nesterov and momentum == 0:
             raise InputError("sgd: nesterov needs a momentum above 0")
         self.momentum = check_range("momentum", momentum, below=1)
