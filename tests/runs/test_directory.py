@@ -1,0 +1,73 @@
+"""The run directory: where it goes, and that its files are whole."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tftrain.errors import RunError
+from tftrain.runs import RunDirectory, load_run
+
+
+def test_directories_are_numbered(tmp_path: Path) -> None:
+    parent = tmp_path / "runs/a"
+    made = [RunDirectory.create(parent).path.name for _ in range(3)]
+    assert made == ["0001", "0002", "0003"]
+    (parent / "0041").mkdir()
+    (parent / "notes").mkdir()
+    assert RunDirectory.create(parent).path.name == "0042"
+
+
+def test_own_directory_is_made_or_must_be_empty(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for name in ("empty", "new/deep"):
+        assert RunDirectory.at(tmp_path / name).path == tmp_path / name
+    with pytest.raises(RunError, match=r"empty: is not empty.*--output"):
+        RunDirectory.at(tmp_path / "empty")
+
+
+def test_place_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for make in (RunDirectory.create, RunDirectory.at):
+        with pytest.raises(RunError, match=r"file.*cannot be written: .*output\.directory"):
+            make(tmp_path / "file/below")
+        with pytest.raises(RunError, match="cannot be written"):
+            make(tmp_path / "file")
+
+
+def test_files_are_replaced_whole(tmp_path: Path) -> None:
+    directory = RunDirectory.at(tmp_path)
+    directory.write_json(directory.summary, {"a": 1})
+    with pytest.raises(ValueError, match="JSON"):
+        directory.write_json(directory.summary, {"a": float("nan")})
+    assert json.loads(directory.summary.read_text()) == {"a": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["summary.json"]
+
+
+@pytest.mark.parametrize(
+    ("files", "fragment"),
+    [
+        (None, "no such directory"),
+        ({}, "not a run directory"),
+        ({"summary.json": "{"}, "cannot be read"),
+        ({"summary.json": "[]"}, "not a run's summary"),
+        ({"summary.json": ""}, "cannot be read"),
+        ({"summary.json": '{"state": "running"}'}, "config.yaml"),
+        (
+            {
+                "summary.json": '{"state": "failed", "error": "the loss became nan"}',
+                "config.yaml": "data: {source: sklearn, target: target}",
+            },
+            "'failed': the loss became nan",
+        ),
+    ],
+)
+def test_what_is_no_run(tmp_path: Path, files: dict[str, str] | None, fragment: str) -> None:
+    path = tmp_path / "run"
+    if files is not None:
+        path.mkdir()
+    for name, text in (files or {}).items():
+        (path / name).write_text(text)
+    with pytest.raises(ValueError, match=fragment) as caught:
+        load_run(path)
+    assert caught.value.exit_code == 2  # type: ignore[attr-defined]

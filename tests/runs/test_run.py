@@ -1,0 +1,105 @@
+"""A run, opened again: its predictions."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import tftrain
+from tftrain.errors import DataError, RunError
+from tftrain.runs import Run
+
+
+def table(rows: int = 50) -> pd.DataFrame:
+    rng = np.random.default_rng(2)
+    frame = pd.DataFrame({"x": rng.normal(size=rows), "word": rng.choice(["a", "b"], rows)})
+    return frame.assign(y=4 * frame.x + (frame.word == "a") + 100)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    path = tmp_path_factory.mktemp("run")
+    table().to_csv(path / "t.csv", index=False, sep=";", decimal=",")
+    source = {"kind": "csv", "path": str(path / "t.csv"), "delimiter": ";", "decimal": ","}
+    return tftrain.train(
+        {
+            "data": {"source": source, "target": "y"},
+            "model": {"kind": "linear", "dtype": "float64"},
+            "optimizer": {"kind": "sgd", "learning_rate": 0.2},
+            "training": {"epochs": 300, "batch_size": "full"},
+        },
+        output=path / "out",
+    )
+
+
+def test_linear_data_are_predicted(run: Run) -> None:
+    new = pd.DataFrame({"x": [0.0, 1.0, -2.0], "word": ["a", "b", "b"]})
+    np.testing.assert_allclose(run.predict(new), [101, 104, 92], rtol=1e-6)
+
+
+def test_opened_again(run: Run) -> None:
+    again = tftrain.load_run(str(run.path))
+    assert again.summary == run.summary
+    assert again.config == run.config
+    np.testing.assert_array_equal(again.predict(table()), run.predict(table()))
+
+
+def test_order_index_and_other_columns_do_not_matter(run: Run) -> None:
+    frame = table()
+    expected = run.predict(frame)
+    assert expected.shape == (50,)
+    assert expected.dtype == np.float64
+    order = np.random.default_rng(0).permutation(50)
+    shuffled = frame.iloc[order].assign(other="?")[["other", "word", "x"]]
+    np.testing.assert_allclose(run.predict(shuffled), expected[order], rtol=1e-12)
+
+
+def test_blocks_of_rows_do_not_show(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = run.predict(table())
+    monkeypatch.setattr("tftrain.runs.run.BLOCK_ROWS", 7)
+    np.testing.assert_allclose(run.predict(table()), expected, rtol=1e-12)
+
+
+def test_no_rows_no_predictions(run: Run) -> None:
+    assert run.predict(table().iloc[:0]).shape == (0,)
+
+
+def test_unknown_and_missing_values_are_no_error(run: Run) -> None:
+    new = pd.DataFrame({"x": [1.0, None, 1.0], "word": ["zebra", "a", None]})
+    got = run.predict(new)
+    assert np.isfinite(got).all()
+    assert got[0] == got[2]
+
+
+def test_missing_column_names_the_nearest(run: Run) -> None:
+    with pytest.raises(DataError, match=r"no column 'word'.*did you mean wrod\?"):
+        run.predict(table().rename(columns={"word": "wrod"}))
+
+
+def test_text_in_place_of_a_number(run: Run) -> None:
+    with pytest.raises(DataError, match=r"'x' must hold numbers, but row 2 holds 'much'"):
+        run.predict(pd.DataFrame({"x": ["1", "much"], "word": ["a", "a"]}))
+
+
+def test_table_of_predictions(run: Run) -> None:
+    predicted = run.predict_table(table())
+    assert list(predicted) == ["predicted_y"]
+    np.testing.assert_array_equal(predicted.predicted_y, run.predict(table()))
+
+
+def test_csv_is_read_as_the_data_of_the_run_were(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "new.csv").write_text("x;word\n0,5;b\n")
+    np.testing.assert_allclose(run.predict(run.read_table(tmp_path / "new.csv")), [102], rtol=1e-6)
+
+
+def test_damaged_model_is_named(run: Run, tmp_path: Path) -> None:
+    for name in ("summary.json", "config.yaml"):
+        (tmp_path / name).write_text((run.path / name).read_text())
+    (tmp_path / "model").mkdir()
+    damaged = tftrain.load_run(tmp_path)
+    with pytest.raises(RunError, match=r"model: cannot be loaded"):
+        damaged.predict(table())
+    (tmp_path / "model/saved_model.pb").write_bytes(b"\xff" * 50)
+    with pytest.raises(RunError, match=r"model: cannot be loaded"):
+        tftrain.load_run(tmp_path).predict(table())

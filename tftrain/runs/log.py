@@ -1,0 +1,65 @@
+"""Observers that write what happens in each epoch into the run directory."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tftrain.training import EpochRecord, Observer
+
+
+class MetricsLog(Observer):
+    """Writes one JSON line an epoch.
+
+    Args:
+        path: the file, appended to.
+        scale: from the network's units to the target's own, shape `(targets,)`.
+    """
+
+    def __init__(self, path: Path, scale: np.ndarray) -> None:
+        self.file = path.open("a", encoding="utf-8", buffering=1)
+        self.scale = scale
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        self.file.write(json.dumps(epoch_line(record, self.scale)) + "\n")
+
+    def on_end(self) -> None:
+        self.file.close()
+
+
+def epoch_line(record: EpochRecord, scale: np.ndarray) -> dict[str, Any]:
+    """Return what `metrics.jsonl` says of an epoch; metrics are in the target's own units."""
+    line: dict[str, Any] = {"epoch": record.epoch, "steps": record.steps, "loss": record.loss}
+    if record.gradient_norm is not None:
+        line["gradient_norm"] = record.gradient_norm
+    if record.validation is not None:
+        line["validation"] = {"loss": record.validation_loss, **record.validation.metrics(scale)}
+    line["rows_per_second"] = round(record.rows_per_second)
+    line["seconds"] = round(record.seconds, 4)
+    return line
+
+
+class TensorBoardLog(Observer):
+    """Writes TensorBoard event files; the package `tensorboard` must be installed.
+
+    Args:
+        path: the folder of the event files.
+        scale: as for `MetricsLog`.
+    """
+
+    def __init__(self, path: Path, scale: np.ndarray) -> None:
+        self.writer = tf.summary.create_file_writer(str(path))
+        self.scale = scale
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        with self.writer.as_default(step=record.epoch):
+            tf.summary.scalar("train/loss", record.loss)
+            if record.validation is not None:
+                tf.summary.scalar("validation/loss", record.validation_loss)
+                for name, value in record.validation.metrics(self.scale).items():
+                    tf.summary.scalar(f"validation/{name}", value)
+
+    def on_end(self) -> None:
+        self.writer.close()

@@ -1,0 +1,133 @@
+"""A run that was trained: its summary, its config, and predictions with its model."""
+
+import functools
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from tftrain.config import Config, load_config
+from tftrain.data.columns import Column, values_of
+from tftrain.data.tables import read_table
+from tftrain.errors import RunError
+from tftrain.runs.directory import RunDirectory
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+BLOCK_ROWS = 65_536
+
+
+class Run:
+    """A run directory, opened.
+
+    Args:
+        path: the run directory.
+
+    Attributes:
+        directory: its files.
+        summary: the content of `summary.json`.
+        config: the config it was trained with.
+
+    Raises:
+        RunError: it is not a run directory, or the run has no model.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.directory = RunDirectory(Path(path))
+        self.summary: dict[str, Any] = _read_summary(self.directory)
+        self.config: Config = load_config(self.directory.config)
+        if not self.directory.model.is_dir():
+            state = self.summary.get("state", "unknown")
+            raise RunError(f"{path}: this run has no model (its state is {state!r}"
+                           + (f": {self.summary['error']}" if "error" in self.summary else "")
+                           + "); train it again")
+
+    @property
+    def path(self) -> Path:
+        """The run directory."""
+        return self.directory.path
+
+    @functools.cached_property
+    def model(self) -> "tf.Module":
+        """The SavedModel, loaded."""
+        import tensorflow as tf
+
+        try:
+            return tf.saved_model.load(str(self.directory.model))
+        except (OSError, ValueError, tf.errors.OpError) as error:
+            reason = str(error).splitlines()[0]
+            raise RunError(f"{self.directory.model}: cannot be loaded: {reason}") from None
+
+    @property
+    def columns(self) -> list[Column]:
+        """The raw columns that a prediction needs."""
+        return [Column(name, kind) for name, kind in self.summary["columns"].items()]
+
+    def predict(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return the predictions for the rows of a table, in their order.
+
+        Args:
+            frame: a table with the columns that the run was trained on; others are ignored.
+
+        Returns:
+            float64, in the target's own units: shape `(rows,)` for one target, else
+            `(rows, targets)`.
+
+        Raises:
+            DataError: a column is missing or holds something else than it should.
+        """
+        frame = frame.reset_index(drop=True).rename(columns=str)
+        targets = self.config.data.target
+        result = np.empty((len(frame), len(targets)))
+        for start in range(0, len(frame), BLOCK_ROWS):
+            block = frame.iloc[start : start + BLOCK_ROWS]
+            raw = {column.name: values_of(block, column) for column in self.columns}
+            predictions = self.model.predict(raw)
+            for i, target in enumerate(targets):
+                result[start : start + len(block), i] = predictions[target]
+        return result[:, 0] if len(targets) == 1 else result
+
+    def predict_table(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return the predictions as a table with a column `predicted_TARGET` for each target."""
+        targets = self.config.data.target
+        predictions = self.predict(frame).reshape(len(frame), len(targets))
+        return pd.DataFrame(predictions, columns=[f"predicted_{target}" for target in targets])
+
+    def read_table(self, path: str | Path) -> pd.DataFrame:
+        """Read a csv or parquet table; csv the way the run's own data were written, if they were.
+
+        Its `attrs["place"]` is its path, for error messages.
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        source = self.config.data.source
+        options = source.model_dump(exclude={"kind", "path"}) if source.kind == "csv" else {}
+        frame = read_table(path, **options)
+        frame.attrs["place"] = str(path)
+        return frame
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+
+def load_run(path: str | Path) -> Run:
+    """Open a run directory; raise RunError if it is none, or holds no model."""
+    return Run(path)
+
+
+def _read_summary(directory: RunDirectory) -> dict[str, Any]:
+    try:
+        summary = json.loads(directory.summary.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        hint = "" if directory.path.is_dir() else " (no such directory)"
+        raise RunError(f"{directory.path}: not a run directory{hint}; expected one such as "
+                       "runs/diabetes/0001") from None
+    except (OSError, ValueError) as error:
+        raise RunError(f"{directory.summary}: cannot be read: {error}") from None
+    if not isinstance(summary, dict):
+        raise RunError(f"{directory.summary}: not a run's summary")
+    return summary
