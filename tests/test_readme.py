@@ -1,0 +1,34 @@
+"""What README shows is true."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tftrain.config import load_config
+from tftrain.errors import ConfigError
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+def block(language: str) -> str:
+    found = re.search(rf"```{language}\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    assert found
+    return found.group(1)
+
+
+def test_the_example_config_loads(tmp_path: Path) -> None:
+    (tmp_path / "houses.yaml").write_text(block("yaml"))
+    config = load_config(tmp_path / "houses.yaml")
+    assert config.data.target == ["price"]
+
+
+def test_the_example_mistakes_are_reported_as_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = block("yaml").replace("learning_rate:", "learning_rat:")
+    Path("houses.yaml").write_text(text.replace("{patience: 50}", "{patience: 0}"))
+    with pytest.raises(ConfigError) as caught:
+        load_config("houses.yaml")
+    assert f"error: {caught.value}\n" in README.read_text(encoding="utf-8")
