@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
+from tftrain.errors import ShapeError
 from tftrain.metrics import deviation_sums, error_sums
 
 
@@ -93,3 +94,8 @@ def test_many_float32_rows_are_summed_in_float64() -> None:
     np.testing.assert_allclose(deviation_sums(target, weight), expected, rtol=1e-12)
     mae = np.mean(np.abs(prediction.astype(np.float64) - target.astype(np.float64)))
     assert error_sums(prediction, target).metrics()["mae"] == pytest.approx(mae, rel=1e-12)
+
+
+def test_nothing_is_broadcast() -> None:
+    with pytest.raises(ShapeError, match=r"\(3, 1\) and targets of shape \(3,\)"):
+        error_sums(np.ones((3, 1)), np.ones(3))

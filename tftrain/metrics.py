@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tftrain.errors import ShapeError
+
 
 @dataclass(frozen=True)
 class ErrorSums:
@@ -63,7 +65,16 @@ def deviation_sums(target: np.ndarray, weight: np.ndarray | None = None) -> np.n
 def error_sums(
     prediction: np.ndarray, target: np.ndarray, weight: np.ndarray | None = None
 ) -> ErrorSums:
-    """Return the sums for predictions and targets of shape `(cases, targets)`."""
+    """Return the sums for predictions and targets of shape `(cases, targets)`.
+
+    Raises:
+        ShapeError: the shapes differ; nothing is broadcast.
+    """
+    if prediction.shape != target.shape or target.ndim != 2:
+        raise ShapeError(
+            f"predictions of shape {prediction.shape} and targets of shape {target.shape}: give "
+            "both the shape (cases, targets)"
+        )
     error = prediction.astype(np.float64) - target
     ones = np.ones(len(error)) if weight is None else weight
     return ErrorSums(

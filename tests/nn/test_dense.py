@@ -70,3 +70,9 @@ def test_needs_inputs_and_outputs(inputs: int, outputs: int) -> None:
 def test_unknown_initializer() -> None:
     with pytest.raises(InputError, match="did you mean zeros"):
         Dense(1, 1, bias_initializer="zeross")
+
+
+@pytest.mark.parametrize("dtype", ["int32", "float16", "flot32"])
+def test_other_dtypes_are_refused(dtype: str) -> None:
+    with pytest.raises(InputError, match="Known: float32, float64"):
+        Dense(2, 1, dtype=dtype)

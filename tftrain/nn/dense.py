@@ -2,9 +2,11 @@
 
 import tensorflow as tf
 
-from tftrain.errors import InputError, ShapeError
+from tftrain.errors import InputError, ShapeError, unknown
 from tftrain.nn import initializers
 from tftrain.streams import Purpose, stream
+
+DTYPES = ("float32", "float64")
 
 
 class Dense(tf.Module):
@@ -43,6 +45,8 @@ class Dense(tf.Module):
             raise InputError(
                 f"Dense needs at least one input and one output, got {in_features}, {out_features}"
             )
+        if dtype not in DTYPES:
+            raise unknown("dtype", dtype, DTYPES)
         self.in_features = in_features
         self.out_features = out_features
         rng = stream(seed, Purpose.WEIGHTS, counter)

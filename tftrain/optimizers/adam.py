@@ -65,7 +65,9 @@ def _one_minus_power(beta: float, step: tf.Tensor, dtype: tf.DType) -> tf.Tensor
 class AdamW(Adam):
     """Adam, and apart from it each step takes `e * weight_decay * w` off every parameter.
 
-    Source: Loshchilov and Hutter (2019), "Decoupled weight decay regularization", algorithm 2.
+    Source: Loshchilov and Hutter (2019), "Decoupled weight decay regularization", algorithm 2,
+    where the decay is multiplied by the schedule's factor alone; here, as has become usual, by the
+    whole learning rate.
 
     Args:
         learning_rate: a positive number, or a `Schedule` of the step.

@@ -59,8 +59,10 @@ class RunDirectory:
         try:
             path.mkdir(parents=True, exist_ok=True)
             if any(path.iterdir()):
-                raise RunError(f"{path}: is not empty; name a new directory with --output, or "
-                               "leave it out for the next free one")
+                raise RunError(
+                    f"{path}: is not empty; name a new directory with --output, or "
+                    "leave it out for the next free one"
+                )
             (path / "summary.json").touch()
         except OSError as error:
             raise _cannot_write(path, error) from None
@@ -84,5 +86,7 @@ class RunDirectory:
 
 
 def _cannot_write(path: Path, error: OSError) -> RunError:
-    return RunError(f"{error.filename or path}: cannot be written: {error.strerror}; choose "
-                    "another place with output.directory or --output")
+    return RunError(
+        f"{error.filename or path}: cannot be written: {error.strerror}; choose "
+        "another place with output.directory or --output"
+    )

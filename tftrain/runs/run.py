@@ -41,9 +41,11 @@ class Run:
         self.config: Config = load_config(self.directory.config)
         if not self.directory.model.is_dir():
             state = self.summary.get("state", "unknown")
-            raise RunError(f"{path}: this run has no model (its state is {state!r}"
-                           + (f": {self.summary['error']}" if "error" in self.summary else "")
-                           + "); train it again")
+            raise RunError(
+                f"{path}: this run has no model (its state is {state!r}"
+                + (f": {self.summary['error']}" if "error" in self.summary else "")
+                + "); train it again"
+            )
 
     @property
     def path(self) -> Path:
@@ -124,8 +126,9 @@ def _read_summary(directory: RunDirectory) -> dict[str, Any]:
         summary = json.loads(directory.summary.read_text(encoding="utf-8"))
     except FileNotFoundError:
         hint = "" if directory.path.is_dir() else " (no such directory)"
-        raise RunError(f"{directory.path}: not a run directory{hint}; expected one such as "
-                       "runs/diabetes/0001") from None
+        raise RunError(
+            f"{directory.path}: not a run directory{hint}; expected one such as runs/diabetes/0001"
+        ) from None
     except (OSError, ValueError) as error:
         raise RunError(f"{directory.summary}: cannot be read: {error}") from None
     if not isinstance(summary, dict):
