@@ -1,0 +1,150 @@
+"""The door of the room: from arrays and names to a loop that runs."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+import tensorflow as tf
+
+from tftrain import losses, optimizers
+from tftrain.errors import InputError
+from tftrain.training.engine import Engine, choose_mode
+from tftrain.training.evaluation import Evaluator, as_batch
+from tftrain.training.history import History, Observer
+from tftrain.training.loop import Loop
+from tftrain.training.step import Step
+from tftrain.training.stopping import Convergence, EarlyStopping
+
+
+def fit(
+    network: tf.Module,
+    x: Any,
+    y: Any,
+    *,
+    loss: str | losses.Loss = "mse",
+    optimizer: str | optimizers.Optimizer = "adam",
+    epochs: int = 100,
+    batch_size: int | Literal["full"] = 32,
+    weight: Any = None,
+    validation: tuple[Any, ...] | None = None,
+    l2: float = 0.0,
+    shuffle: bool = True,
+    seed: int = 0,
+    validate_every: int = 1,
+    early_stopping: EarlyStopping | None = None,
+    convergence: Convergence | None = None,
+    time_budget: float | None = None,
+    compile: str = "auto",
+    observers: Sequence[Observer] = (),
+    history: History | None = None,
+) -> History:
+    """Train a network by gradient descent.
+
+    Args:
+        network: any `tf.Module` with a `__call__` and trainable variables of one dtype.
+        x: inputs, shape `(rows, ...)`; arrays, tensors or anything that makes one.
+        y: targets, of the shape of the network's output.
+        loss: a loss or its name.
+        optimizer: an optimizer or its name. One that has been used goes on where it stopped.
+        epochs: most passes over the rows.
+        batch_size: rows per step, or `"full"`; the last step of an epoch takes what is left.
+        weight: weight of each row, shape `(rows,)`, zero or more, scaled here to a mean of one.
+        validation: `(x, y)` or `(x, y, weight)`, evaluated after each epoch.
+        l2: strength of the L2 penalty on weights (not biases).
+        shuffle: whether each epoch visits the rows in the order `batch_order(rows, seed, epoch)`.
+        seed: of the batch order.
+        validate_every: epochs from one validation to the next; the last epoch is always validated.
+        early_stopping: needs `validation`; the best weights are restored at the end.
+        convergence: a test after each epoch.
+        time_budget: seconds after which training stops at the end of a step.
+        compile: auto, xla, graph or eager.
+        observers: are told of every chunk and epoch.
+        history: filled as training goes on, so that what is known survives an interruption;
+            a new one by default.
+
+    Returns:
+        What happened; the network and the optimizer have been changed in place.
+
+    Raises:
+        InputError: an argument is wrong, or shapes do not agree.
+        DivergedError: the loss became NaN or infinite; the history holds the epochs before.
+    """
+    if early_stopping and validation is None:
+        raise InputError("early stopping needs validation rows: give validation=(x, y)")
+    if validation is not None and len(validation) not in (2, 3):
+        raise InputError("validation must be (x, y) or (x, y, weight)")
+    epochs = _count("epochs", epochs)
+    parameters = network.trainable_variables
+    dtype = _common_dtype(parameters)
+    data = as_batch(x, y, weight, dtype)
+    size = _rows_per_step(batch_size, int(data.x.shape[0]))
+    loss, optimizer = losses.get(loss), optimizers.get(optimizer)
+    optimizer.build(parameters)
+    engine = Engine(
+        Step(network, parameters, loss, optimizer, _not_negative("l2", l2)),
+        data,
+        size,
+        choose_mode(compile, *_workload(parameters, int(data.x.shape[0]), size, epochs)),
+        with_norm=convergence is not None and convergence.gradient_norm is not None,
+    )
+    evaluator = None
+    if validation is not None:
+        x_val, y_val, weight_val = (*validation, None)[:3]
+        evaluator = Evaluator(network, loss, as_batch(x_val, y_val, weight_val, dtype), engine.mode)
+    loop = Loop(
+        engine,
+        evaluator,
+        epochs=epochs,
+        order_seed=_count("seed", seed, minimum=0) if shuffle else None,
+        validate_every=_count("validate_every", validate_every),
+        early_stopping=early_stopping and replace(early_stopping),
+        convergence=convergence and replace(convergence),
+        time_budget=time_budget and _not_negative("time_budget", time_budget),
+        observers=observers,
+        history=History() if history is None else history,
+    )
+    return loop.run()
+
+
+def _common_dtype(parameters: Sequence[tf.Variable]) -> tf.DType:
+    if not parameters:
+        raise InputError("the network has no trainable variables")
+    names = sorted({parameter.dtype.name for parameter in parameters})
+    if len(names) > 1:
+        raise InputError(
+            f"the network's variables are of several dtypes ({', '.join(names)}); use one"
+        )
+    return parameters[0].dtype
+
+
+def _rows_per_step(batch_size: int | str, rows: int) -> int:
+    if batch_size == "full":
+        return rows
+    if isinstance(batch_size, str):
+        raise InputError(f'batch_size must be a number or "full", got {batch_size!r}')
+    return min(_count("batch_size", batch_size), rows)
+
+
+def _count(name: str, value: Any, minimum: int = 1) -> int:
+    if not isinstance(value, (int, np.integer)) or value < minimum:
+        raise InputError(f"{name} must be a whole number of at least {minimum}, got {value}")
+    return int(value)
+
+
+def _not_negative(name: str, value: float) -> float:
+    if not value >= 0:
+        raise InputError(f"{name} must be at least 0, got {value}")
+    return value
+
+
+def _workload(
+    parameters: Sequence[tf.Variable], rows: int, batch_size: int, epochs: int
+) -> tuple[float, int]:
+    """Return the operations of one step and the most steps that a training can take.
+
+    A weight costs a multiplication and an addition per row in the forward pass, and twice that in
+    the backward pass.
+    """
+    weights = sum(int(np.prod(parameter.shape)) for parameter in parameters)
+    return 6.0 * batch_size * weights, epochs * -(-rows // batch_size)

@@ -1,0 +1,83 @@
+"""What a training leaves in memory, and who is told of it as it goes on."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tftrain.metrics import ErrorSums
+from tftrain.training.engine import Mode
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """What one epoch did.
+
+    Attributes:
+        epoch: counted from 1.
+        loss: mean over its rows of what its steps minimised (loss and penalty), each step's taken
+            before its update.
+        gradient_norm: of its last step, where a convergence test needs it; else None.
+        validation_loss: loss on the validation rows after the epoch, where it was due.
+        validation: error sums on the validation rows, likewise.
+        steps: number of steps made since training began.
+        rows_per_second: training rows per second in this epoch, without the validation.
+        seconds: since training began, compilation left out.
+    """
+
+    epoch: int
+    loss: float
+    gradient_norm: float | None
+    validation_loss: float | None
+    validation: ErrorSums | None
+    steps: int
+    rows_per_second: float
+    seconds: float
+
+
+class Observer:
+    """Is told how training goes on. Every method may be left as it is."""
+
+    def on_start(self, epochs: int, steps: int, rows: int) -> None:
+        """Training begins: at most `epochs` epochs of `steps` steps over `rows` rows."""
+
+    def on_chunk(self, epoch: int, step: int, loss: float) -> None:
+        """The steps of an epoch up to `step` are done, the last one with this loss."""
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        """An epoch is over."""
+
+    def on_end(self) -> None:
+        """Training is over, for whatever reason."""
+
+
+@dataclass
+class History:
+    """How a training went.
+
+    Attributes:
+        epochs: one record for each epoch.
+        step_losses: the loss of every step, one array for each epoch.
+        stop_reason: why training ended.
+        best_epoch: the epoch whose weights the network has now.
+        mode: how steps were run: xla, graph or eager, and why.
+        seconds: spent compiling and training.
+        traces: how often the training program was traced.
+    """
+
+    mode: Mode | None = None
+    epochs: list[EpochRecord] = field(default_factory=list)
+    step_losses: list[np.ndarray] = field(default_factory=list)
+    stop_reason: str = "unfinished"
+    best_epoch: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+    traces: int = 0
+
+    @property
+    def losses(self) -> np.ndarray:
+        """The loss of each epoch, shape `(epochs,)`."""
+        return np.array([record.loss for record in self.epochs])
+
+    @property
+    def steps(self) -> int:
+        """The number of steps made."""
+        return self.epochs[-1].steps if self.epochs else 0
