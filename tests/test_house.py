@@ -32,6 +32,7 @@ FLOORS = {
 # Rooms of one floor that may see each other, and why.
 NEIGHBOURS = {
     ("losses", "errors"),  # everybody raises them
+    ("metrics", "errors"),
     ("optimizers", "errors"),
     ("runs", "training"),  # the log observes the loop
 }
