@@ -3,7 +3,8 @@
 Usage: python scripts/compare_keras.py
 
 Both sides start from the same weights and do the same updates: the losses after one epoch without
-shuffling are printed to show it; the timed epochs shuffle. The two take turns; the medians of five rounds count. Compilation is left out on both sides.
+shuffling are printed to show it; the timed epochs shuffle. The two take turns; the medians of five
+rounds count. Compilation is left out on both sides.
 """
 
 import statistics
