@@ -246,3 +246,10 @@ def test_blocks_of_rows_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = features_of(frame)
     monkeypatch.setattr("tftrain.data.preprocessor.BLOCK_ROWS", 3)
     np.testing.assert_array_equal(features_of(frame), whole)
+
+
+def test_dates_are_scaled_where_numbers_are_not() -> None:
+    frame = pd.DataFrame({"d": pd.date_range("2020-01-01", periods=40), "y": np.arange(40.0)})
+    plan = fit_plan(frame, features=["d"], targets=["y"], numeric="none")
+    time = Preprocessor(plan).features(frame)[:, 0]
+    np.testing.assert_allclose([time.mean(), time.std()], [0, 1], atol=1e-5)

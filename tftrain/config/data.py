@@ -118,7 +118,8 @@ class Preprocess(Section):
     """How columns become numbers; fitted on the training rows only."""
 
     numeric: Literal["standard", "robust", "minmax", "none"] = "standard"
-    """standard: mean 0, deviation 1. robust: median 0, interquartile range 1. minmax: 0 to 1."""
+    """standard: mean 0, deviation 1. robust: median 0, interquartile range 1. minmax: 0 to 1. none:
+    as they are, except that dates are standard all the same."""
     missing: Literal["mean", "median", "error"] = "mean"
     """What stands for a missing number (an indicator column tells where), or error."""
     categorical: list[str] = Field(default=[])

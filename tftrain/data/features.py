@@ -169,7 +169,11 @@ def _fit_numeric(train: pd.DataFrame, column: Column, scaling: str, missing: str
             f"column {column.name!r} has no value in any training row; leave it out "
             "with data.features.exclude"
         )
-    center, scale = center_and_scale(present, "none" if column.kind == "boolean" else scaling)
+    if column.kind == "boolean":
+        scaling = "none"
+    elif column.kind == "date" and scaling == "none":
+        scaling = "standard"  # raw seconds since 1970 would drown every other feature
+    center, scale = center_and_scale(present, scaling)
     return NumericFeature(
         column=column,
         center=center,
