@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tftrain.data.columns import Column, kind_of, matching, require_column, values_of
+from tftrain.data.columns import Column, Kind, kind_of, matching, require_column, values_of
 from tftrain.errors import DataError
 
 
@@ -30,7 +30,7 @@ def frame_of(values: Any, dtype: Any = None) -> pd.DataFrame:
         (["a", None], object, "text"),
         (["a", None], "string", "text"),
         (["a", "b"], "category", "text"),
-        ([1, 2], "category", "text"),
+        ([1, 2], "category", "category"),
         ([None, None], object, "numeric"),
         ([1, 2.5, None], object, "numeric"),
         ([decimal.Decimal("1.5"), None], object, "numeric"),
@@ -46,7 +46,7 @@ def test_kind_of(values: list[Any], dtype: Any, kind: str) -> None:
 
 
 def test_numbers_named_categorical_are_text() -> None:
-    assert kind_of(frame_of([1, 2]), "c", ["c"]) == "text"
+    assert kind_of(frame_of([1, 2]), "c", ["c"]) == "category"
 
 
 @pytest.mark.parametrize(
@@ -101,28 +101,44 @@ def test_dates_with_a_zone_are_counted_in_utc() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "dtype", "expected"),
+    ("kind", "values", "dtype", "expected"),
     [
-        (["a", None, "é"], object, ["a", "", "é"]),
-        ([1, 2, 3], "int64", ["1", "2", "3"]),
-        ([1.0, None, 3.0], "float64", ["1", "", "3"]),
-        ([1.5, None, 3.0], "float64", ["1.5", "", "3.0"]),
-        ([1, None, 3], "Int64", ["1", "", "3"]),
-        (["a", None, "b"], "category", ["a", "", "b"]),
-        ([True, False, True], bool, ["True", "False", "True"]),
+        ("text", ["a", None, "é"], object, ["a", "", "é"]),
+        ("text", ["01", "1.0", None], "string", ["01", "1.0", ""]),
+        ("text", ["a", None, "b"], "category", ["a", "", "b"]),
+        ("text", [None, None], "float64", ["", ""]),
+        ("category", [1, 2, 3], "int64", ["1", "2", "3"]),
+        ("category", [1.0, None, 3.0], "float64", ["1", "", "3"]),
+        ("category", [1.5, None, 3.0], "float64", ["1.5", "", "3"]),
+        ("category", [1, None, 3], "Int64", ["1", "", "3"]),
+        ("category", ["1", "2.5", "a"], "string", ["1", "2.5", "a"]),
+        ("category", [True, False, True], bool, ["True", "False", "True"]),
     ],
 )
-def test_text(values: list[Any], dtype: Any, expected: list[str]) -> None:
-    got = values_of(frame_of(values, dtype), Column("c", "text"))
+def test_text(kind: Kind, values: list[Any], dtype: Any, expected: list[str]) -> None:
+    got = values_of(frame_of(values, dtype), Column("c", kind))
     assert list(got) == expected
     assert got.dtype == object
 
 
 def test_category_is_the_same_text_in_an_integer_and_in_a_float_column() -> None:
     """A missing value turns a column of integers into floats; its categories stay the same."""
-    whole = values_of(frame_of([3, 4]), Column("c", "text"))
-    floats = values_of(frame_of([3.0, np.nan, 4.0]), Column("c", "text"))
+    whole = values_of(frame_of([3, 4]), Column("c", "category"))
+    floats = values_of(frame_of([3.0, np.nan, 4.0]), Column("c", "category"))
     assert [w for w in floats if w] == list(whole)
+
+
+@pytest.mark.parametrize("values", [[1, 2], [1.5, None], [True, False]])
+def test_text_that_has_become_numbers_is_refused(values: list[Any]) -> None:
+    """`01` would be `1` by now, and no category of the training."""
+    with pytest.raises(DataError, match=r"column 'c' must hold text"):
+        values_of(frame_of(values), Column("c", "text"))
+
+
+def test_dates_far_away_do_not_wrap_around() -> None:
+    far = pd.DataFrame({"c": np.array(["9999-12-31", "0001-01-01"], "datetime64[s]")})
+    seconds = [253402214400.0, -62135596800.0]
+    np.testing.assert_array_equal(values_of(far, Column("c", "date")), seconds)
 
 
 def test_infinite_value_is_named() -> None:

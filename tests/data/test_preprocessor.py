@@ -9,7 +9,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tftrain.data.features import Plan, fit_plan
+from tftrain.data.features import Plan, center_and_scale, fit_plan
 from tftrain.data.preprocessor import Preprocessor
 from tftrain.errors import DataError
 
@@ -253,3 +253,14 @@ def test_dates_are_scaled_where_numbers_are_not() -> None:
     plan = fit_plan(frame, features=["d"], targets=["y"], numeric="none")
     time = Preprocessor(plan).features(frame)[:, 0]
     np.testing.assert_allclose([time.mean(), time.std()], [0, 1], atol=1e-5)
+
+
+def test_values_too_large_to_scale_are_named() -> None:
+    frame = pd.DataFrame({"x": np.linspace(1e300, 1e306, 40), "y": np.arange(40.0)})
+    with pytest.raises(DataError, match="column 'x': its values are too large"):
+        fit_plan(frame, features=["x"], targets=["y"])
+
+
+def test_a_small_spread_far_from_zero_is_a_spread() -> None:
+    values = 1.7e14 + np.arange(50)
+    assert center_and_scale(values, "standard")[1] == pytest.approx(np.std(np.arange(50)))

@@ -299,7 +299,7 @@ def test_time_budget_stops(tmp_path: Path) -> None:
     [
         ({"data": {"target": "yy"}}, {}, "no column 'yy' .*did you mean y"),
         ({"data": {"features": ["a", "bb"]}}, {}, "no column 'bb'"),
-        ({"data": {"features": ["a", "y"]}}, {}, "names the target 'y'"),
+        ({"data": {"features": ["a", "y"]}}, {}, "names 'y', which is the target"),
         ({"data": {"features": {"exclude": ["q"]}}}, {}, "exclude names 'q'"),
         ({"data": {"features": {"exclude": ["*"]}}}, {}, "no column is left"),
         ({"data": {"weight": "v"}}, {}, r"no column 'v' \(data.weight\)"),

@@ -103,3 +103,39 @@ def test_damaged_model_is_named(run: Run, tmp_path: Path) -> None:
     (tmp_path / "model/saved_model.pb").write_bytes(b"\xff" * 50)
     with pytest.raises(RunError, match=r"model: cannot be loaded"):
         tftrain.load_run(tmp_path).predict(table())
+
+
+def test_text_stays_text_where_a_new_file_looks_like_numbers(tmp_path: Path) -> None:
+    """`01` of a file that holds `01` and `02` only is still the `01` of the training."""
+    effect = {"01": 10.0, "02": -10.0, "A3": 0.0, "true": 5.0}
+    table = pd.DataFrame({"code": list(effect) * 30})
+    table["y"] = table["code"].map(effect)
+    table.to_csv(tmp_path / "t.csv", index=False)
+    config = {
+        "data": {"source": {"kind": "csv", "path": str(tmp_path / "t.csv")}, "target": "y"},
+        "model": "linear",
+        "optimizer": {"kind": "adam", "learning_rate": 0.05},
+    }
+    run = tftrain.train(config, output=tmp_path / "run")
+    for codes in (["01", "02"], ["true"], ["A3", "01"]):
+        (tmp_path / "new.csv").write_text("\n".join(["code", *codes]) + "\n")
+        got = run.predict(run.read_table(tmp_path / "new.csv"))
+        np.testing.assert_allclose(got, [effect[code] for code in codes], atol=0.2)
+
+
+def test_a_row_is_predicted_the_same_alone_and_in_its_table(tmp_path: Path) -> None:
+    table = pd.DataFrame({"level": [1, 2, 2.5] * 20})
+    table["y"] = table["level"].map({1: 0.0, 2: 10.0, 2.5: -3.0})
+    config = {
+        "data": {
+            "source": "dataframe",
+            "target": "y",
+            "preprocess": {"categorical": ["level"]},
+        },
+        "model": "linear",
+        "training": {"epochs": 20},
+    }
+    run = tftrain.train(config, data=table, output=tmp_path / "run")
+    together = run.predict(table)
+    for i in range(3):
+        np.testing.assert_allclose(run.predict(table.iloc[[i]]), together[[i]], rtol=1e-6)

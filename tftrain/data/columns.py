@@ -3,14 +3,16 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from tftrain.errors import DataError, did_you_mean
 
-Kind = Literal["numeric", "boolean", "date", "text"]
+Kind = Literal["numeric", "boolean", "date", "text", "category"]
+ONE_HOT: tuple[Kind, ...] = ("text", "category")
+"""The kinds that are read as strings."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,8 @@ class Column:
     Attributes:
         name: its name in the table.
         kind: numeric and boolean columns are read as numbers, dates as seconds since 1970 (UTC),
-            text as strings. A missing number is NaN, a missing text the empty string.
+            text as strings, and so is a category, whose values are numbers. A missing number is
+            NaN, a missing text the empty string.
     """
 
     name: str
@@ -66,8 +69,10 @@ def kind_of(frame: pd.DataFrame, name: str, categorical: Sequence[str] = ()) -> 
         DataError: it is of a type that cannot be a feature.
     """
     dtype = frame[name].dtype
-    if name in categorical or isinstance(dtype, pd.CategoricalDtype):
-        return "text"
+    if isinstance(dtype, pd.CategoricalDtype):
+        return "text" if pd.api.types.is_string_dtype(dtype.categories.dtype) else "category"
+    if name in categorical:
+        return "text" if pd.api.types.is_string_dtype(frame[name]) else "category"
     if pd.api.types.is_bool_dtype(dtype):
         return "boolean"
     if pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_complex_dtype(dtype):
@@ -120,6 +125,8 @@ def values_of(frame: pd.DataFrame, column: Column) -> np.ndarray:
     series = frame[column.name]
     if column.kind == "text":
         return _as_text(series)
+    if column.kind == "category":
+        return _as_categories(series)
     values = _as_seconds(series) if column.kind == "date" else _as_numbers(series)
     infinite = np.isinf(values)
     if infinite.any():
@@ -161,15 +168,34 @@ def _as_seconds(series: pd.Series) -> np.ndarray:
         moments = pd.to_datetime(series, utc=True)
     except (TypeError, ValueError) as error:
         raise DataError(f"column {series.name!r} must hold dates: {error}") from None
-    nanoseconds = moments.to_numpy("datetime64[ns]")
-    seconds = nanoseconds.astype(np.int64) / 1e9
-    return np.where(np.isnat(nanoseconds), np.nan, seconds)
+    microseconds = moments.to_numpy("datetime64[us]")
+    seconds = microseconds.astype(np.int64) / 1e6
+    return np.where(np.isnat(microseconds), np.nan, seconds)
 
 
 def _as_text(series: pd.Series) -> np.ndarray:
-    if pd.api.types.is_float_dtype(series.dtype):
-        whole = series.dropna() % 1 == 0
-        if whole.all():
-            series = series.astype("Int64")
-    text = series.astype("string").fillna("")
-    return text.to_numpy(dtype=object)
+    """Return strings; numbers are refused, because `01` would have become `1` on the way."""
+    is_text = pd.api.types.is_string_dtype(series) or isinstance(series.dtype, pd.CategoricalDtype)
+    if not (is_text or pd.api.types.is_object_dtype(series) or series.isna().all()):
+        raise DataError(
+            f"column {series.name!r} must hold text, as it did in training, but holds "
+            f"{series.dtype}; read the column as text (dtype=str)"
+        )
+    return series.astype("string").fillna("").to_numpy(dtype=object)
+
+
+def _as_categories(series: pd.Series) -> np.ndarray:
+    """Return numbers as strings, each by itself: 1, 1.0 and "1" are the same category."""
+    plain = series.astype(object)
+    numbers = pd.to_numeric(plain, errors="coerce").astype(object)
+    named = [
+        "" if pd.isna(value) else _name_of(number, value)
+        for number, value in zip(numbers, plain, strict=True)
+    ]
+    return np.array(named, dtype=object)
+
+
+def _name_of(number: Any, value: Any) -> str:
+    if pd.isna(number) or isinstance(value, bool):
+        return str(value)
+    return str(int(number)) if float(number).is_integer() else repr(float(number))

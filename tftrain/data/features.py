@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tftrain.data.columns import Column, first_row, kind_of, require_column, values_of
-from tftrain.errors import DataError
+from tftrain.data.columns import ONE_HOT, Column, first_row, kind_of, require_column, values_of
+from tftrain.errors import DataError, naming
 
 PERIODS = {"day": 86_400.0, "week": 604_800.0, "year": 365.2425 * 86_400.0}
 """Cycles in which the position of a date is expressed, in seconds."""
@@ -151,9 +151,9 @@ def fit_plan(
     columns = [Column(name, kind_of(train, name, categorical)) for name in features]
     return Plan(
         numeric=tuple(
-            _fit_numeric(train, c, numeric, missing) for c in columns if c.kind != "text"
+            _fit_numeric(train, c, numeric, missing) for c in columns if c.kind not in ONE_HOT
         ),
-        text=tuple(_fit_text(train, c, max_categories) for c in columns if c.kind == "text"),
+        text=tuple(_fit_text(train, c, max_categories) for c in columns if c.kind in ONE_HOT),
         target=_fit_target(train, targets, target),
         allow_missing=missing != "error",
     )
@@ -173,7 +173,8 @@ def _fit_numeric(train: pd.DataFrame, column: Column, scaling: str, missing: str
         scaling = "none"
     elif column.kind == "date" and scaling == "none":
         scaling = "standard"  # raw seconds since 1970 would drown every other feature
-    center, scale = center_and_scale(present, scaling)
+    with naming(f"column {column.name!r}"):
+        center, scale = center_and_scale(present, scaling)
     return NumericFeature(
         column=column,
         center=center,
@@ -185,19 +186,25 @@ def _fit_numeric(train: pd.DataFrame, column: Column, scaling: str, missing: str
 
 
 def center_and_scale(values: np.ndarray, scaling: str) -> tuple[float, float]:
-    """Return what a scaling subtracts and divides by; a spread of zero divides by one."""
+    """Return what a scaling subtracts and divides by; a spread of zero divides by one.
+
+    A spread of a few units in the last place of the center counts as zero.
+    """
     if scaling == "none":
         return 0.0, 1.0
-    if scaling == "minmax":
-        center, scale = np.min(values), np.ptp(values)
-    elif scaling == "robust":
-        low, center, high = np.quantile(values, [0.25, 0.5, 0.75])
-        scale = high - low
-    else:
-        center, scale = np.mean(values), np.std(values)
-    if scale <= 1e-12 * max(abs(float(center)), np.finfo(np.float64).tiny):
-        spread = float(np.std(values))
-        scale = spread if scaling == "robust" and spread > 0 else 1.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        if scaling == "minmax":
+            center, scale = np.min(values), np.ptp(values)
+        elif scaling == "robust":
+            low, center, high = np.quantile(values, [0.25, 0.5, 0.75])
+            scale = high - low
+        else:
+            center, scale = np.mean(values), np.std(values)
+    if not np.isfinite([center, scale]).all():
+        raise DataError("its values are too large to be scaled; divide them by a constant")
+    if scale <= 8 * np.finfo(np.float64).eps * abs(center):
+        spread = float(np.std(values)) if scaling == "robust" else 0.0
+        scale = spread or 1.0
     return float(center), float(scale)
 
 
@@ -236,7 +243,8 @@ def _fit_target(train: pd.DataFrame, names: Sequence[str], scaling: str) -> Targ
                 f"the target {name!r} is {column[0]:g} in every training row; there is "
                 "nothing to learn: choose another target or another split"
             )
-    fitted = [center_and_scale(column, scaling) for column in values]
+    with naming(f"data.target ({', '.join(names)})"):
+        fitted = [center_and_scale(column, scaling) for column in values]
     return TargetScale(
         names=tuple(names),
         center=np.array([center for center, _ in fitted]),

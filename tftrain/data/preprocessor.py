@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from tftrain.data.columns import ONE_HOT
 from tftrain.data.features import Plan
 
 BLOCK_ROWS = 65_536
@@ -38,9 +39,8 @@ class Preprocessor(tf.Module):
     @property
     def signature(self) -> dict[str, tf.TensorSpec]:
         """Name, dtype and shape `(rows,)` of each raw column."""
-        types = {"text": tf.string}
         return {
-            column.name: tf.TensorSpec([None], types.get(column.kind, tf.float64))
+            column.name: tf.TensorSpec([None], tf.string if column.kind in ONE_HOT else tf.float64)
             for column in self.plan.columns
         }
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tftrain.data.columns import Column, first_row, kind_of, require_column, values_of
+from tftrain.data.columns import ONE_HOT, Column, first_row, kind_of, require_column, values_of
 from tftrain.errors import DataError
 from tftrain.streams import Purpose, stream
 
@@ -58,7 +58,7 @@ def by_order(frame: pd.DataFrame, column: str, fractions: tuple[float, float, fl
     """
     require_column(frame, column, "data.split.by")
     kind = kind_of(frame, column)
-    if kind == "text":
+    if kind in ONE_HOT:
         raise DataError(
             f"column {column!r} (data.split.by) holds text; order by a column of numbers or dates"
         )

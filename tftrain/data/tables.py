@@ -5,8 +5,9 @@ import glob
 import hashlib
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -24,7 +25,12 @@ DELIMITERS = (",", ";", "\t", "|")
 
 
 def read_csv(
-    path: str | Path, *, delimiter: str = ",", decimal: str = ".", encoding: str = "utf-8"
+    path: str | Path,
+    *,
+    delimiter: str = ",",
+    decimal: str = ".",
+    encoding: str = "utf-8",
+    text_columns: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Read a CSV file, or all files that a glob pattern matches, with a header line in each.
 
@@ -33,13 +39,15 @@ def read_csv(
         delimiter: character between columns.
         decimal: character in front of a number's fraction.
         encoding: character encoding.
+        text_columns: columns that are text even where all their values look like numbers.
 
     Raises:
         DataError: a file is missing, empty or ragged (with the line number), has one column only
             because the delimiter is another, or is in another encoding.
     """
-    options = {"delimiter": delimiter, "decimal": decimal, "encoding": encoding}
-    return _read_all(path, lambda file: _read_csv_file(file, **options))
+    return _read_all(
+        path, lambda file: _read_csv_file(file, delimiter, decimal, encoding, text_columns)
+    )
 
 
 def read_parquet(path: str | Path) -> pd.DataFrame:
@@ -51,7 +59,7 @@ def read_parquet(path: str | Path) -> pd.DataFrame:
     return _read_all(path, _read_parquet_file)
 
 
-def read_table(path: str | Path, **csv_options: str) -> pd.DataFrame:
+def read_table(path: str | Path, **csv_options: Any) -> pd.DataFrame:
     """Read a CSV or Parquet file, told apart by the extension; for CSV as `read_csv`."""
     if is_parquet(path):
         return read_parquet(path)
@@ -138,7 +146,9 @@ def _seconds(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.divide(nanoseconds.cast(pa.float64(), safe=False), 1e9)
 
 
-def _read_csv_file(file: str, *, delimiter: str, decimal: str, encoding: str) -> pa.Table:
+def _read_csv_file(
+    file: str, delimiter: str, decimal: str, encoding: str, text_columns: Sequence[str]
+) -> pa.Table:
     for block_size in BLOCK_BYTES:
         try:
             with pa.input_stream(file, compression="detect") as stream:
@@ -149,7 +159,9 @@ def _read_csv_file(file: str, *, delimiter: str, decimal: str, encoding: str) ->
                         delimiter=delimiter, newlines_in_values=True
                     ),
                     convert_options=arrow_csv.ConvertOptions(
-                        decimal_point=decimal, strings_can_be_null=True
+                        decimal_point=decimal,
+                        strings_can_be_null=True,
+                        column_types=dict.fromkeys(text_columns, pa.string()),
                     ),
                 )
             break

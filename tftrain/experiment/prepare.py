@@ -93,8 +93,11 @@ def feature_names(config: Config, frame: pd.DataFrame) -> list[str]:
     if isinstance(data.features, list):
         for name in data.features:
             require_column(frame, name, "data.features")
-            if name in data.target:
-                raise DataError(f"data.features names the target {name!r}; take it out")
+            if name in (*data.target, data.weight, getattr(data.split, "column", None)):
+                raise DataError(
+                    f"data.features names {name!r}, which is the target, the weight or the split "
+                    "column; take it out"
+                )
         chosen = list(dict.fromkeys(data.features))
     else:
         reserved = {

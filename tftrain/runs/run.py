@@ -108,7 +108,8 @@ class Run:
         """
         source = self.config.data.source
         options = source.model_dump(exclude={"kind", "path"}) if source.kind == "csv" else {}
-        frame = read_table(path, **options)
+        text = [column.name for column in self.columns if column.kind == "text"]
+        frame = read_table(path, text_columns=text, **options)
         frame.attrs["place"] = str(path)
         return frame
 
