@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -6,60 +8,103 @@ from tftrain.errors import InputError
 from tftrain.losses import MeanSquaredError
 from tftrain.nn import Dense
 from tftrain.optimizers import SGD
+from tftrain.streams import batch_order
 from tftrain.training.engine import Engine, choose_mode
 from tftrain.training.step import Batch, Step
+from tftrain.training.stopping import Convergence
+from tftrain.training.watch import Line, Watch
+
+MODES = ("graph", "xla", "eager")
 
 
-def make_engine(rows: int, batch_size: int, mode: str = "graph") -> Engine:
+def make_engine(
+    rows: int, batch_size: int, mode: str = "graph", epochs: int = 3, **settings: Any
+) -> Engine:
     rng = np.random.default_rng(0)
     network, optimizer = Dense(2, 1, dtype="float64"), SGD(0.1)
     parameters = network.trainable_variables
     optimizer.build(parameters)
     step = Step(network, parameters, MeanSquaredError(), optimizer)
     data = Batch(tf.constant(rng.normal(size=(rows, 2))), tf.constant(rng.normal(size=(rows, 1))))
-    return Engine(step, data, batch_size, choose_mode(mode, 0, 0), with_norm=True)
+    watch = Watch(parameters, None, epochs=epochs, convergence=Convergence(gradient_norm=1e-300))
+    made = Engine(step, data, batch_size, choose_mode(mode, 0, 0), watch, **settings)
+    made.prepare()
+    return made
 
 
 @pytest.mark.parametrize(
     ("rows", "batch_size", "steps"), [(10, 5, 2), (11, 5, 3), (4, 5, 1), (5, 5, 1), (3, 1, 3)]
 )
 def test_number_of_steps(rows: int, batch_size: int, steps: int) -> None:
-    engine = make_engine(rows, batch_size)
-    assert engine.steps == steps
-    assert engine.run(np.arange(rows, dtype=np.int32), 0).shape[1] == 2
+    made = make_engine(rows, batch_size)
+    assert made.steps == steps
+    chunk = made.run(0)
+    assert chunk.results.shape == (1, 2)
+    assert chunk.last == 1
 
 
-@pytest.mark.parametrize("mode", ["graph", "xla", "eager"])
+@pytest.mark.parametrize("mode", MODES)
 def test_preparing_changes_nothing(mode: str) -> None:
-    engine = make_engine(11, 5, mode)
-    optimizer, parameters = engine.step.optimizer, engine.step.parameters
-    before = [parameter.numpy() for parameter in parameters]
-    engine.prepare()
-    assert int(optimizer.step) == 0
-    for parameter, value in zip(parameters, before, strict=True):
+    made = make_engine(11, 5, mode, order_seed=1)
+    fresh = Dense(2, 1, dtype="float64").trainable_variables
+    assert int(made.step.optimizer.step) == 0
+    for parameter, value in zip(made.step.parameters, fresh, strict=True):
         np.testing.assert_array_equal(parameter, value)
 
 
-@pytest.mark.parametrize("mode", ["graph", "xla", "eager"])
-def test_chunks_join_into_the_epoch(mode: str) -> None:
-    order = np.random.default_rng(1).permutation(11).astype(np.int32)
-    engine, results = make_engine(11, 2, mode), []
-    while sum(map(len, results)) < engine.steps:
-        results.append(engine.run(order, sum(map(len, results)), deadline=0.0))
-        assert len(results[-1]) == 1
-    assert int(engine.step.optimizer.step) == 6
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("seed", [None, 7])
+@pytest.mark.parametrize("batch_size", [2, 11])
+def test_chunks_join_into_the_training(
+    mode: str, together: bool, seed: int | None, batch_size: int
+) -> None:
+    """Whatever the chunks, results and weights are those of one Python call for every step."""
+    epochs = 3
+    made = make_engine(11, batch_size, mode, epochs, order_seed=seed, together=together)
+    results: list[np.ndarray] = []
+    lengths: list[int] = []
+    lines: dict[int, np.ndarray] = {}
+    while sum(lengths) < epochs * made.steps:
+        chunk = made.run(sum(lengths), deadline=0.0 if len(lengths) < 3 else None)
+        lengths.append(len(chunk.results))
+        results.append(chunk.results)
+        lines.update(enumerate(chunk.lines, chunk.first // made.steps))
+    assert lengths[:3] == [1, 1, 1]
+    if made.steps > 1:
+        assert any(length > made.steps for length in lengths) == together
 
-    whole = make_engine(11, 2, mode)
-    for start, (loss, norm) in zip(range(0, 11, 2), np.concatenate(results), strict=True):
-        rows = tf.constant(order[start : start + 2])
-        expected_loss, gradients = whole.step.gradients(whole.data.gather(rows))
-        whole.step.optimizer.apply(gradients, whole.step.parameters)
-        assert loss == pytest.approx(float(expected_loss), rel=1e-12)
-        squares = [np.sum(np.square(gradient)) for gradient in gradients]
-        assert norm == pytest.approx(np.sqrt(sum(squares)), rel=1e-12)
+    plain = make_engine(11, batch_size, "eager")
+    expected = []
+    for epoch in range(epochs):
+        order = np.arange(11) if seed is None else batch_order(11, seed, epoch)
+        losses = []
+        for start in range(0, 11, batch_size):
+            rows = order[start : start + batch_size]
+            loss, gradients = plain.step.gradients(plain.data.gather(tf.constant(rows)))
+            plain.step.optimizer.apply(gradients, plain.step.parameters)
+            squares = [np.sum(np.square(gradient)) for gradient in gradients]
+            expected.append((float(loss), np.sqrt(sum(squares))))
+            losses.append(float(loss) * len(rows))
+        line = Line.of(lines[epoch])
+        assert line.loss == pytest.approx(sum(losses) / 11, rel=1e-12)
+        assert line.norm == pytest.approx(expected[-1][1], rel=1e-12)
+    np.testing.assert_allclose(np.concatenate(results), expected, rtol=1e-12)
+    assert int(made.step.optimizer.step) == epochs * made.steps
+    for one, other in zip(made.step.parameters, plain.step.parameters, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12)
 
 
-@pytest.mark.parametrize("mode", ["xla", "graph", "eager"])
+def test_short_epochs_run_together() -> None:
+    made, done, calls = make_engine(64, 64, "xla", epochs=20_000), 0, 0
+    while done < 20_000:
+        done = made.run(done).last
+        calls += 1
+    assert calls < 200
+    assert made.traces == 1
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_a_mode_asked_for_is_taken(mode: str) -> None:
     assert choose_mode(mode, 1e12, 1).name == mode
 

@@ -313,20 +313,56 @@ def test_diverging_names_epoch_and_step() -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("seconds", [100.0, 1e-12])
-def test_nan_in_a_row_is_found_at_its_step(
+def test_an_overflow_is_found_at_its_step(
     mode: str, seconds: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "CHUNK_SECONDS", seconds)
     x, y = table()
-    y[11, 1] = np.nan
-    with pytest.raises(DivergedError, match="epoch 1, step 3"):
+    y[11, 1] = 1e200
+    with pytest.raises(DivergedError, match="loss became inf at epoch 1, step 3"):
         fit(linear(), x, y, batch_size=5, shuffle=False, compile=mode)
 
 
 def test_diverging_validation_is_found() -> None:
     x, y = table()
-    with pytest.raises(DivergedError, match="validation loss became nan at epoch 1"):
-        fit(linear(), x, y, validation=(x, y * np.nan))
+    history = History()
+    with pytest.raises(DivergedError, match="validation loss became inf at epoch 3"):
+        fit(linear(), x, y, validation=(x, y + 1e200), validate_every=3, history=history)
+    assert [record.epoch for record in history.epochs] == [1, 2]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_nan_that_an_activation_hides_is_found_in_its_epoch(mode: str) -> None:
+    class Poisoned(tf.Module):
+        """Its gradient is NaN from the ninth step on, its output and its loss never are."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.height = tf.Variable(0.0, dtype=tf.float64, name="height")
+
+        def __call__(self, x: tf.Tensor) -> tf.Tensor:
+            @tf.custom_gradient
+            def hide(z: tf.Tensor) -> Any:
+                seen = tf.where(tf.math.is_nan(z), tf.zeros_like(z), z)
+                nan = tf.constant(np.nan, tf.float64)
+                return seen, lambda dy: tf.where(z < 7.5, dy, nan * dy)
+
+            return tf.zeros_like(x) + hide(self.height + 0.0)
+
+    history = History()
+    with pytest.raises(DivergedError, match=r"variable height.* became nan at epoch 3, step 3"):
+        fit(
+            Poisoned(),
+            np.ones((6, 1)),
+            np.full((6, 1), 1000.0),
+            loss="mae",
+            optimizer=SGD(1.0),
+            epochs=50,
+            batch_size=2,
+            compile=mode,
+            history=history,
+        )
+    assert [record.epoch for record in history.epochs] == [1, 2]
 
 
 def test_weights_are_never_left_infinite_in_silence() -> None:
@@ -406,8 +442,9 @@ def test_observers_are_told_in_order() -> None:
         ({"weight": np.ones((ROWS, 1))}, "one weight per row"),
         ({"weight": -np.ones(ROWS)}, "weights must be zero or more"),
         ({"weight": np.zeros(ROWS)}, "not all zero"),
-        ({"weight": np.full(ROWS, np.nan)}, "weights must be"),
-        ({"weight": np.array([np.inf] + [1.0] * (ROWS - 1))}, "weights must be"),
+        ({"weight": np.full(ROWS, np.nan)}, "weight must hold finite"),
+        ({"weight": np.array([np.inf] + [1.0] * (ROWS - 1))}, "weight must hold finite"),
+        ({"validation": (np.ones((2, 3)), np.full((2, 2), np.inf))}, "y must hold finite"),
     ],
     ids=lambda value: None if isinstance(value, str) else "-".join(value),
 )

@@ -29,6 +29,8 @@ def describe(record: EpochRecord) -> str:
 class LiveProgress(Observer):
     """A bar with epoch, loss, validation, rows per second and the time left."""
 
+    looks_at_network = False
+
     def on_start(self, epochs: int, steps: int, rows: int) -> None:
         self.steps = steps
         self.text = ""
@@ -62,6 +64,8 @@ class LiveProgress(Observer):
 
 class PlainProgress(Observer):
     """A line now and then: about twenty for a whole training, more if it is slow."""
+
+    looks_at_network = False
 
     def on_start(self, epochs: int, steps: int, rows: int) -> None:
         self.epochs = epochs

@@ -18,6 +18,8 @@ class MetricsLog(Observer):
         scale: from the network's units to the target's own, shape `(targets,)`.
     """
 
+    looks_at_network = False
+
     def __init__(self, path: Path, scale: np.ndarray) -> None:
         self.file = path.open("a", encoding="utf-8", buffering=1)
         self.scale = scale
@@ -48,6 +50,8 @@ class TensorBoardLog(Observer):
         path: the folder of the event files.
         scale: as for `MetricsLog`.
     """
+
+    looks_at_network = False
 
     def __init__(self, path: Path, scale: np.ndarray) -> None:
         self.writer = tf.summary.create_file_writer(str(path))

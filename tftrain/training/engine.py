@@ -1,24 +1,34 @@
-"""The engine: many steps in one compiled program, with the rows gathered inside it.
+"""The engine: many steps, and many epochs, in one compiled program.
 
 A Python call for every step is 10 to 40 times slower on small networks. So the program takes the
-order of a whole epoch and the range of steps to run, loops over the batches inside, and gives all
-losses back at once. The range is data, not part of the program: one program serves every chunk.
+orders of several epochs and the range of steps to run, gathers the batches inside, ends each epoch
+as `Watch` says, and gives all losses back at once. The range is data, not part of the program: one
+program serves every chunk.
 """
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tftrain.errors import InputError
+from tftrain.streams import batch_order
 from tftrain.training.step import Batch, Step
+from tftrain.training.watch import State, Verdict, Watch
 
 MODES = ("auto", "xla", "graph", "eager")
 
 CHUNK_SECONDS = 0.5
 """Aim for the length of a chunk: the host does not matter, and Ctrl-C is answered soon."""
+
+CHUNK_STEPS = 65_536
+"""Most steps of a chunk of several epochs, which bounds the results that it returns."""
+
+CHUNK_ROWS = 1_048_576
+"""Most rows that a chunk of several epochs visits, which bounds their orders."""
 
 LARGE_STEP = 1e9
 """Floating-point operations of a step above which matrix products decide, where TensorFlow's own
@@ -35,11 +45,12 @@ class Mode:
     name: str
     reason: str
 
-    def compile(self, function: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
-        """Return `function` as a program of this mode."""
+    def compile(self, function: Callable[..., Any], *specs: tf.TensorSpec) -> Callable[..., Any]:
+        """Return `function`, for arguments of these specs, as a program of this mode."""
         if self.name == "eager":
             return function
-        return tf.function(function, jit_compile=self.name == "xla", autograph=False)
+        program = tf.function(function, jit_compile=self.name == "xla", autograph=False)
+        return program.get_concrete_function(*specs)
 
 
 def choose_mode(wanted: str, operations: float, steps: int) -> Mode:
@@ -68,83 +79,234 @@ def choose_mode(wanted: str, operations: float, steps: int) -> Mode:
     return Mode("xla", f"up to {steps:,} small steps: one XLA program runs them fastest")
 
 
+@dataclass(frozen=True)
+class Chunk:
+    """What a call of the program did.
+
+    Attributes:
+        first: the number of steps that were made before.
+        results: objective and gradient norm of each step, shape `(steps of the chunk, 2)`.
+        lines: a `watch.Line` for each epoch that it touched, shape `(epochs, width)`.
+        seconds: spent.
+    """
+
+    first: int
+    results: np.ndarray
+    lines: np.ndarray
+    seconds: float
+
+    @property
+    def last(self) -> int:
+        """The number of steps that have been made now."""
+        return self.first + len(self.results)
+
+
 class Engine:
-    """Runs the steps of an epoch in chunks.
+    """Runs the steps of a training in chunks.
 
     Args:
         step: the training step.
         data: all training rows, on the device.
         batch_size: rows per step; the last step of an epoch takes what is left.
         mode: how the chunks are compiled.
-        with_norm: whether the norm of each step's gradient is computed.
+        watch: ends each epoch.
+        order_seed: seed of the batch order, or None for the order of the table.
+        together: whether a chunk may run over the end of an epoch.
 
     Attributes:
         steps: number of steps in an epoch.
+        capacity: most epochs in a chunk.
+        state: what goes from step to step besides variables.
         traces: how often a program was traced: once, or never in eager mode.
     """
 
     def __init__(
-        self, step: Step, data: Batch, batch_size: int, mode: Mode, with_norm: bool = False
+        self,
+        step: Step,
+        data: Batch,
+        batch_size: int,
+        mode: Mode,
+        watch: Watch,
+        *,
+        order_seed: int | None = None,
+        together: bool = True,
     ) -> None:
         self.step = step
         self.data = data
         self.mode = mode
+        self.watch = watch
         self.rows = int(data.x.shape[0])
         self.batch_size = min(batch_size, self.rows)
         self.steps = -(-self.rows // self.batch_size)
-        self.with_norm = with_norm
+        self.order_seed = order_seed if self.steps > 1 else None
+        rows = 1 if self.order_seed is None else self.rows
+        fitting = min(CHUNK_STEPS // self.steps, CHUNK_ROWS // rows, watch.epochs)
+        self.capacity = max(1, fitting) if together else 1
+        self.state = State.first()
         self.traces = 0
-        self._chunk = mode.compile(self._run)
+        self._orders = (-1, tf.zeros([0], tf.int32))
         self._seconds_per_step = CHUNK_SECONDS
 
     def prepare(self) -> None:
         """Trace and compile the program, without running a step."""
-        start = tf.constant(0)
-        self._chunk(tf.range(self.rows), start, start)
+        row = tf.TensorSpec([], tf.int32)
+        orders = tf.TensorSpec([self.capacity, self.rows if self._shuffles else 0], tf.int32)
+        state = tf.TensorSpec([len(State._fields)], tf.float64)
+        self._program = self.mode.compile(self._run, orders, row, row, row, state)
+        self._call(0, 0, 0)
 
-    def run(self, order: np.ndarray, start: int, deadline: float | None = None) -> np.ndarray:
-        """Run the next chunk of an epoch.
+    def run(self, done: int, deadline: float | None = None) -> Chunk:
+        """Run the next chunk.
 
         Args:
-            order: the order in which the epoch visits the rows, int32, shape `(rows,)`.
-            start: first step of the chunk, counted from 0.
+            done: the number of steps made so far.
             deadline: value of `time.monotonic()` by which the chunk should be over.
-
-        Returns:
-            Shape `(steps of the chunk, 2)`: objective and gradient norm of each step.
         """
         seconds = CHUNK_SECONDS
         if deadline is not None:
             seconds = min(seconds, deadline - time.monotonic())
-        count = max(1, min(self.steps - start, int(seconds / self._seconds_per_step)))
+        epoch, start = divmod(done, self.steps)
+        most = min(self.capacity, self.watch.epochs - epoch) * self.steps
+        stop = min(most, start + max(1, int(seconds / self._seconds_per_step)))
+        if stop > self.steps:
+            stop -= stop % self.steps
         before = time.monotonic()
-        results = self._chunk(tf.constant(order), tf.constant(start), tf.constant(start + count))
-        chunk: np.ndarray = results.numpy()[start : start + count]
-        self._seconds_per_step = max((time.monotonic() - before) / count, 1e-9)
-        return chunk
+        results, lines = self._call(epoch, start, stop)
+        spent = time.monotonic() - before
+        ended = np.flatnonzero(lines[:, 0] != Verdict.GO_ON)
+        if len(ended):
+            stop = min(stop, (int(ended[0]) + 1) * self.steps)
+        self._seconds_per_step = max(spent / (stop - start), 1e-9)
+        return Chunk(done, results[start:stop], lines[: -(-stop // self.steps)], spent)
 
-    def _run(self, order: tf.Tensor, start: tf.Tensor, stop: tf.Tensor) -> tf.Tensor:
-        """The program: the steps from `start` to `stop` of an epoch with this order."""
+    @property
+    def _shuffles(self) -> bool:
+        return self.order_seed is not None
+
+    def _call(self, epoch: int, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """Run the program from step `start` to `stop`, both counted from the start of `epoch`."""
+        results, lines, state = self._program(
+            self._orders_from(epoch, -(-stop // self.steps)),
+            tf.constant(epoch),
+            tf.constant(start),
+            tf.constant(stop),
+            tf.stack(self.state),
+        )
+        self.state = State(*tf.unstack(state))
+        return results.numpy(), lines.numpy()
+
+    def _orders_from(self, epoch: int, count: int) -> tf.Tensor:
+        """Return the orders of `count` epochs from `epoch` on, shape `(capacity, rows)`."""
+        if self.order_seed is None:
+            return tf.zeros([self.capacity, 0], tf.int32)
+        if self.capacity > 1 or self._orders[0] != epoch:
+            orders = np.zeros([self.capacity, self.rows], np.int32)
+            for i in range(count):
+                orders[i] = batch_order(self.rows, self.order_seed, epoch + i)
+            self._orders = (epoch if count else -1, tf.constant(orders))
+        return self._orders[1]
+
+    def _run(
+        self,
+        orders: tf.Tensor,
+        epoch: tf.Tensor,
+        start: tf.Tensor,
+        stop: tf.Tensor,
+        state: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """The program. Steps are counted from the first one of `epoch`, whose order is the first.
+
+        Returns:
+            The results of all steps, the lines of all epochs, and the state afterwards; those of
+            steps and epochs that were not run mean nothing.
+        """
         self.traces += not tf.executing_eagerly()
+        steps = self.steps
+        results = tf.TensorArray(self.data.y.dtype, size=self.capacity * steps, element_shape=[2])
+        lines = tf.TensorArray(tf.float64, size=self.capacity, element_shape=[self.watch.width])
+
+        def one_epoch(i: tf.Tensor, state: State, results: Any, lines: Any) -> tuple[Any, ...]:
+            first = i * steps
+            begin, end = tf.maximum(start - first, 0), tf.minimum(stop - first, steps)
+            state, results = self._steps(orders[i], begin, end, first, state, results)
+            number = tf.cast(epoch + i + 1, tf.float64)
+            state, line = self._end(state, number, end)
+            return i + 1, state, results, lines.write(i, line)
+
+        def going_on(i: tf.Tensor, state: State, *_: Any) -> tf.Tensor:
+            return (i * steps < stop) & (state.verdict == Verdict.GO_ON)
+
+        _, after, results, lines = tf.while_loop(
+            going_on, one_epoch, [start // steps, State(*tf.unstack(state)), results, lines]
+        )
+        return results.stack(), lines.stack(), tf.stack(after)
+
+    def _steps(
+        self,
+        order: tf.Tensor,
+        begin: tf.Tensor,
+        end: tf.Tensor,
+        offset: tf.Tensor,
+        state: State,
+        results: tf.TensorArray,
+    ) -> tuple[State, tf.TensorArray]:
+        """Make the steps of one epoch from `begin` to `end`; write results from `offset` on."""
         size = self.batch_size
-        whole = self.rows // size
-        results = tf.TensorArray(self.data.y.dtype, size=self.steps, element_shape=[2])
+        whole, rest = divmod(self.rows, size)
 
-        def body(i: tf.Tensor, results: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
-            return i + 1, results.write(i, self._on_rows(order, i * size, size))
+        def one(k: tf.Tensor, state: State, results: tf.TensorArray) -> tuple[Any, ...]:
+            result = self._step_on(order, k * size, size)
+            return k + 1, self._after(state, result, size), results.write(offset + k, result)
 
-        def last_partial() -> tf.Tensor:
-            rest = self._on_rows(order, whole * size, self.rows - whole * size)
-            return results.write(whole, rest).stack()
+        if self.steps == 1:
+            _, state, results = one(begin, state, results)
+            return state, results
+        _, state, results = tf.while_loop(
+            lambda k, *_: k < tf.minimum(end, whole), one, [begin, state, results]
+        )
+        if rest:
+            state, results = self._partial(order, end, offset, state, results)
+        return state, results
 
-        _, results = tf.while_loop(lambda i, _: i < tf.minimum(stop, whole), body, [start, results])
-        if whole == self.steps:
-            return results.stack()
-        return tf.cond(stop > whole, last_partial, results.stack)
+    def _partial(
+        self,
+        order: tf.Tensor,
+        end: tf.Tensor,
+        offset: tf.Tensor,
+        state: State,
+        results: tf.TensorArray,
+    ) -> tuple[State, tf.TensorArray]:
+        """Make the last step of an epoch, on the rows that are left, if it is before `end`."""
+        whole, rest = divmod(self.rows, self.batch_size)
+        result = tf.cond(
+            end > whole,
+            lambda: self._step_on(order, whole * self.batch_size, rest),
+            lambda: tf.stack(
+                [tf.zeros([], self.data.y.dtype), tf.cast(state.norm, self.data.y.dtype)]
+            ),
+        )
+        return self._after(state, result, rest), results.write(offset + whole, result)
 
-    def _on_rows(self, order: tf.Tensor, first: tf.Tensor, rows: int) -> tf.Tensor:
-        """Make one step on `rows` rows of the order from `first` on."""
+    def _step_on(self, order: tf.Tensor, first: tf.Tensor, rows: int) -> tf.Tensor:
+        """Make one step on `rows` rows of an epoch from `first` on."""
         batch = self.data
-        if rows < self.rows:
+        if self._shuffles:
             batch = batch.gather(tf.slice(order, [first], [rows]))
-        return self.step(batch, self.with_norm)
+        elif rows < self.rows:
+            batch = batch.slice(first, rows)
+        return self.step(batch, self.watch.with_norm)
+
+    def _after(self, state: State, result: tf.Tensor, rows: int) -> State:
+        """Return the state after a step on `rows` rows."""
+        loss, norm = tf.unstack(tf.cast(result, tf.float64))
+        return state._replace(loss_sum=state.loss_sum + rows * loss, norm=norm)
+
+    def _end(self, state: State, number: tf.Tensor, end: tf.Tensor) -> tuple[State, tf.Tensor]:
+        """Return state and line of an epoch whose steps are made up to `end`."""
+        if self.steps == 1:
+            return self.watch.finish(state, number, self.rows)
+        return tf.cond(
+            end == self.steps,
+            lambda: self.watch.finish(state, number, self.rows),
+            lambda: (state, self.watch.unfinished(state, end * self.batch_size)),
+        )

@@ -9,7 +9,6 @@ import tensorflow as tf
 from tftrain.errors import InputError, ShapeError
 from tftrain.losses import Loss
 from tftrain.metrics import ErrorSums, deviation_sums
-from tftrain.training.engine import Mode
 from tftrain.training.step import Batch
 
 BATCH_ROWS = 8_192
@@ -22,61 +21,65 @@ class Evaluator:
         network: the network.
         loss: the loss.
         data: the rows.
-        mode: how the program is compiled.
     """
 
-    def __init__(
-        self, network: Callable[[tf.Tensor], tf.Tensor], loss: Loss, data: Batch, mode: Mode
-    ) -> None:
+    def __init__(self, network: Callable[[tf.Tensor], tf.Tensor], loss: Loss, data: Batch) -> None:
         self.network = network
         self.loss = loss
         self.data = data
         self.rows = int(data.x.shape[0])
         weight = None if data.weight is None else data.weight.numpy()
         self.deviation = deviation_sums(data.y.numpy().reshape(self.rows, -1), weight)
-        self._sums = mode.compile(self._sum)
 
-    def __call__(self) -> tuple[float, ErrorSums]:
-        """Return the loss (without penalty) and the error sums, in the units of the targets."""
-        loss, weight, squared, absolute = (value.numpy() for value in self._sums())
-        if self.loss.mean:
-            loss = loss / self.rows
-        return float(loss), ErrorSums(float(weight), squared, absolute, self.deviation)
+    @property
+    def width(self) -> int:
+        """The length of `sums()`."""
+        return 2 + 2 * len(self.deviation)
 
-    def _sum(self) -> tuple[tf.Tensor, ...]:
-        """The program: sums over all rows, batch by batch, kept in float64."""
+    def sums(self) -> tf.Tensor:
+        """Return loss, sum of weights, and weighted squared and absolute errors of each unit.
+
+        Made for a compiled program: batch by batch, so that memory does not grow with the rows.
+
+        Returns:
+            float64, shape `(width,)`, in the units of the targets; the loss is without penalty.
+        """
         size = min(BATCH_ROWS, self.rows)
         whole = self.rows // size
-        units = len(self.deviation)
-
-        def add(first: tf.Tensor, rows: int, sums: list[tf.Tensor]) -> list[tf.Tensor]:
-            batch = self._sums_of(self.data.slice(first, rows), rows)
-            return [
-                total + tf.cast(part, tf.float64) for total, part in zip(sums, batch, strict=True)
-            ]
-
-        def body(i: tf.Tensor, *sums: tf.Tensor) -> list[tf.Tensor]:
-            return [i + 1, *add(i * size, size, list(sums))]
-
-        zero, zeros = tf.zeros([], tf.float64), tf.zeros([units], tf.float64)
-        _, *sums = tf.while_loop(
-            lambda i, *_: i < whole, body, [tf.constant(0), zero, zero, zeros, zeros]
-        )
         rest = self.rows - whole * size
-        return tuple(add(tf.constant(whole * size), rest, sums) if rest else sums)
 
-    def _sums_of(self, batch: Batch, rows: int) -> list[tf.Tensor]:
+        def body(i: tf.Tensor, sums: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            return i + 1, sums + self._sums_of(self.data.slice(i * size, size), size)
+
+        zeros = tf.zeros([self.width], tf.float64)
+        _, sums = tf.while_loop(lambda i, _: i < whole, body, [tf.constant(0), zeros])
+        if rest:
+            sums += self._sums_of(self.data.slice(tf.constant(whole * size), rest), rest)
+        if self.loss.mean:
+            sums = tf.concat([sums[:1] / self.rows, sums[1:]], axis=0)
+        return sums
+
+    def error_sums(self, sums: np.ndarray) -> ErrorSums:
+        """Return what the metrics are computed from, out of `sums()`."""
+        squared, absolute = np.split(sums[2:], 2)
+        return ErrorSums(float(sums[1]), squared, absolute, self.deviation)
+
+    def _sums_of(self, batch: Batch, rows: int) -> tf.Tensor:
+        """Return the sums over one batch; errors are float64 before they are squared."""
         prediction = self.network(batch.x)
-        loss = self.loss(prediction, batch.y, batch.weight)
-        error = tf.reshape(prediction - batch.y, [rows, -1])
-        weight = tf.ones([rows], error.dtype) if batch.weight is None else batch.weight
-        weights = tf.expand_dims(weight, 1)
-        return [
-            loss * rows if self.loss.mean else loss,
-            tf.reduce_sum(weight),
-            tf.reduce_sum(weights * tf.square(error), axis=0),
-            tf.reduce_sum(weights * tf.abs(error), axis=0),
-        ]
+        loss = tf.cast(self.loss(prediction, batch.y, batch.weight), tf.float64)
+        error = tf.cast(prediction, tf.float64) - tf.cast(batch.y, tf.float64)
+        error = tf.reshape(error, [rows, -1])
+        weight = tf.ones([rows]) if batch.weight is None else batch.weight
+        weights = tf.expand_dims(tf.cast(weight, tf.float64), 1)
+        return tf.concat(
+            [
+                [loss * rows if self.loss.mean else loss, tf.reduce_sum(weights)],
+                tf.reduce_sum(weights * tf.square(error), axis=0),
+                tf.reduce_sum(weights * tf.abs(error), axis=0),
+            ],
+            axis=0,
+        )
 
 
 def predict_in_blocks(network: Callable[[tf.Tensor], tf.Tensor], x: np.ndarray) -> np.ndarray:
@@ -90,7 +93,7 @@ def as_batch(x: Any, y: Any, weight: Any, dtype: tf.DType) -> Batch:
 
     Raises:
         ShapeError: they do not have the same number of rows, or have none.
-        InputError: they do not hold numbers, or a weight is negative or not finite.
+        InputError: they hold something else than finite numbers, or a weight is negative.
     """
     x, y = _as_tensor("x", x, dtype), _as_tensor("y", y, dtype)
     if x.shape.rank == 0 or y.shape.rank == 0 or x.shape[0] != y.shape[0] or x.shape[0] == 0:
@@ -107,13 +110,13 @@ def as_batch(x: Any, y: Any, weight: Any, dtype: tf.DType) -> Batch:
             "shape (rows,)"
         )
     values = weight.numpy()
-    if not (np.isfinite(values).all() and (values >= 0).all() and values.any()):
-        raise ShapeError("weights must be zero or more, finite, and not all zero")
+    if not ((values >= 0).all() and values.any()):
+        raise ShapeError("weights must be zero or more, and not all zero")
     return Batch(x, y, weight / tf.reduce_mean(weight))
 
 
 def _as_tensor(name: str, value: Any, dtype: tf.DType) -> tf.Tensor:
-    """Return numbers as a tensor of a dtype; raise InputError where they are none."""
+    """Return numbers as a tensor of a dtype; raise InputError where they are none or infinite."""
     if not tf.is_tensor(value):
         try:
             value = np.asarray(value)
@@ -121,5 +124,20 @@ def _as_tensor(name: str, value: Any, dtype: tf.DType) -> tf.Tensor:
             raise InputError(f"{name} is not an array: {error}") from None
         if value.dtype.kind not in "biuf":
             raise InputError(f"{name} must hold numbers, got the type {value.dtype}")
-        return tf.convert_to_tensor(value.astype(dtype.as_numpy_dtype, copy=False))
-    return tf.cast(value, dtype)
+        value = tf.convert_to_tensor(_cast(value, dtype))
+    tensor = tf.cast(value, dtype)
+    values = tensor.numpy()
+    finite = np.isfinite(values)
+    if not finite.all():
+        place = tuple(int(i) for i in np.argwhere(~finite)[0])
+        raise InputError(
+            f"{name} must hold finite {dtype.name} numbers, but {name}{list(place)} is "
+            f"{values[place]}: correct the value, or drop the row"
+        )
+    return tensor
+
+
+def _cast(values: np.ndarray, dtype: tf.DType) -> np.ndarray:
+    """Return the values in a dtype; what is too large for it becomes infinite."""
+    with np.errstate(over="ignore"):
+        return values.astype(dtype.as_numpy_dtype, copy=False)

@@ -1,7 +1,6 @@
 """The door of the room: from arrays and names to a loop that runs."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +14,7 @@ from tftrain.training.history import History, Observer
 from tftrain.training.loop import Loop
 from tftrain.training.step import Step
 from tftrain.training.stopping import Convergence, EarlyStopping
+from tftrain.training.watch import Watch
 
 
 def fit(
@@ -81,25 +81,28 @@ def fit(
     size = _rows_per_step(batch_size, int(data.x.shape[0]))
     loss, optimizer = losses.get(loss), optimizers.get(optimizer)
     optimizer.build(parameters)
+    evaluator = None
+    if validation is not None:
+        x_val, y_val, weight_val = (*validation, None)[:3]
+        evaluator = Evaluator(network, loss, as_batch(x_val, y_val, weight_val, dtype))
     engine = Engine(
         Step(network, parameters, loss, optimizer, _not_negative("l2", l2)),
         data,
         size,
         choose_mode(compile, *_workload(parameters, int(data.x.shape[0]), size, epochs)),
-        with_norm=convergence is not None and convergence.gradient_norm is not None,
+        Watch(
+            parameters,
+            evaluator,
+            epochs=epochs,
+            validate_every=_count("validate_every", validate_every),
+            early_stopping=early_stopping,
+            convergence=convergence,
+        ),
+        order_seed=_count("seed", seed, minimum=0) if shuffle else None,
+        together=not any(observer.looks_at_network for observer in observers),
     )
-    evaluator = None
-    if validation is not None:
-        x_val, y_val, weight_val = (*validation, None)[:3]
-        evaluator = Evaluator(network, loss, as_batch(x_val, y_val, weight_val, dtype), engine.mode)
     loop = Loop(
         engine,
-        evaluator,
-        epochs=epochs,
-        order_seed=_count("seed", seed, minimum=0) if shuffle else None,
-        validate_every=_count("validate_every", validate_every),
-        early_stopping=early_stopping and replace(early_stopping),
-        convergence=convergence and replace(convergence),
         time_budget=time_budget and _not_negative("time_budget", time_budget),
         observers=observers,
         history=History() if history is None else history,

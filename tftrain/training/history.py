@@ -20,8 +20,8 @@ class EpochRecord:
         validation_loss: loss on the validation rows after the epoch, where it was due.
         validation: error sums on the validation rows, likewise.
         steps: number of steps made since training began.
-        rows_per_second: training rows per second in this epoch, without the validation.
-        seconds: since training began, compilation left out.
+        rows_per_second: training rows per second in this epoch, its validation included.
+        seconds: from the start of training until the epoch was recorded, compilation left out.
     """
 
     epoch: int
@@ -35,7 +35,15 @@ class EpochRecord:
 
 
 class Observer:
-    """Is told how training goes on. Every method may be left as it is."""
+    """Is told how training goes on. Every method may be left as it is.
+
+    Attributes:
+        looks_at_network: whether `on_epoch` must find the network as it stands after that epoch.
+            Where no observer looks, short epochs run together in one program, which is faster, and
+            are told of one after the other when it is done.
+    """
+
+    looks_at_network = True
 
     def on_start(self, epochs: int, steps: int, rows: int) -> None:
         """Training begins: at most `epochs` epochs of `steps` steps over `rows` rows."""

@@ -1,52 +1,40 @@
-"""The training loop: epochs, validation and stopping around the engine."""
+"""The training loop around the engine: records, observers, and reasons to stop from outside."""
 
 import time
 from collections.abc import Sequence
 
 import numpy as np
+import tensorflow as tf
 
 from tftrain.errors import DivergedError
-from tftrain.streams import batch_order
-from tftrain.training.engine import Engine
-from tftrain.training.evaluation import Evaluator
+from tftrain.training.engine import Chunk, Engine
 from tftrain.training.history import EpochRecord, History, Observer
-from tftrain.training.stopping import Convergence, EarlyStopping
+from tftrain.training.interrupt import Interrupt, deferred_interrupt
+from tftrain.training.watch import Line, Verdict
 
 
 class Loop:
-    """Epochs around an engine; arguments as for `fit`.
+    """Chunks of steps until something says stop; arguments as for `fit`.
 
     Args:
-        engine: runs the steps.
-        evaluator: evaluates the validation rows, if there are any.
-        order_seed: seed of the batch order, or None for the order of the table.
+        engine: runs the steps, and decides at the end of each epoch.
     """
 
     def __init__(
         self,
         engine: Engine,
-        evaluator: Evaluator | None,
         *,
-        epochs: int,
-        order_seed: int | None,
-        validate_every: int,
-        early_stopping: EarlyStopping | None,
-        convergence: Convergence | None,
         time_budget: float | None,
         observers: Sequence[Observer],
         history: History,
     ) -> None:
         self.engine = engine
-        self.evaluator = evaluator
-        self.epochs = epochs
-        self.order_seed = order_seed
-        self.validate_every = validate_every
-        self.early_stopping = early_stopping
-        self.convergence = convergence
+        self.watch = engine.watch
         self.time_budget = time_budget
         self.observers = observers
         self.history = history
-        self.best_weights: list[np.ndarray] | None = None
+        self._losses: list[np.ndarray] = []
+        self._seconds = 0.0
 
     def run(self) -> History:
         """Train until something says stop; return the history."""
@@ -54,127 +42,153 @@ class Loop:
         history.mode = self.engine.mode
         began = time.monotonic()
         self.engine.prepare()
-        if self.evaluator is not None:
-            self.evaluator()
         self.started = time.monotonic()
         history.seconds["compile"] = self.started - began
         for observer in self.observers:
-            observer.on_start(self.epochs, self.engine.steps, self.engine.rows)
+            observer.on_start(self.watch.epochs, self.engine.steps, self.engine.rows)
         try:
-            self._run_epochs()
-            self._require_finite_parameters()
+            with deferred_interrupt() as interrupt:
+                self._run_chunks(interrupt)
         finally:
             self._restore_best_weights()
             history.traces = self.engine.traces
             history.seconds["train"] = time.monotonic() - self.started
             for observer in self.observers:
                 observer.on_end()
+        if interrupt.requested:
+            raise KeyboardInterrupt
         return history
 
-    def _run_epochs(self) -> None:
+    def _run_chunks(self, interrupt: Interrupt) -> None:
         reason: str | None = None
-        epoch = 0
+        done = 0
         while reason is None:
-            epoch += 1
-            results, seconds = self._run_steps(epoch)
-            reason = self._reason_before_validation(epoch, results)
-            record = self._record(epoch, results, seconds, validate=reason is not None)
-            self.history.epochs.append(record)
-            self.history.step_losses.append(results[:, 0])
-            self.history.best_epoch = epoch
-            reason = self._note_validation(record) or reason
-            self.history.stop_reason = reason or "unfinished"
-            for observer in self.observers:
-                observer.on_epoch(record)
-
-    def _require_finite_parameters(self) -> None:
-        """Raise where the very last update, whose loss nobody has seen, went astray."""
-        last = self.history.epochs[-1]
-        for parameter in self.engine.step.parameters:
-            wrong = parameter.numpy()[~np.isfinite(parameter.numpy())]
-            if len(wrong):
-                step = last.steps - (last.epoch - 1) * self.engine.steps
-                raise DivergedError(f"variable {parameter.name}", wrong[0], last.epoch, step)
-
-    def _run_steps(self, epoch: int) -> tuple[np.ndarray, float]:
-        """Run an epoch, or what the time budget leaves of it; return its results and seconds."""
-        began = time.monotonic()
-        rows, steps = self.engine.rows, self.engine.steps
-        order = np.arange(rows, dtype=np.int32)
-        if self.order_seed is not None and steps > 1:
-            order = batch_order(rows, self.order_seed, epoch - 1)
-        done: list[np.ndarray] = []
-        step = 0
-        while step < steps and (step == 0 or not self._out_of_time()):
-            results = self.engine.run(order, step, self._deadline)
-            _require_finite(results, epoch, step)
-            step += len(results)
-            done.append(results)
-            for observer in self.observers:
-                observer.on_chunk(epoch, step, float(results[-1, 0]))
-        return np.concatenate(done), time.monotonic() - began
+            chunk = self.engine.run(done, self._deadline)
+            done = chunk.last
+            reason = self._take(chunk, "interrupted" if interrupt.requested else self._overtime())
 
     @property
     def _deadline(self) -> float | None:
         return None if self.time_budget is None else self.started + self.time_budget
 
-    def _out_of_time(self) -> bool:
-        return self._deadline is not None and time.monotonic() >= self._deadline
+    def _overtime(self) -> str | None:
+        if self._deadline is None or time.monotonic() < self._deadline:
+            return None
+        return f"time budget of {self.time_budget:g} seconds"
 
-    def _reason_before_validation(self, epoch: int, results: np.ndarray) -> str | None:
-        """Return why training stops after this epoch, validation apart, or None."""
-        if self.convergence is not None:
-            loss, norm = self._mean_loss(results), float(results[-1, 1])
-            reason = self.convergence.reason(loss, norm)
-            if reason is not None:
-                return reason
-        if self._out_of_time():
-            return f"time budget of {self.time_budget:g} seconds"
-        return f"all {self.epochs} epochs" if epoch == self.epochs else None
+    def _take(self, chunk: Chunk, stop: str | None) -> str | None:
+        """Record what a chunk did.
 
-    def _mean_loss(self, results: np.ndarray) -> float:
-        """Return the mean of the step losses by rows: the last step may have fewer."""
+        Args:
+            chunk: the chunk.
+            stop: why no further one may follow, if there is a reason.
+
+        Returns:
+            Why training stops, or None.
+        """
+        steps = self.engine.steps
+        last_epoch, last_step = divmod(chunk.last - 1, steps)
+        for observer in self.observers:
+            observer.on_chunk(last_epoch + 1, last_step + 1, float(chunk.results[-1, 0]))
+        reason = None
+        for epoch, row in enumerate(chunk.lines, chunk.first // steps + 1):
+            begin = max((epoch - 1) * steps, chunk.first)
+            end = min(epoch * steps, chunk.last)
+            results = chunk.results[begin - chunk.first : end - chunk.first]
+            _require_finite(results, epoch, begin % steps)
+            self._losses.append(results[:, 0])
+            self._seconds += chunk.seconds * len(results) / len(chunk.results)
+            final = stop if end == chunk.last else None
+            if final or end == epoch * steps:
+                reason = self._end_epoch(epoch, Line.of(row), end, final)
+        return reason
+
+    def _end_epoch(self, epoch: int, line: Line, done: int, stop: str | None) -> str | None:
+        """Record an epoch; return why training stops after it, or None.
+
+        Args:
+            epoch: its number, counted from 1.
+            line: what the program told of it.
+            done: the number of steps made since training began.
+            stop: why it must be the last one, if there is a reason.
+        """
+        if stop and line.verdict == Verdict.GO_ON:
+            line = self._validated(epoch, line, done)
+        if line.verdict == Verdict.DIVERGED:
+            raise self._diverged(epoch, line, done)
+        record = self._record(epoch, line, done)
+        reason = self._reason(record, line) or stop
+        history = self.history
+        history.epochs.append(record)
+        history.step_losses.append(np.concatenate(self._losses))
+        history.best_epoch = epoch
+        history.stop_reason = reason or "unfinished"
+        self._losses, self._seconds = [], 0.0
+        for observer in self.observers:
+            observer.on_epoch(record)
+        return reason
+
+    def _validated(self, epoch: int, line: Line, done: int) -> Line:
+        """Return the line of a last epoch, validated where it was not due or is not at its end."""
         engine = self.engine
-        rows = np.full(len(results), engine.batch_size, np.float64)
-        if len(results) == engine.steps:
-            rows[-1] = engine.rows - (engine.steps - 1) * engine.batch_size
-        return float(np.average(results[:, 0].astype(np.float64), weights=rows))
+        if done == epoch * engine.steps and (line.validated or not len(line.sums)):
+            return line
+        rows = self._rows(epoch, done)
+        state = engine.state._replace(loss_sum=tf.constant(line.loss * rows, tf.float64))
+        engine.state, row = self.watch.finish(state, tf.constant(epoch, tf.float64), rows, due=True)
+        checked = Line.of(row.numpy())
+        return checked if checked.verdict == Verdict.DIVERGED else checked._replace(verdict=0.0)
 
-    def _record(
-        self, epoch: int, results: np.ndarray, seconds: float, validate: bool
-    ) -> EpochRecord:
-        loss, sums = None, None
-        if self.evaluator is not None and (validate or epoch % self.validate_every == 0):
-            loss, sums = self.evaluator()
-            if not np.isfinite(loss):
-                raise DivergedError("validation loss", loss, epoch, len(results))
-        rows = min(len(results) * self.engine.batch_size, self.engine.rows)
+    def _rows(self, epoch: int, done: int) -> int:
+        """Return the number of rows that an epoch has seen when `done` steps are made."""
+        steps = done - (epoch - 1) * self.engine.steps
+        return min(steps * self.engine.batch_size, self.engine.rows)
+
+    def _record(self, epoch: int, line: Line, done: int) -> EpochRecord:
+        evaluator = self.watch.evaluator if line.validated else None
         return EpochRecord(
             epoch=epoch,
-            loss=self._mean_loss(results),
-            gradient_norm=float(results[-1, 1]) if self.engine.with_norm else None,
-            validation_loss=loss,
-            validation=sums,
-            steps=self.history.steps + len(results),
-            rows_per_second=rows / max(seconds, 1e-9),
+            loss=line.loss,
+            gradient_norm=line.norm if self.watch.with_norm else None,
+            validation_loss=float(line.sums[0]) if evaluator else None,
+            validation=evaluator.error_sums(line.sums) if evaluator else None,
+            steps=done,
+            rows_per_second=self._rows(epoch, done) / max(self._seconds, 1e-9),
             seconds=time.monotonic() - self.started,
         )
 
-    def _note_validation(self, record: EpochRecord) -> str | None:
-        """Keep the weights if they are the best so far; return why to stop early, or None."""
-        stopping = self.early_stopping
-        if stopping is None or record.validation_loss is None:
-            return None
-        if stopping.improved(record.epoch, record.validation_loss):
-            self.best_weights = [p.numpy() for p in self.engine.step.parameters]
-        return stopping.reason(record.epoch)
+    def _reason(self, record: EpochRecord, line: Line) -> str | None:
+        """Return why training stops by itself after an epoch, or None."""
+        convergence = self.watch.convergence
+        match Verdict(int(line.verdict)):
+            case Verdict.SMALL_GRADIENT if convergence:
+                limit = convergence.gradient_norm
+                return f"converged: gradient norm {line.norm:.3g} below {limit:g}"
+            case Verdict.SMALL_CHANGE if convergence:
+                limit = convergence.relative_change
+                return f"converged: relative change {line.change:.3g} of the loss below {limit:g}"
+            case Verdict.NO_IMPROVEMENT:
+                best = int(self.engine.state.best_epoch)
+                return f"early stopping: no improvement in validation loss since epoch {best}"
+        epochs = self.watch.epochs
+        return f"all {epochs} epochs" if record.steps == epochs * self.engine.steps else None
+
+    def _diverged(self, epoch: int, line: Line, done: int) -> DivergedError:
+        """Return the error for an epoch whose losses are finite, but not what they lead to."""
+        step = done - (epoch - 1) * self.engine.steps
+        for parameter in self.watch.parameters:
+            wrong = parameter.numpy()[~np.isfinite(parameter.numpy())]
+            if len(wrong):
+                return DivergedError(f"variable {parameter.name}", float(wrong[0]), epoch, step)
+        return DivergedError("validation loss", float(line.sums[0]), epoch, step)
 
     def _restore_best_weights(self) -> None:
-        if self.best_weights is None or self.early_stopping is None:
+        best_epoch = int(self.engine.state.best_epoch)
+        if not best_epoch:
             return
-        for parameter, best in zip(self.engine.step.parameters, self.best_weights, strict=True):
+        for parameter, best in zip(self.watch.parameters, self.watch.best, strict=True):
             parameter.assign(best)
-        self.history.best_epoch = self.early_stopping.best_epoch
+        self.history.best_epoch = best_epoch
 
 
 def _require_finite(results: np.ndarray, epoch: int, start: int) -> None:

@@ -1,12 +1,13 @@
-"""When to stop."""
+"""When to stop. The tests themselves are tensor arithmetic: they run inside the program."""
 
-import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+import tensorflow as tf
 
 from tftrain.errors import InputError
 
 
-@dataclass
+@dataclass(frozen=True)
 class EarlyStopping:
     """Stop when the validation loss no longer improves.
 
@@ -17,28 +18,21 @@ class EarlyStopping:
 
     patience: int = 20
     min_delta: float = 0.0
-    best: float = field(default=math.inf, init=False)
-    best_epoch: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         if self.patience < 1 or not self.min_delta >= 0:
             raise InputError("early stopping: patience must be positive, min_delta zero or more")
 
-    def improved(self, epoch: int, validation_loss: float) -> bool:
-        """Take note of a validation loss; return whether it is the best so far."""
-        better = validation_loss < self.best - self.min_delta
-        if better:
-            self.best, self.best_epoch = validation_loss, epoch
-        return better
+    def improved(self, loss: tf.Tensor, best: tf.Tensor) -> tf.Tensor:
+        """Return whether a validation loss counts as better than the best so far."""
+        return loss < best - self.min_delta
 
-    def reason(self, epoch: int) -> str | None:
-        """Return why training should stop after `epoch`, or None."""
-        if epoch - self.best_epoch < self.patience:
-            return None
-        return f"early stopping: no improvement in validation loss since epoch {self.best_epoch}"
+    def over(self, epoch: tf.Tensor, best_epoch: tf.Tensor) -> tf.Tensor:
+        """Return whether the patience is at its end after `epoch`."""
+        return epoch - best_epoch >= self.patience
 
 
-@dataclass
+@dataclass(frozen=True)
 class Convergence:
     """Stop when training has converged.
 
@@ -53,8 +47,6 @@ class Convergence:
     gradient_norm: float | None = None
     relative_change: float | None = None
     patience: int = 1
-    _held: int = field(default=0, init=False)
-    _last: float | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         given = [v for v in (self.gradient_norm, self.relative_change) if v is not None]
@@ -64,18 +56,10 @@ class Convergence:
                 "and a positive patience"
             )
 
-    def reason(self, loss: float, gradient_norm: float) -> str | None:
-        """Take note of an epoch; return why training should stop after it, or None."""
-        found = self._test(loss, gradient_norm)
-        self._held = self._held + 1 if found else 0
-        self._last = loss
-        return f"converged: {found}" if self._held >= self.patience else None
+    def small_gradient(self, norm: tf.Tensor) -> tf.Tensor:
+        """Return whether the test of the gradient's norm holds."""
+        return tf.constant(False) if self.gradient_norm is None else norm < self.gradient_norm
 
-    def _test(self, loss: float, norm: float) -> str | None:
-        if self.gradient_norm is not None and norm < self.gradient_norm:
-            return f"gradient norm {norm:.3g} below {self.gradient_norm:g}"
-        if self.relative_change is not None and self._last is not None:
-            change = abs(loss - self._last) / max(abs(self._last), 1e-300)
-            if change < self.relative_change:
-                return f"relative change {change:.3g} of the loss below {self.relative_change:g}"
-        return None
+    def small_change(self, change: tf.Tensor) -> tf.Tensor:
+        """Return whether the test of the relative change holds."""
+        return tf.constant(False) if self.relative_change is None else change < self.relative_change
