@@ -181,3 +181,28 @@ def test_patterns_match_names() -> None:
     assert matching(names, ["a*b", "[x]"]) >= {"a*b", "[x]"}
     with pytest.raises(DataError, match=r"exclude.*'splt_0'.*did you mean split_0\?"):
         matching(names, ["splt_0"])
+
+
+@pytest.mark.parametrize(
+    ("values", "row", "wrong"),
+    [
+        ([None, 2018], 2, "2018.0"),
+        ([2018, 2019], 1, "2018"),
+        (["2018-03-04", "03/04/2018"], 2, "03/04/2018"),
+        (["2018-03-04", "4 March 2018"], 2, "4 March 2018"),
+    ],
+)
+def test_dates_are_iso_dates_and_never_guessed(values: list[Any], row: int, wrong: str) -> None:
+    with pytest.raises(DataError, match=rf"must hold dates.*row {row} holds '{wrong}'"):
+        values_of(pd.DataFrame({"c": values}), Column("c", "date"))
+
+
+def test_iso_dates_of_several_precisions() -> None:
+    frame = pd.DataFrame({"c": ["1970-01-02", "1970-01-01T01:00", "1970-01-01 00:00:02.5Z", None]})
+    expected = [86_400, 3_600, 2.5, np.nan]
+    np.testing.assert_array_equal(values_of(frame, Column("c", "date")), expected)
+
+
+def test_no_dates_at_all_are_missing_dates() -> None:
+    frame = pd.DataFrame({"c": [np.nan, np.nan]})
+    np.testing.assert_array_equal(values_of(frame, Column("c", "date")), [np.nan, np.nan])

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 import tftrain
-from tftrain.errors import DataError, DivergedError, InputError, RunError
+from tftrain.errors import DataError, DivergedError, InputError, RunError, TftrainError
 from tftrain.experiment.evaluate import evaluate
 from tftrain.training import EpochRecord
 
@@ -91,7 +91,7 @@ def test_what_a_run_leaves_behind(tmp_path: Path) -> None:
     assert summary["columns"] == {"a": "numeric", "b": "numeric"}
     assert summary["parameters"] == 2 * 4 + 4 + 4 + 1
     assert summary["steps"] == 3 * summary["epochs"]
-    assert set(summary["seconds"]) == {"load", "compile", "train", "export"}
+    assert set(summary["seconds"]) == {"load", "compile", "train", "evaluate", "export"}
     assert all(seconds > 0 for seconds in summary["seconds"].values())
     assert summary["compile"]["traces"] == 1
 
@@ -285,6 +285,81 @@ def test_divergence_keeps_the_epochs_before_it() -> None:
     summary = json.loads(Path("run/summary.json").read_text())
     assert summary["last_epoch"]["epoch"] == caught.value.epoch - 1
     assert np.isfinite(summary["last_epoch"]["loss"])
+
+
+def test_a_run_that_was_killed_before_its_end_is_not_opened() -> None:
+    run = tftrain.train(config_of(), data=table(), output="run")
+    run.directory.write_json(run.directory.summary, {"state": "running"})
+    with pytest.raises(RunError, match=r"no model .*state is 'running'"):
+        tftrain.load_run("run")
+
+
+def test_metrics_that_json_cannot_say_are_null() -> None:
+    """A slope that grows by 1e20 times a step: absolute errors are finite, nothing is infinite."""
+    config = config_of(
+        model={"kind": "linear"},
+        loss="mae",
+        optimizer={"kind": "sgd", "learning_rate": 1e20},
+        training={"epochs": 2},
+    )
+    run = tftrain.train(config, data=table(), output="run")
+    assert 1e30 < run.summary["test"]["mse"] < np.inf
+    for line in Path("run/metrics.jsonl").read_text().splitlines():
+        record = json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+        assert 1e30 < record["validation"]["mse"] < np.inf
+
+
+def test_failing_again_while_failing_keeps_the_first_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def cannot(self: object, state: str, **more: object) -> None:
+        if state == "failed":
+            raise RunError("disk full")
+
+    monkeypatch.setattr("tftrain.experiment.train.Training._write_summary", cannot)
+    with pytest.raises(ZeroDivisionError):
+        tftrain.train(config_of(), data=table(), observers=[Note(ZeroDivisionError("oh"), 2)])
+
+
+def test_a_network_too_large_for_the_memory() -> None:
+    config = config_of(model={"kind": "mlp", "hidden": [1_000_000, 1_000_000]})
+    with pytest.raises(TftrainError, match=r"out of memory.*model\.hidden") as caught:
+        tftrain.train(config, data=table(), output="run")
+    assert caught.value.exit_code == 1
+    summary = json.loads(Path("run/summary.json").read_text())
+    assert summary["state"] == "failed"
+    assert "out of memory" in summary["error"]
+
+
+def test_evaluating_rows_of_no_weight() -> None:
+    run = tftrain.train(config_of(data={"weight": "w"}), data=table())
+    with pytest.raises(DataError, match="all rows have weight 0 in column 'w'"):
+        evaluate(run, table().assign(w=0.0))
+
+
+def test_missing_numbers_are_refused_at_prediction_where_they_were_in_training() -> None:
+    run = tftrain.train(config_of(data={"preprocess": {"missing": "error"}}), data=table())
+    holed = table()
+    holed.loc[4, "b"] = np.nan
+    with pytest.raises(DataError, match="'b' has 1 missing values, the first in row 5"):
+        run.predict(holed)
+    with pytest.raises(DataError, match="'b' has 1 missing values, the first in row 5"):
+        evaluate(run, holed)
+
+
+def test_column_names_that_cannot_be_told_apart() -> None:
+    twice = table().rename(columns={"z": "a"})
+    levels = table()
+    levels.columns = pd.MultiIndex.from_product([["top"], levels.columns])
+    numbered = table().rename(columns={"w": 1, "z": "1"})
+    run = tftrain.train(config_of(), data=table())
+    for frame, fragment in (
+        (twice, "two columns are called 'a'"),
+        (numbered, "two columns are called '1'"),
+        (levels, "several levels"),
+    ):
+        with pytest.raises(DataError, match=f"the DataFrame: .*{fragment}"):
+            tftrain.train(config_of(), data=frame)
+        with pytest.raises(DataError, match=fragment):
+            run.predict(frame)
 
 
 def test_time_budget_stops(tmp_path: Path) -> None:

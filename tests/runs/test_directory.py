@@ -38,10 +38,23 @@ def test_place_that_cannot_be_written(tmp_path: Path) -> None:
 def test_files_are_replaced_whole(tmp_path: Path) -> None:
     directory = RunDirectory.at(tmp_path)
     directory.write_json(directory.summary, {"a": 1})
-    with pytest.raises(ValueError, match="JSON"):
-        directory.write_json(directory.summary, {"a": float("nan")})
+    with pytest.raises(TypeError, match="JSON"):
+        directory.write_json(directory.summary, {"a": object()})
     assert json.loads(directory.summary.read_text()) == {"a": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["summary.json"]
+
+
+def test_numbers_that_json_cannot_say_are_null(tmp_path: Path) -> None:
+    directory = RunDirectory.at(tmp_path)
+    value = {"a": [1.5, float("nan"), {"b": float("-inf")}], "c": (2, "x", None, True)}
+    directory.write_json(directory.summary, value)
+    expected = {"a": [1.5, None, {"b": None}], "c": [2, "x", None, True]}
+    assert json.loads(directory.summary.read_text()) == expected
+
+
+def test_a_new_directory_says_that_its_run_is_running(tmp_path: Path) -> None:
+    for directory in (RunDirectory.at(tmp_path / "a"), RunDirectory.create(tmp_path / "b")):
+        assert json.loads(directory.summary.read_text()) == {"state": "running"}
 
 
 @pytest.mark.parametrize(

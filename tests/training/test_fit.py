@@ -1,5 +1,7 @@
 """`fit` as its users see it."""
 
+import os
+import signal
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ from tftrain.errors import DivergedError, InputError, ShapeError
 from tftrain.nn import MLP, Dense
 from tftrain.optimizers import SGD, Adam
 from tftrain.streams import batch_order
-from tftrain.training import History, Observer, engine
+from tftrain.training import Convergence, EarlyStopping, History, Observer, engine
 
 MODES = ("graph", "xla", "eager")
 ROWS = 23
@@ -147,8 +149,8 @@ def test_all_modes_give_the_same_losses(dtype: str) -> None:
         assert history.mode.name == mode
         runs.append((np.array(history.step_losses), weights(network)))
     tolerance = 64 * np.finfo(dtype).eps
-    for losses, trained in runs[1:]:
-        np.testing.assert_allclose(losses, runs[0][0], rtol=tolerance, atol=tolerance)
+    for step_losses, trained in runs[1:]:
+        np.testing.assert_allclose(step_losses, runs[0][0], rtol=tolerance, atol=tolerance)
         np.testing.assert_allclose(trained, runs[0][1], rtol=tolerance, atol=tolerance)
 
 
@@ -397,6 +399,82 @@ def test_an_interruption_leaves_what_is_known() -> None:
     assert [record.epoch for record in history.epochs] == [1, 2, 3]
     assert history.seconds["train"] >= 0
     assert observer.ended
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("batch_size", [5, "full"])
+def test_ctrl_c_stops_at_a_step_that_the_history_knows(mode: str, batch_size: Any) -> None:
+    class Interrupt(Observer):
+        looks_at_network = False
+        pressed = False
+
+        def on_chunk(self, epoch: int, step: int, loss: float) -> None:
+            if epoch > 2 and not self.pressed:
+                self.pressed = True
+                os.kill(os.getpid(), signal.SIGINT)
+
+    x, y = table()
+    network, history = linear(), History()
+    settings: dict[str, Any] = {"batch_size": batch_size, "compile": mode}
+    with pytest.raises(KeyboardInterrupt):
+        fit(network, x, y, epochs=10**6, history=history, observers=[Interrupt()], **settings)
+    assert history.stop_reason == "interrupted"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert sum(map(len, history.step_losses)) == history.steps == history.epochs[-1].steps
+
+    again, epochs = linear(), history.epochs[-1].epoch
+    whole = fit(again, x, y, epochs=epochs, **settings)
+    told = np.concatenate(history.step_losses)
+    np.testing.assert_allclose(told, np.concatenate(whole.step_losses)[: len(told)], rtol=1e-9)
+    if len(told) == whole.steps:
+        np.testing.assert_allclose(weights(network), weights(again), rtol=1e-9)
+
+
+def test_a_second_ctrl_c_interrupts_at_once() -> None:
+    class Impatient(Observer):
+        def on_chunk(self, epoch: int, step: int, loss: float) -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+            raise AssertionError("the second signal has not interrupted")
+
+    x, y = table()
+    with pytest.raises(KeyboardInterrupt):
+        fit(linear(), x, y, observers=[Impatient()])
+
+
+@pytest.mark.parametrize("mode", ["graph", "xla"])
+@pytest.mark.parametrize(
+    ("batch_size", "validate_every", "stop"),
+    [
+        (5, 1, {"early_stopping": EarlyStopping(4, 1e-4)}),
+        ("full", 3, {"early_stopping": EarlyStopping(4, 1e-2)}),
+        (5, 3, {"convergence": Convergence(relative_change=0.03, patience=2)}),
+        ("full", 1, {"convergence": Convergence(gradient_norm=0.5)}),
+        (5, 2, {"epochs": 17}),
+    ],
+)
+def test_epochs_that_run_together_stop_where_single_ones_stop(
+    mode: str, batch_size: Any, validate_every: int, stop: dict[str, Any]
+) -> None:
+    """The weights, the history and the reason are bit for bit those of one epoch at a time."""
+    x, y = table()
+    settings = {
+        "optimizer": "adam",
+        "epochs": 200,
+        "batch_size": batch_size,
+        "validation": (x[:7], y[:7]),
+        "validate_every": validate_every,
+        "compile": mode,
+    }
+    ends = []
+    for observers in ([], [Observer()]):
+        network = small_network()
+        settings["optimizer"] = Adam(0.05)
+        history = fit(network, x[7:], y[7:], observers=observers, **{**settings, **stop})
+        told = [(r.epoch, r.loss, r.validation_loss, r.steps) for r in history.epochs]
+        ends.append((weights(network).tolist(), told, history.stop_reason, history.best_epoch))
+    assert ends[0] == ends[1]
+    assert 2 < len(history.epochs) < 200
 
 
 def test_observers_are_told_in_order() -> None:

@@ -1,7 +1,5 @@
 """`tftrain evaluate`."""
 
-import json
-
 import click
 
 from tftrain.cli.options import json_option
@@ -10,7 +8,12 @@ from tftrain.cli.tensorflow import load_tensorflow
 
 @click.command()
 @click.argument("run", type=click.Path())
-@click.option("--data", metavar="FILE", help="Another table, csv or parquet: all of its rows.")
+@click.option(
+    "--data",
+    metavar="FILE",
+    help="Another table, csv or parquet: all of its rows. It needs the target, and the weight "
+    "column if the config names one.",
+)
 @click.option(
     "--split",
     type=click.Choice(["train", "validation", "test"]),
@@ -26,10 +29,11 @@ def evaluate(run: str, data: str | None, split: str | None, as_json: bool) -> No
     load_tensorflow()
     from tftrain.cli.tables import metrics_table
     from tftrain.experiment.evaluate import evaluate as evaluate_run
+    from tftrain.runs.directory import json_text
 
     metrics = evaluate_run(opened, frame, split)
     if as_json:
-        click.echo(json.dumps(metrics))
+        click.echo(json_text(metrics))
     else:
         name = split or ("all rows" if data else "test")
         click.echo(metrics_table({name: metrics}, opened.config.data.target))

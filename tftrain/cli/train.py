@@ -1,7 +1,5 @@
 """`tftrain train`."""
 
-import json
-
 import click
 
 from tftrain.cli.options import json_option, set_option
@@ -27,10 +25,11 @@ def train(
     from tftrain.cli.progress import progress_for
     from tftrain.cli.tables import metrics_table
     from tftrain.experiment.train import train_prepared
+    from tftrain.runs.directory import json_text
 
     run = train_prepared(prepared, output=output, observers=[] if quiet else [progress_for()])
     if as_json:
-        click.echo(json.dumps({"run": str(run.path), **run.summary}))
+        click.echo(json_text({"run": str(run.path), **run.summary}))
     else:
         click.echo(metrics_table(run.summary, loaded.data.target))
         click.echo(

@@ -11,6 +11,9 @@ import pandas as pd
 from tftrain.errors import DataError, did_you_mean
 
 Kind = Literal["numeric", "boolean", "date", "text", "category"]
+BLOCK_ROWS = 65_536
+"""Rows that are turned into numbers at once, so that the float64 in between stays small."""
+
 ONE_HOT: tuple[Kind, ...] = ("text", "category")
 """The kinds that are read as strings."""
 
@@ -111,6 +114,32 @@ def _kind_of_objects(column: pd.Series) -> Kind:
     return kinds[inferred]
 
 
+def raw_values(
+    frame: pd.DataFrame, columns: Iterable[Column], allow_missing: bool = True
+) -> dict[str, np.ndarray]:
+    """Return the raw values of several columns by name, each as `values_of` gives them.
+
+    Raises:
+        DataError: as `values_of`; or a number is missing where that is not allowed.
+    """
+    raw = {}
+    for column in columns:
+        raw[column.name] = values_of(frame, column)
+        if not allow_missing and column.kind not in ONE_HOT:
+            require_present(frame, raw[column.name], column.name)
+    return raw
+
+
+def require_present(frame: pd.DataFrame, values: np.ndarray, name: str) -> None:
+    """Raise DataError where one of the numbers of the column `name` is missing."""
+    missing = np.isnan(values)
+    if missing.any():
+        raise DataError(
+            f"column {name!r} has {int(missing.sum())} missing values, the first in "
+            f"{first_row(frame, missing)}; fill them, or drop those rows"
+        )
+
+
 def values_of(frame: pd.DataFrame, column: Column) -> np.ndarray:
     """Return the raw values of a column.
 
@@ -164,13 +193,30 @@ def _as_numbers(series: pd.Series) -> np.ndarray:
 
 
 def _as_seconds(series: pd.Series) -> np.ndarray:
-    try:
-        moments = pd.to_datetime(series, utc=True)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"column {series.name!r} must hold dates: {error}") from None
+    moments = _as_moments(series)
     microseconds = moments.to_numpy("datetime64[us]")
     seconds = microseconds.astype(np.int64) / 1e6
     return np.where(np.isnat(microseconds), np.nan, seconds)
+
+
+def _as_moments(series: pd.Series) -> pd.Series:
+    """Return moments in UTC; strings are ISO 8601, because 03/04 is March to some, April to others.
+
+    Numbers are refused: nobody can know what they count.
+    """
+    numbers = pd.api.types.is_numeric_dtype(series.dtype) and series.notna().any()
+    if not numbers:
+        moments = pd.to_datetime(series, utc=True, format="ISO8601", errors="coerce")
+        wrong = (moments.isna() & series.notna()).to_numpy()
+        if not wrong.any():
+            return moments
+    else:
+        wrong = series.notna().to_numpy()
+    raise DataError(
+        f"column {series.name!r} must hold dates, as it did in training, but "
+        f"{first_row(series, wrong)} holds {str(series[wrong].iloc[0])!r}; write dates like "
+        "2018-03-04"
+    )
 
 
 def _as_text(series: pd.Series) -> np.ndarray:

@@ -9,7 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tftrain.data.columns import ONE_HOT, Column, first_row, kind_of, require_column, values_of
+from tftrain.data.columns import (
+    ONE_HOT,
+    Column,
+    kind_of,
+    raw_values,
+    require_column,
+    require_present,
+    values_of,
+)
 from tftrain.errors import DataError, naming
 
 PERIODS = {"day": 86_400.0, "week": 604_800.0, "year": 365.2425 * 86_400.0}
@@ -114,11 +122,7 @@ class Plan:
 
     def raw_columns(self, frame: pd.DataFrame) -> dict[str, np.ndarray]:
         """Return the raw values of all columns; raise DataError where one is not as it should."""
-        raw = {column.name: values_of(frame, column) for column in self.columns}
-        if not self.allow_missing:
-            for feature in self.numeric:
-                _require_present(frame, raw[feature.column.name], feature.column.name)
-        return raw
+        return raw_values(frame, self.columns, self.allow_missing)
 
 
 def fit_plan(
@@ -162,7 +166,7 @@ def fit_plan(
 def _fit_numeric(train: pd.DataFrame, column: Column, scaling: str, missing: str) -> NumericFeature:
     values = values_of(train, column)
     if missing == "error":
-        _require_present(train, values, column.name)
+        require_present(train, values, column.name)
     present = values[~np.isnan(values)]
     if len(present) == 0:
         raise DataError(
@@ -267,14 +271,5 @@ def target_values(frame: pd.DataFrame, name: str, key: str = "data.target") -> n
             + (f" such as {str(example[0])!r}" if example else "")
         )
     values = values_of(frame, Column(name, kind))
-    _require_present(frame, values, name)
+    require_present(frame, values, name)
     return values
-
-
-def _require_present(frame: pd.DataFrame, values: np.ndarray, name: str) -> None:
-    missing = np.isnan(values)
-    if missing.any():
-        raise DataError(
-            f"column {name!r} has {int(missing.sum())} missing values, the first in "
-            f"{first_row(frame, missing)}; fill them, or drop those rows"
-        )

@@ -7,11 +7,8 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from tftrain.data.columns import ONE_HOT
+from tftrain.data.columns import BLOCK_ROWS, ONE_HOT
 from tftrain.data.features import Plan
-
-BLOCK_ROWS = 65_536
-"""Rows that are preprocessed at once, so that the float64 in between stays small."""
 
 
 class Preprocessor(tf.Module):

@@ -5,6 +5,7 @@ import glob
 import hashlib
 import io
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
-from tftrain.errors import DataError, did_you_mean
+from tftrain.errors import DataError, did_you_mean, naming
 
 BLOCK_BYTES = (1 << 24, 1 << 30)
 """Bytes of a CSV file from which the types of its columns are inferred; if a later value does not
@@ -102,7 +103,8 @@ def _read_all(path: str | Path, read: Callable[[str], pa.Table]) -> pd.DataFrame
             table = read(file)
         except OSError as error:
             raise DataError(f"{file}: cannot be read: {error}") from None
-        _check_columns(table.column_names, file)
+        with naming(file):
+            _check_columns(table.column_names)
         if tables and set(table.column_names) != set(tables[0].column_names):
             odd = sorted(set(table.column_names) ^ set(tables[0].column_names))[0]
             raise DataError(f"{file}: its columns differ from the other files' (column {odd!r})")
@@ -138,6 +140,22 @@ def to_frame(table: pa.Table, place: str) -> pd.DataFrame:
                 "date nor text; leave it out of the file"
             )
     return table.to_pandas(date_as_object=False, split_blocks=True, ignore_metadata=True)
+
+
+def as_table(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a DataFrame from elsewhere with rows numbered from 0 and names that are strings.
+
+    Raises:
+        DataError: its columns have several levels, no name, or the same name twice.
+    """
+    if frame.columns.nlevels > 1:
+        raise DataError(
+            "the DataFrame's columns have several levels; give each one name, for instance with "
+            'frame.columns = frame.columns.map("_".join)'
+        )
+    table = frame.reset_index(drop=True).rename(columns=str)
+    _check_columns(list(table.columns))
+    return table
 
 
 def _seconds(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -232,18 +250,14 @@ def _read_parquet_file(file: str) -> pa.Table:
         raise DataError(f"{file}: not a whole Parquet file: {reason}") from None
 
 
-def _check_columns(names: list[str], place: str) -> None:
+def _check_columns(names: list[str]) -> None:
     """Raise DataError where a column has no name, or two have the same."""
     for i, name in enumerate(names):
         if not name.strip():
-            raise DataError(f"{place}: column {i + 1} has no name; name it in the header")
-    twice = (
-        sorted({name for name in names if names.count(name) > 1})
-        if (len(set(names)) < len(names))
-        else []
-    )
+            raise DataError(f"column {i + 1} has no name; name it in the header")
+    twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        raise DataError(f"{place}: two columns are called {twice[0]!r}; rename one")
+        raise DataError(f"two columns are called {twice[0]!r}; rename one")
 
 
 def fingerprint(frame: pd.DataFrame) -> dict[str, int | str]:

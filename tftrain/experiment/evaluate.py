@@ -45,7 +45,7 @@ def evaluate(
             test for the config's table, and all rows of another one.
 
     Raises:
-        DataError: the table does not fit, or the split has no rows.
+        DataError: the table does not fit, or the split has no rows, or none of any weight.
     """
     config = run.config
     frame = read_frame(config, data)
@@ -60,5 +60,7 @@ def evaluate(
                     "table with --data"
                 )
         targets, weights = targets_of(config, frame), row_weights(config, frame)
+        if weights is not None and not weights.sum() > 0:
+            raise DataError(f"all rows have weight 0 in column {config.data.weight!r}")
         prediction = run.predict(frame).reshape(targets.shape)
     return metrics_of(prediction, targets, config.data.target, weights)

@@ -13,7 +13,7 @@ from tftrain.data.bundled import read_sklearn
 from tftrain.data.columns import first_row, matching, require_column
 from tftrain.data.features import Plan, fit_plan, target_values
 from tftrain.data.split import Split, by_column, by_fractions, by_order
-from tftrain.data.tables import read_csv, read_parquet
+from tftrain.data.tables import as_table, read_csv, read_parquet
 from tftrain.errors import ConfigError, DataError, naming
 
 
@@ -54,7 +54,8 @@ def read_frame(config: Config, data: pd.DataFrame | None = None) -> pd.DataFrame
     if data is not None:
         if not len(data):
             raise DataError("the DataFrame has no rows")
-        return data.reset_index(drop=True).rename(columns=str)
+        with naming(place_of(config, data)):
+            return as_table(data)
     match source.kind:
         case "csv":
             return read_csv(**source.model_dump(exclude={"kind"}))

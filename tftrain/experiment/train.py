@@ -1,17 +1,19 @@
 """From a config to a finished run directory."""
 
-import json
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 
 from tftrain.config import Config, load_config
 from tftrain.config.loading import config_text
 from tftrain.data.preprocessor import Preprocessor
+from tftrain.errors import RunError, TftrainError
 from tftrain.experiment.build import fit_settings, loss_of, network_of, optimizer_of
 from tftrain.experiment.evaluate import metrics_of
 from tftrain.experiment.prepare import Prepared, prepare
@@ -45,6 +47,7 @@ def train(
     Raises:
         InputError: the config or the data are wrong; no run directory is left behind.
         DivergedError: the loss became NaN or infinite; the run directory says that it failed.
+        TftrainError: there is not enough memory; likewise.
         KeyboardInterrupt: what was known is in the run directory, the model included if an epoch
             was over.
     """
@@ -65,10 +68,29 @@ def train_prepared(
     training = Training(prepared, directory)
     try:
         training.run(observers)
+    except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+        failure = TftrainError(
+            f"out of memory: {str(error).splitlines()[0]}. Make the network (model.hidden) or "
+            "the batches (training.batch_size) smaller"
+        )
+        training.fail(failure)
+        raise failure from None
     except BaseException as error:
         training.fail(error)
         raise
     return Run(directory.path)
+
+
+class Stopwatch:
+    """Tells the seconds since it was last asked."""
+
+    def __init__(self) -> None:
+        self.last = time.monotonic()
+
+    def lap(self) -> float:
+        """Return the seconds since the last lap."""
+        last, self.last = self.last, time.monotonic()
+        return self.last - last
 
 
 class Training:
@@ -76,7 +98,7 @@ class Training:
 
     Args:
         prepared: config, table, split and plan.
-        directory: of the run; its summary says from now on that the run is running.
+        directory: of the run.
     """
 
     def __init__(self, prepared: Prepared, directory: RunDirectory) -> None:
@@ -85,25 +107,28 @@ class Training:
         self.directory = directory
         self.history = History()
         self.preprocessor = Preprocessor(prepared.plan, self.config.model.dtype)
-        self.network = network_of(self.config, len(prepared.plan.names))
-        self._write_summary("running")
+        self.ended = False
 
     def run(self, observers: Sequence[Observer]) -> None:
         """Train, evaluate, export; `observers` besides those that write into the directory."""
-        began = time.monotonic()
+        watch = Stopwatch()
         directory = self.directory
+        self._write_summary("running")
         directory.write_text(directory.config, config_text(self.config))
         directory.write_json(directory.environment, environment(self.prepared.frame))
+        self.network = network_of(self.config, len(self.prepared.plan.names))
         arrays = {name: self._arrays(name) for name in PARTS}
-        loaded = time.monotonic()
+        load = self.prepared.seconds + watch.lap()
         interrupted = self._fit(arrays, observers)
-        trained = time.monotonic()
+        watch.lap()
         metrics = {name: self._metrics(name, arrays[name][0]) for name in PARTS}
+        evaluate = watch.lap()
         export(ServingModel(self.preprocessor, self.network), directory.model)
         seconds = {
-            "load": self.prepared.seconds + loaded - began,
+            "load": load,
             **self.history.seconds,
-            "export": time.monotonic() - trained,
+            "evaluate": evaluate,
+            "export": watch.lap(),
         }
         self._write_summary(
             "interrupted" if interrupted else "finished",
@@ -111,23 +136,24 @@ class Training:
             **self._outcome(),
             seconds={phase: round(value, 4) for phase, value in seconds.items()},
         )
+        self.ended = True
         if interrupted:
             raise KeyboardInterrupt
 
     def fail(self, error: BaseException) -> None:
         """Say in the summary that the run failed, or was interrupted, and what is known of it."""
         error.add_note(f"run: {self.directory.path}")
-        summary = json.loads(self.directory.summary.read_text(encoding="utf-8"))
-        if summary["state"] != "running":
+        if self.ended:
             return
         last = self.history.epochs[-1:]
         scale = self.prepared.plan.target.scale
-        self._write_summary(
-            "interrupted" if isinstance(error, KeyboardInterrupt) else "failed",
-            error=str(error) or type(error).__name__,
-            epochs=len(self.history.epochs),
-            last_epoch=epoch_line(last[0], scale) if last else None,
-        )
+        with suppress(RunError):  # the error itself says more than one about the summary
+            self._write_summary(
+                "interrupted" if isinstance(error, KeyboardInterrupt) else "failed",
+                error=str(error) or type(error).__name__,
+                epochs=len(self.history.epochs),
+                last_epoch=epoch_line(last[0], scale) if last else None,
+            )
 
     def _arrays(self, part: str) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """Return inputs, targets and weights of a part of the table, as the network takes them."""

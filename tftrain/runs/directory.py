@@ -1,6 +1,7 @@
 """The run directory: which files it holds, and how they are written so that none is ever half."""
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -43,11 +44,12 @@ class RunDirectory:
                 path = parent / f"{number:04d}"
                 try:
                     path.mkdir()
-                    return cls(path)
+                    break
                 except FileExistsError:
                     number += 1
         except OSError as error:
             raise _cannot_write(parent, error) from None
+        return cls(path)._claimed()
 
     @classmethod
     def at(cls, path: Path) -> "RunDirectory":
@@ -63,14 +65,18 @@ class RunDirectory:
                     f"{path}: is not empty; name a new directory with --output, or "
                     "leave it out for the next free one"
                 )
-            (path / "summary.json").touch()
         except OSError as error:
             raise _cannot_write(path, error) from None
-        return cls(path)
+        return cls(path)._claimed()
+
+    def _claimed(self) -> "RunDirectory":
+        """Say that a run is here now, so that no other one takes the directory."""
+        self.write_json(self.summary, {"state": "running"})
+        return self
 
     def write_json(self, path: Path, value: Mapping[str, Any]) -> None:
         """Write JSON to a file of the run, whole or not at all."""
-        self.write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+        self.write_text(path, json_text(value, indent=2) + "\n")
 
     def write_text(self, path: Path, text: str) -> None:
         """Write text to a file of the run, whole or not at all: write aside, flush, rename."""
@@ -83,6 +89,19 @@ class RunDirectory:
             aside.replace(path)
         except OSError as error:
             raise _cannot_write(path, error) from None
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """Return a value as JSON text; a number that JSON cannot say (NaN, infinity) becomes null."""
+    return json.dumps(_with_nulls(value), indent=indent, allow_nan=False)
+
+
+def _with_nulls(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _with_nulls(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_with_nulls(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _cannot_write(path: Path, error: OSError) -> RunError:

@@ -1,12 +1,12 @@
 """Observers that write what happens in each epoch into the run directory."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from tftrain.runs.directory import json_text
 from tftrain.training import EpochRecord, Observer
 
 
@@ -25,7 +25,7 @@ class MetricsLog(Observer):
         self.scale = scale
 
     def on_epoch(self, record: EpochRecord) -> None:
-        self.file.write(json.dumps(epoch_line(record, self.scale)) + "\n")
+        self.file.write(json_text(epoch_line(record, self.scale)) + "\n")
 
     def on_end(self) -> None:
         self.file.close()

@@ -9,15 +9,16 @@ import numpy as np
 import pandas as pd
 
 from tftrain.config import Config, load_config
-from tftrain.data.columns import Column, values_of
-from tftrain.data.tables import read_table
+from tftrain.data.columns import BLOCK_ROWS, Column, raw_values
+from tftrain.data.tables import as_table, read_table
 from tftrain.errors import RunError
 from tftrain.runs.directory import RunDirectory
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-BLOCK_ROWS = 65_536
+TRAINED = ("finished", "interrupted")
+"""The states of a run whose model is whole; a run that was killed is still `running`."""
 
 
 class Run:
@@ -39,8 +40,8 @@ class Run:
         self.directory = RunDirectory(Path(path))
         self.summary: dict[str, Any] = _read_summary(self.directory)
         self.config: Config = load_config(self.directory.config)
-        if not self.directory.model.is_dir():
-            state = self.summary.get("state", "unknown")
+        state = self.summary.get("state", "unknown")
+        if state not in TRAINED or not self.directory.model.is_dir():
             raise RunError(
                 f"{path}: this run has no model (its state is {state!r}"
                 + (f": {self.summary['error']}" if "error" in self.summary else "")
@@ -79,18 +80,22 @@ class Run:
             `(rows, targets)`.
 
         Raises:
-            DataError: a column is missing or holds something else than it should.
+            DataError: a column is missing, or holds something else than it should.
         """
-        frame = frame.reset_index(drop=True).rename(columns=str)
+        frame = as_table(frame)
         targets = self.config.data.target
         result = np.empty((len(frame), len(targets)))
         for start in range(0, len(frame), BLOCK_ROWS):
             block = frame.iloc[start : start + BLOCK_ROWS]
-            raw = {column.name: values_of(block, column) for column in self.columns}
+            raw = raw_values(block, self.columns, allow_missing=self._allow_missing)
             predictions = self.model.predict(raw)
             for i, target in enumerate(targets):
                 result[start : start + len(block), i] = predictions[target]
         return result[:, 0] if len(targets) == 1 else result
+
+    @property
+    def _allow_missing(self) -> bool:
+        return self.config.data.preprocess.missing != "error"
 
     def predict_table(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return the predictions as a table with a column `predicted_TARGET` for each target."""

@@ -24,7 +24,7 @@ MODES = ("auto", "xla", "graph", "eager")
 CHUNK_SECONDS = 0.5
 """Aim for the length of a chunk: the host does not matter, and Ctrl-C is answered soon."""
 
-CHUNK_STEPS = 65_536
+CHUNK_STEPS = 8_192
 """Most steps of a chunk of several epochs, which bounds the results that it returns."""
 
 CHUNK_ROWS = 1_048_576
@@ -111,7 +111,7 @@ class Engine:
         mode: how the chunks are compiled.
         watch: ends each epoch.
         order_seed: seed of the batch order, or None for the order of the table.
-        together: whether a chunk may run over the end of an epoch.
+        together: whether a chunk may run over the end of an epoch, where that is of use.
 
     Attributes:
         steps: number of steps in an epoch.
@@ -141,7 +141,7 @@ class Engine:
         self.order_seed = order_seed if self.steps > 1 else None
         rows = 1 if self.order_seed is None else self.rows
         fitting = min(CHUNK_STEPS // self.steps, CHUNK_ROWS // rows, watch.epochs)
-        self.capacity = max(1, fitting) if together else 1
+        self.capacity = max(1, fitting) if together and mode.name != "eager" else 1
         self.state = State.first()
         self.traces = 0
         self._orders = (-1, tf.zeros([0], tf.int32))
