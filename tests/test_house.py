@@ -16,6 +16,7 @@ ROOT = PACKAGE.parent
 
 FLOORS = {
     "errors": 1,
+    "files": 1,
     "streams": 1,
     "losses": 1,
     "optimizers": 1,
@@ -31,7 +32,8 @@ FLOORS = {
 
 # Rooms of one floor that may see each other, and why.
 NEIGHBOURS = {
-    ("losses", "errors"),  # everybody raises them
+    ("files", "errors"),  # everybody raises them
+    ("losses", "errors"),
     ("metrics", "errors"),
     ("optimizers", "errors"),
     ("runs", "training"),  # the log observes the loop

@@ -29,8 +29,12 @@ class DataError(InputError):
     """A table cannot be read, or does not hold what the config says."""
 
 
+class OutputError(InputError):
+    """A file or directory cannot be written."""
+
+
 class RunError(InputError):
-    """A run directory cannot be written, or is not what it should be."""
+    """A run directory is not what it should be."""
 
 
 class ShapeError(InputError):

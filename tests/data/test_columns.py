@@ -8,7 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tftrain.data.columns import Column, Kind, kind_of, matching, require_column, values_of
+from tftrain.data.columns import (
+    Column,
+    Kind,
+    kind_of,
+    matching,
+    require_column,
+    stray_values,
+    values_of,
+)
 from tftrain.errors import DataError
 
 
@@ -206,3 +214,23 @@ def test_iso_dates_of_several_precisions() -> None:
 def test_no_dates_at_all_are_missing_dates() -> None:
     frame = pd.DataFrame({"c": [np.nan, np.nan]})
     np.testing.assert_array_equal(values_of(frame, Column("c", "date")), [np.nan, np.nan])
+
+
+def test_a_name_with_a_star_is_that_column_alone() -> None:
+    names = ["a*", "ab", "ac", "b"]
+    assert matching(names, ["a*"]) == {"a*"}
+    assert matching(names[1:], ["a*"]) == {"ab", "ac"}
+
+
+@pytest.mark.parametrize(
+    ("values", "strays"),
+    [
+        (["1", "2", "3.5", "-4e3", None, "?"], ["?"]),
+        (["1", "2", "x", "y"], []),
+        (["a", "b"], []),
+        ([None, None], []),
+        (["1"] * 2000 + ["?"] + ["5"] * 9, ["?"]),
+    ],
+)
+def test_stray_values(values: list[str | None], strays: list[str]) -> None:
+    assert stray_values(pd.Series(values, dtype="str")).to_list() == strays

@@ -97,3 +97,22 @@ def test_useless_columns() -> None:
 )
 def test_names_become_patterns(names: list[str], all_names: list[str], expected: list[str]) -> None:
     assert as_patterns(names, all_names) == expected
+
+
+def test_marks_among_numbers_are_missing_values(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    rows = [f"{i},{i / 2},x{i % 3},0{i}" for i in range(30)]
+    rows[6], rows[20] = "?,-,?,A7", "21,-,x0,01"
+    path.write_text("\n".join(["a,b,word,code", *rows]) + "\n")
+    table = sniff(path)
+    assert table.options == {"missing_values": ["?", "-"]}
+    assert table.remarks == {"missing_values": "'?' in row 7 of a, '-' in row 7 of b"}
+    assert table.frame["a"].isna().sum() == 1
+    assert table.frame["b"].isna().sum() == 2
+    assert table.frame["code"][6] == "A7"
+
+
+def test_columns_that_can_be_no_feature_are_useless() -> None:
+    frame = pd.DataFrame({"a": [1, 2], "b": [[1], [2]]})
+    assert useless_columns(frame) == {"b": "it holds neither numbers, dates nor text"}
+    assert split_columns(frame) == []

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from tftrain.data import tables
+from tftrain.data.columns import kind_of
 from tftrain.data.tables import fingerprint, read_csv, read_parquet, read_table, write_table
-from tftrain.errors import DataError
+from tftrain.errors import DataError, OutputError
 
 
 def write(path: Path, text: str, encoding: str = "utf-8") -> Path:
@@ -182,11 +183,36 @@ def test_files_of_a_pattern_with_other_columns(tmp_path: Path) -> None:
         read_csv(tmp_path / "p*.csv")
 
 
+def test_text_in_one_file_of_a_pattern_is_text_in_all(tmp_path: Path) -> None:
+    write(tmp_path / "p1.csv", "code,b\n01,2\n")
+    write(tmp_path / "p2.csv", "b,code\n2,A3\n")
+    write(tmp_path / "p3.csv", "code,b\n02,2\ntrue,\n")
+    frame = read_csv(tmp_path / "p*.csv")
+    assert frame["code"].to_list() == ["01", "A3", "02", "true"]
+    assert frame["b"].dtype == np.float64
+
+
 def test_files_of_a_pattern_with_other_types(tmp_path: Path) -> None:
-    write(tmp_path / "p1.csv", "a,b\n1,2\n")
-    write(tmp_path / "p2.csv", "a,b\nx,2\n")
-    with pytest.raises(DataError, match=r"p\*\.csv: .*different types"):
-        read_csv(tmp_path / "p*.csv")
+    pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "p1.parquet")
+    pd.DataFrame({"a": ["x"]}).to_parquet(tmp_path / "p2.parquet")
+    with pytest.raises(DataError, match=r"p\*\.parquet: .*different types"):
+        read_parquet(tmp_path / "p*.parquet")
+
+
+def test_marks_of_missing_values(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", "a,b\n1,x\n?,?\n-999,NA\n4,y\n")
+    assert read_csv(path)["a"].to_list() == ["1", "?", "-999", "4"]
+    frame = read_csv(path, missing_values=["?", "-999"])
+    np.testing.assert_array_equal(frame["a"], [1, np.nan, np.nan, 4])
+    assert frame["b"].isna().to_list() == [False, True, True, False]
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_an_empty_line_of_a_single_column_is_a_missing_value(tmp_path: Path, end: str) -> None:
+    path = write(tmp_path / "t.csv", "a\n1\n\n3" + end)
+    np.testing.assert_array_equal(read_csv(path)["a"], [1, np.nan, 3])
+    several = write(tmp_path / "s.csv", "a,b\n1,2\n\n3,4" + end)
+    assert len(read_csv(several)) == 2
 
 
 def test_binary_rubbish_is_an_error(tmp_path: Path) -> None:
@@ -263,11 +289,17 @@ def test_parquet_without_rows(tmp_path: Path) -> None:
         read_parquet(path)
 
 
-def test_nested_parquet_column_is_refused(tmp_path: Path) -> None:
+def test_nested_parquet_columns_are_read_but_no_features(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
-    parquet.write_table(pa.table({"a": [1], "b": [[1, 2]]}), path)
-    with pytest.raises(DataError, match=r"column 'b' holds list"):
-        read_parquet(path)
+    columns = {"a": [1, 2], "b": [[1, 2], []], "c": [{"x": 1}, None], "d": [b"\x00", b"y"]}
+    parquet.write_table(pa.table(columns), path)
+    frame = read_parquet(path)
+    assert kind_of(frame, "a") == "numeric"
+    for name, kind in (("b", "ndarray"), ("c", "dict"), ("d", "bytes")):
+        with pytest.raises(DataError, match=f"'{name}' holds {kind} values.*features.exclude"):
+            kind_of(frame, name)
+    assert fingerprint(frame)["columns"] == 4
+    assert fingerprint(frame.drop(columns="b")) != fingerprint(frame)
 
 
 def test_read_table_goes_by_the_extension(tmp_path: Path) -> None:
@@ -284,8 +316,15 @@ def test_read_table_goes_by_the_extension(tmp_path: Path) -> None:
 )
 def test_place_that_cannot_be_written(tmp_path: Path, path: str, fragment: str) -> None:
     (tmp_path / "d.csv").mkdir()
-    with pytest.raises(DataError, match=fragment):
+    with pytest.raises(OutputError, match=fragment):
         tables.check_writable(tmp_path / path)
+
+
+def test_a_table_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "d.csv").mkdir()
+    with pytest.raises(OutputError, match=r"d\.csv: cannot be written: Is a directory.*--output"):
+        write_table(pd.DataFrame({"a": [1]}), tmp_path / "d.csv")
+    assert [p.name for p in tmp_path.iterdir()] == ["d.csv"]
 
 
 FRAME = pd.DataFrame({"a": [1.0, 2.0, np.nan], "b": ["x", "y", "z"], "c": [True, False, True]})

@@ -8,7 +8,7 @@ import pytest
 
 from tftrain.config import load_config
 from tftrain.errors import DataError
-from tftrain.experiment.prepare import prepare
+from tftrain.experiment.prepare import describe, prepare
 from tftrain.experiment.propose import propose
 
 NAMES = ["age (years)", "#tag", "a: b", "it's", 'say "x"', "ü", "null", "yes", "1", "- x", "y*"]
@@ -92,3 +92,21 @@ def test_wrong_target(tmp_path: Path, target: str, fragment: str) -> None:
     table().to_csv(tmp_path / "t.csv", index=False)
     with pytest.raises(DataError, match=fragment):
         propose(tmp_path / "t.csv", [target], tmp_path)
+
+
+def test_a_mark_of_missing_values_is_found_and_explained(tmp_path: Path) -> None:
+    rows = [f"{i % 7},{i}" for i in range(40)]
+    rows[11] = "?,11"
+    (tmp_path / "t.csv").write_text("\n".join(["a,y", *rows]) + "\n")
+    text = propose(tmp_path / "t.csv", ["y"], tmp_path)
+    assert "missing_values: [\"?\"]  # '?' in row 12 of a" in text
+    (tmp_path / "t.yaml").write_text(text)
+    prepared = prepare(load_config(tmp_path / "t.yaml"))
+    assert prepared.plan.names == ["a", "a is missing"]
+    assert prepared.notes == ()
+
+    plain = prepare(load_config(tmp_path / "t.yaml", ["data.source.missing_values=[]"]))
+    (note,) = plain.notes
+    assert "'a' is taken as text because row 12 holds '?'" in note
+    assert "data.source.missing_values" in note
+    assert describe(plain)["notes"] == [note]

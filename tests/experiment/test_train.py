@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 import tftrain
-from tftrain.errors import DataError, DivergedError, InputError, RunError, TftrainError
+from tftrain.errors import DataError, DivergedError, InputError, OutputError, RunError, TftrainError
 from tftrain.experiment.evaluate import evaluate
 from tftrain.training import EpochRecord
 
@@ -312,7 +312,7 @@ def test_metrics_that_json_cannot_say_are_null() -> None:
 def test_failing_again_while_failing_keeps_the_first_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def cannot(self: object, state: str, **more: object) -> None:
         if state == "failed":
-            raise RunError("disk full")
+            raise OutputError("disk full")
 
     monkeypatch.setattr("tftrain.experiment.train.Training._write_summary", cannot)
     with pytest.raises(ZeroDivisionError):
@@ -421,11 +421,11 @@ def test_output_that_cannot_be_used() -> None:
     Path("file").write_text("x")
     Path("full").mkdir()
     Path("full/x").write_text("x")
-    with pytest.raises(RunError, match="cannot be written"):
+    with pytest.raises(OutputError, match="cannot be written"):
         tftrain.train(config_of(output={"directory": "file/below"}), data=table())
-    with pytest.raises(RunError, match="cannot be written"):
+    with pytest.raises(OutputError, match="cannot be written"):
         tftrain.train(config_of(), data=table(), output="file/below")
-    with pytest.raises(RunError, match="not empty"):
+    with pytest.raises(OutputError, match="not empty"):
         tftrain.train(config_of(), data=table(), output="full")
     assert [p.name for p in Path("full").iterdir()] == ["x"]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tftrain.errors import RunError
+from tftrain.errors import OutputError
 from tftrain.runs import RunDirectory, load_run
 
 
@@ -22,16 +22,16 @@ def test_own_directory_is_made_or_must_be_empty(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for name in ("empty", "new/deep"):
         assert RunDirectory.at(tmp_path / name).path == tmp_path / name
-    with pytest.raises(RunError, match=r"empty: is not empty.*--output"):
+    with pytest.raises(OutputError, match=r"empty: is not empty.*--output"):
         RunDirectory.at(tmp_path / "empty")
 
 
 def test_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     for make in (RunDirectory.create, RunDirectory.at):
-        with pytest.raises(RunError, match=r"file.*cannot be written: .*output\.directory"):
+        with pytest.raises(OutputError, match=r"file.*cannot be written: .*--output"):
             make(tmp_path / "file/below")
-        with pytest.raises(RunError, match="cannot be written"):
+        with pytest.raises(OutputError, match="cannot be written"):
             make(tmp_path / "file")
 
 

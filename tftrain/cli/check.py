@@ -21,5 +21,7 @@ def check(config: str, overrides: tuple[str, ...], as_json: bool) -> None:
         click.echo(json.dumps(facts))
     else:
         click.echo(f"{config}: good")
+        for note in facts.pop("notes"):
+            click.echo(f"  note: {note}")
         for name, value in facts.items():
             click.echo(f"  {name + ':':12} {value}")

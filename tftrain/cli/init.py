@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from tftrain.errors import RunError
+from tftrain.errors import OutputError
+from tftrain.files import whole_file
 
 
 @click.command()
@@ -25,9 +26,10 @@ def init(data: str, target: tuple[str, ...], output: str | None, force: bool) ->
 
     path = Path(output or f"{stem_of(data)}.yaml")
     if path.exists() and not force:
-        raise RunError(f"{path}: exists already; name another with --output, or add --force")
+        raise OutputError(f"{path}: exists already; name another with --output, or add --force")
     if not path.absolute().parent.is_dir():
-        raise RunError(f"{path}: the folder {path.parent} does not exist")
+        raise OutputError(f"{path}: the folder {path.parent} does not exist")
     text = propose(data, target, path.absolute().parent)
-    path.write_text(text, encoding="utf-8")
+    with whole_file(path) as aside:
+        aside.write_text(text, encoding="utf-8")
     click.echo(f"wrote {path}; next: tftrain train {path}")

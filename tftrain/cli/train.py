@@ -21,6 +21,8 @@ def train(
 
     loaded = load_config(config, overrides)
     prepared = prepare(loaded)
+    for note in prepared.notes:
+        click.echo(f"note: {note}", err=True)
     load_tensorflow()
     from tftrain.cli.progress import progress_for
     from tftrain.cli.tables import metrics_table

@@ -4,7 +4,7 @@ import codecs
 import math
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from tftrain.config.base import BY_KIND, BelowOne, Count, Fraction, Section, Short
 
@@ -17,6 +17,13 @@ def _known_encoding(name: str) -> str:
             f"unknown encoding {name!r}; common ones: utf-8, latin-1, cp1252"
         ) from None
     return name
+
+
+def _as_written(value: Any) -> Any:
+    return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
+
+
+Mark = Annotated[str, BeforeValidator(_as_written, json_schema_input_type=str | float)]
 
 
 class CsvSource(Section):
@@ -32,6 +39,9 @@ class CsvSource(Section):
     """Character in front of a number's fraction."""
     encoding: Annotated[str, AfterValidator(_known_encoding)] = "utf-8"
     """Character encoding of the file."""
+    missing_values: list[Mark] = Field(default=[])
+    """Texts that stand for a missing value, such as `"?"` or -999, besides the empty one, NA, NaN,
+    NULL and the like."""
 
 
 class ParquetSource(Section):

@@ -14,6 +14,9 @@ Kind = Literal["numeric", "boolean", "date", "text", "category"]
 BLOCK_ROWS = 65_536
 """Rows that are turned into numbers at once, so that the float64 in between stays small."""
 
+NEARLY_ALL = 0.8
+"""Fraction of numbers from which a text column looks like numbers with something wrong in it."""
+
 ONE_HOT: tuple[Kind, ...] = ("text", "category")
 """The kinds that are read as strings."""
 
@@ -47,7 +50,7 @@ def _listing(frame: pd.DataFrame) -> str:
 
 
 def matching(names: Iterable[str], patterns: Sequence[str]) -> set[str]:
-    """Return the names that equal or match one of the patterns.
+    """Return the names that equal one of the patterns, or else match it.
 
     Raises:
         DataError: a pattern fits no name.
@@ -55,7 +58,10 @@ def matching(names: Iterable[str], patterns: Sequence[str]) -> set[str]:
     names = list(names)
     found: set[str] = set()
     for pattern in patterns:
-        fits = {name for name in names if name == pattern or fnmatchcase(name, pattern)}
+        if pattern in names:  # a column's own name is no pattern, whatever characters it has
+            found.add(pattern)
+            continue
+        fits = {name for name in names if fnmatchcase(name, pattern)}
         if not fits:
             raise DataError(
                 f"data.features.exclude names {pattern!r}, but no column is called that"
@@ -107,9 +113,10 @@ def _kind_of_objects(column: pd.Series) -> Kind:
         "datetime64": "date",
     }
     if inferred not in kinds:
+        types = sorted({type(value).__name__ for value in column.dropna()})
         raise DataError(
-            f"column {column.name!r} mixes types ({inferred}); make it all numbers or "
-            "all text, or leave it out with data.features.exclude"
+            f"column {column.name!r} holds {' and '.join(types)} values, not numbers, dates or "
+            "text alone; mend it, or leave it out with data.features.exclude"
         )
     return kinds[inferred]
 
@@ -138,6 +145,20 @@ def require_present(frame: pd.DataFrame, values: np.ndarray, name: str) -> None:
             f"column {name!r} has {int(missing.sum())} missing values, the first in "
             f"{first_row(frame, missing)}; fill them, or drop those rows"
         )
+
+
+def stray_values(column: pd.Series) -> pd.Series:
+    """Return the values that keep a column of text from being one of numbers.
+
+    Returns:
+        What is no number where nearly all the rest is; else nothing.
+    """
+    column = column.dropna()
+    for part in (column.iloc[:1000], column):  # most columns of text show it at once
+        strays = part[pd.to_numeric(part, errors="coerce").isna()]
+        if len(part) - len(strays) < NEARLY_ALL * len(part):
+            return strays.iloc[:0]
+    return strays
 
 
 def values_of(frame: pd.DataFrame, column: Column) -> np.ndarray:

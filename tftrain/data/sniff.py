@@ -1,12 +1,13 @@
 """Finding out how an unknown table is written and what its columns are."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from tftrain.data.columns import kind_of
+from tftrain.data.columns import Kind, kind_of, stray_values
 from tftrain.data.split import SPELLINGS
 from tftrain.data.tables import DELIMITERS, files_of, is_parquet, read_csv, read_parquet
 from tftrain.errors import DataError
@@ -16,10 +17,17 @@ ENCODINGS = ("utf-8", "cp1252", "latin-1")
 
 @dataclass(frozen=True)
 class Table:
-    """A table, and the options of `read_csv` that differ from their defaults."""
+    """A table, and how it is written.
+
+    Attributes:
+        frame: the table.
+        options: those options of `read_csv` that differ from their defaults.
+        remarks: why, for options that are not obvious.
+    """
 
     frame: pd.DataFrame
-    options: dict[str, str]
+    options: dict[str, Any]
+    remarks: dict[str, str] = field(default_factory=dict)
 
 
 def sniff(path: str | Path) -> Table:
@@ -44,7 +52,7 @@ def sniff(path: str | Path) -> Table:
             if best is None or len(frame.columns) > len(best.frame.columns):
                 best = Table(frame, options)
         if best is not None:
-            return _with_decimal(path, best)
+            return _with_missing_values(path, _with_decimal(path, best))
     assert first is not None
     raise first
 
@@ -61,6 +69,31 @@ def _with_decimal(path: str | Path, table: Table) -> Table:
     return Table(table.frame, changed)
 
 
+def _with_missing_values(path: str | Path, table: Table) -> Table:
+    """Return the table read anew where marks such as `?` alone make text of numbers."""
+    marks: dict[str, str] = {}
+    for name in table.frame.columns:
+        if _kind(table.frame, name) != "text":
+            continue
+        strays = stray_values(table.frame[name])
+        if not strays.str.contains(r"\d").any():
+            for row, mark in zip(strays.index, strays, strict=True):
+                marks.setdefault(mark, f"{mark!r} in row {row + 1} of {name}")
+    if not marks:
+        return table
+    options = {**table.options, "missing_values": list(marks)}
+    remarks = {"missing_values": ", ".join(marks.values())}
+    return Table(read_csv(path, **options), options, remarks)
+
+
+def _kind(frame: pd.DataFrame, name: str) -> Kind | None:
+    """Return what kind of column it is, or None where it can be no feature."""
+    try:
+        return kind_of(frame, name)
+    except DataError:
+        return None
+
+
 def _numbers(frame: pd.DataFrame) -> int:
     return frame.select_dtypes("number").shape[1]
 
@@ -69,7 +102,7 @@ def split_columns(frame: pd.DataFrame) -> list[str]:
     """Return the columns that say train and test (perhaps validation) on every row."""
     found = []
     for name in frame.columns:
-        if kind_of(frame, name) == "text" and not frame[name].isna().any():
+        if _kind(frame, name) == "text" and not frame[name].isna().any():
             words = {SPELLINGS.get(str(word).strip().lower()) for word in frame[name].unique()}
             if {"train", "test"} <= words <= set(SPELLINGS.values()):
                 found.append(name)
@@ -80,12 +113,15 @@ def useless_columns(frame: pd.DataFrame) -> dict[str, str]:
     """Return columns that no model can learn from, each with the reason."""
     reasons = {}
     for name in frame.columns:
-        distinct = frame[name].nunique()
-        if distinct == 0:
+        kind = _kind(frame, name)
+        distinct = 0 if kind is None else frame[name].nunique()
+        if kind is None:
+            reasons[name] = "it holds neither numbers, dates nor text"
+        elif distinct == 0:
             reasons[name] = "it is empty"
         elif distinct == 1 and not frame[name].isna().any():
             reasons[name] = "it is the same in every row"
-        elif kind_of(frame, name) == "text" and distinct > max(20, len(frame) // 2):
+        elif kind == "text" and distinct > max(20, len(frame) // 2):
             reasons[name] = "almost every row has a text of its own"
     return reasons
 

@@ -6,17 +6,20 @@ import hashlib
 import io
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
-from tftrain.errors import DataError, did_you_mean, naming
+from tftrain.errors import DataError, OutputError, did_you_mean, naming
+from tftrain.files import whole_file
 
 BLOCK_BYTES = (1 << 24, 1 << 30)
 """Bytes of a CSV file from which the types of its columns are inferred; if a later value does not
@@ -25,30 +28,38 @@ fit, once more with the second size."""
 DELIMITERS = (",", ";", "\t", "|")
 
 
-def read_csv(
-    path: str | Path,
-    *,
-    delimiter: str = ",",
-    decimal: str = ".",
-    encoding: str = "utf-8",
-    text_columns: Sequence[str] = (),
-) -> pd.DataFrame:
+@dataclass(frozen=True)
+class CsvFormat:
+    """How a CSV file is written; arguments as for `read_csv`."""
+
+    delimiter: str = ","
+    decimal: str = "."
+    encoding: str = "utf-8"
+    missing_values: Sequence[str] = ()
+    text_columns: Sequence[str] = ()
+
+
+def read_csv(path: str | Path, **options: Any) -> pd.DataFrame:
     """Read a CSV file, or all files that a glob pattern matches, with a header line in each.
 
     Args:
         path: file or pattern; compression is told by the extension.
-        delimiter: character between columns.
-        decimal: character in front of a number's fraction.
-        encoding: character encoding.
-        text_columns: columns that are text even where all their values look like numbers.
+        **options: `delimiter`, character between columns; `decimal`, character in front of a
+            number's fraction; `encoding`, character encoding; `missing_values`, texts that stand
+            for a missing value besides the empty one, NA, NaN, NULL and the like; `text_columns`,
+            columns that are text even where all their values look like numbers.
 
     Raises:
         DataError: a file is missing, empty or ragged (with the line number), has one column only
             because the delimiter is another, or is in another encoding.
     """
-    return _read_all(
-        path, lambda file: _read_csv_file(file, delimiter, decimal, encoding, text_columns)
-    )
+    form = CsvFormat(**options)
+    tables = _read_each(path, lambda file: _read_csv_file(file, form))
+    text = {f.name for t in tables.values() for f in t.schema if pa.types.is_string(f.type)}
+    for file, table in tables.items():  # a column that is text in one file is text in all
+        if any(table.schema.field(name).type != pa.string() for name in text):
+            tables[file] = _read_csv_file(file, replace(form, text_columns=sorted(text)))
+    return _joined(path, tables)
 
 
 def read_parquet(path: str | Path) -> pd.DataFrame:
@@ -57,7 +68,7 @@ def read_parquet(path: str | Path) -> pd.DataFrame:
     Raises:
         DataError: a file is missing, empty, or not a whole Parquet file.
     """
-    return _read_all(path, _read_parquet_file)
+    return _joined(path, _read_each(path, _read_parquet_file))
 
 
 def read_table(path: str | Path, **csv_options: Any) -> pd.DataFrame:
@@ -93,9 +104,9 @@ def files_of(path: str | Path) -> list[str]:
     return files
 
 
-def _read_all(path: str | Path, read: Callable[[str], pa.Table]) -> pd.DataFrame:
-    """Read every file of a pattern; return one table, or raise where their columns differ."""
-    tables: list[pa.Table] = []
+def _read_each(path: str | Path, read: Callable[[str], pa.Table]) -> dict[str, pa.Table]:
+    """Return the table of every file of a pattern; raise where their columns differ."""
+    tables: dict[str, pa.Table] = {}
     for file in files_of(path):
         if Path(file).stat().st_size == 0:
             raise DataError(f"{file}: the file is empty")
@@ -105,21 +116,32 @@ def _read_all(path: str | Path, read: Callable[[str], pa.Table]) -> pd.DataFrame
             raise DataError(f"{file}: cannot be read: {error}") from None
         with naming(file):
             _check_columns(table.column_names)
-        if tables and set(table.column_names) != set(tables[0].column_names):
-            odd = sorted(set(table.column_names) ^ set(tables[0].column_names))[0]
-            raise DataError(f"{file}: its columns differ from the other files' (column {odd!r})")
-        tables.append(table)
+        first = next(iter(tables.values()), table)
+        odd = sorted(set(table.column_names) ^ set(first.column_names))
+        if odd:
+            raise DataError(f"{file}: its columns differ from the other files' (column {odd[0]!r})")
+        tables[file] = table
+    return tables
+
+
+def _joined(path: str | Path, tables: Mapping[str, pa.Table]) -> pd.DataFrame:
+    """Return the tables of several files, one below the other."""
     try:
-        table = pa.concat_tables(tables, promote_options="permissive")
+        table = pa.concat_tables(tables.values(), promote_options="permissive")
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise DataError(f"{path}: the files' columns have different types: {error}") from None
+        raise DataError(
+            f"{path}: the files' columns have different types: {error}; write them alike, or name "
+            "a single file"
+        ) from None
     if table.num_rows == 0:
         raise DataError(f"{path}: a header but no rows")
-    return to_frame(table, str(path))
+    return to_frame(table)
 
 
-def to_frame(table: pa.Table, place: str) -> pd.DataFrame:
+def to_frame(table: pa.Table) -> pd.DataFrame:
     """Return an Arrow table as a DataFrame of numbers, booleans, datetimes and strings.
+
+    Lists and other values that can be no feature stay what they are in Python.
 
     Its rows are numbered from 0. A named pandas index is a column like others; an unnamed one,
     which holds nothing but row numbers, is left out.
@@ -134,11 +156,6 @@ def to_frame(table: pa.Table, place: str) -> pd.DataFrame:
             table = table.set_column(i, field.name, _seconds(table.column(i)))
         elif pa.types.is_null(kind):
             table = table.set_column(i, field.name, table.column(i).cast(pa.float64()))
-        elif pa.types.is_nested(kind) or pa.types.is_binary(kind):
-            raise DataError(
-                f"{place}: column {field.name!r} holds {kind}, neither a number, a "
-                "date nor text; leave it out of the file"
-            )
     return table.to_pandas(date_as_object=False, split_blocks=True, ignore_metadata=True)
 
 
@@ -164,9 +181,10 @@ def _seconds(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.divide(nanoseconds.cast(pa.float64(), safe=False), 1e9)
 
 
-def _read_csv_file(
-    file: str, delimiter: str, decimal: str, encoding: str, text_columns: Sequence[str]
-) -> pa.Table:
+def _read_csv_file(file: str, form: CsvFormat) -> pa.Table:
+    delimiter, encoding = form.delimiter, form.encoding
+    nulls = [*arrow_csv.ConvertOptions().null_values, *form.missing_values]
+    single = _columns_in_header(file, form) == 1  # where an empty line is a missing value
     for block_size in BLOCK_BYTES:
         try:
             with pa.input_stream(file, compression="detect") as stream:
@@ -174,12 +192,15 @@ def _read_csv_file(
                     stream,
                     read_options=arrow_csv.ReadOptions(block_size=block_size, encoding=encoding),
                     parse_options=arrow_csv.ParseOptions(
-                        delimiter=delimiter, newlines_in_values=True
+                        delimiter=delimiter,
+                        newlines_in_values=True,
+                        ignore_empty_lines=not single,
                     ),
                     convert_options=arrow_csv.ConvertOptions(
-                        decimal_point=decimal,
+                        decimal_point=form.decimal,
+                        null_values=nulls,
                         strings_can_be_null=True,
-                        column_types=dict.fromkeys(text_columns, pa.string()),
+                        column_types=dict.fromkeys(form.text_columns, pa.string()),
                     ),
                 )
             break
@@ -233,13 +254,28 @@ def _explain_csv(file: str, delimiter: str, encoding: str, fault: str) -> None:
 
 def _ragged_rows(file: str, delimiter: str, encoding: str) -> Iterator[tuple[int, int, int]]:
     """Yield `(line, values, columns)` of the rows that have not as many values as the header."""
+    expected = None
+    for line, row in _records(file, delimiter, encoding):
+        expected = len(row) if expected is None else expected
+        if row and len(row) != expected:
+            yield line, len(row), expected
+
+
+def _columns_in_header(file: str, form: CsvFormat) -> int:
+    """Return the number of columns; 0 where the header cannot be read."""
+    try:
+        return len(next(_records(file, form.delimiter, form.encoding), (0, []))[1])
+    except (UnicodeError, csv.Error):
+        return 0
+
+
+def _records(file: str, delimiter: str, encoding: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the last line and the values of each record of a CSV file, header included."""
     with pa.input_stream(file, compression="detect") as stream:
         lines = io.TextIOWrapper(io.BufferedReader(stream), encoding=encoding, newline="")
         reader = csv.reader(lines, delimiter=delimiter)
-        expected = len(next(reader, []))
         for row in reader:
-            if row and len(row) != expected:
-                yield reader.line_num, len(row), expected
+            yield reader.line_num, row
 
 
 def _read_parquet_file(file: str) -> pa.Table:
@@ -266,39 +302,44 @@ def fingerprint(frame: pd.DataFrame) -> dict[str, int | str]:
     for name in frame.columns:
         column = frame[name]
         digest.update(f"{name}\0{column.dtype}\0".encode())
-        digest.update(
-            pd.util.hash_array(column.to_numpy(), categorize=False).tobytes()
-            if column.dtype == object
-            else pd.util.hash_pandas_object(column, index=False).to_numpy().tobytes()
-        )
+        digest.update(_hashes(column).tobytes())
     return {"rows": len(frame), "columns": len(frame.columns), "sha256": digest.hexdigest()}
 
 
+def _hashes(column: pd.Series) -> np.ndarray:
+    """Return a hash of each value."""
+    if column.dtype != object:
+        return pd.util.hash_pandas_object(column, index=False).to_numpy()
+    try:
+        return pd.util.hash_array(column.to_numpy(), categorize=False)
+    except (TypeError, ValueError):  # lists and the like
+        return pd.util.hash_array(column.map(repr).to_numpy(object), categorize=False)
+
+
 def check_writable(path: str | Path) -> None:
-    """Raise DataError where no table can be written to `path`: before the work, not after it."""
+    """Raise OutputError where no table can be written to `path`: before the work, not after it."""
     target = Path(path)
     if target.suffix.lower() not in (".csv", ".parquet", ".pq"):
-        raise DataError(f"{path}: name the output .csv or .parquet")
+        raise OutputError(f"{path}: name the output .csv or .parquet")
     if target.is_dir():
-        raise DataError(f"{path}: is a folder")
+        raise OutputError(f"{path}: is a folder; name a file in it")
     if not target.absolute().parent.is_dir():
-        raise DataError(f"{path}: the folder {target.parent} does not exist")
+        raise OutputError(f"{path}: the folder {target.parent} does not exist; make it first")
     if not os.access(target if target.exists() else target.absolute().parent, os.W_OK):
-        raise DataError(f"{path}: cannot be written: permission denied")
+        raise OutputError(f"{path}: cannot be written: permission denied; choose another place")
 
 
 def write_table(frame: pd.DataFrame, path: str | Path) -> None:
-    """Write a table as csv or parquet, told by the extension, whole or not at all."""
-    target = Path(path)
-    aside = target.with_name(target.name + ".part")
-    try:
-        if is_parquet(target):
+    """Write a table as csv or parquet, told by the extension, whole or not at all.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    with whole_file(Path(path)) as aside:
+        if is_parquet(path):
             frame.to_parquet(aside, index=False)
         else:
             frame.to_csv(aside, index=False)
-        aside.replace(target)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def stem_of(path: str | Path) -> str:

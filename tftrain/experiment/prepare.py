@@ -10,7 +10,7 @@ import pandas as pd
 
 from tftrain.config import Config
 from tftrain.data.bundled import read_sklearn
-from tftrain.data.columns import first_row, matching, require_column
+from tftrain.data.columns import first_row, matching, require_column, stray_values
 from tftrain.data.features import Plan, fit_plan, target_values
 from tftrain.data.split import Split, by_column, by_fractions, by_order
 from tftrain.data.tables import as_table, read_csv, read_parquet
@@ -29,6 +29,7 @@ class Prepared:
         targets: targets of all rows in their own units, float64, shape `(rows, targets)`.
         weights: weights of all rows, shape `(rows,)`, or None where there are none.
         seconds: spent on reading and preparing.
+        notes: what is allowed, but perhaps not what was meant: a sentence each.
     """
 
     config: Config
@@ -38,6 +39,7 @@ class Prepared:
     targets: np.ndarray
     weights: np.ndarray | None
     seconds: float
+    notes: tuple[str, ...] = ()
 
     def part(self, name: str) -> pd.DataFrame:
         """Return the rows of train, validation or test."""
@@ -142,7 +144,25 @@ def prepare(config: Config, data: pd.DataFrame | None = None) -> Prepared:
         split = split_rows(config, frame)
         _check_parts(config, split, weights)
         plan = _fit(config, frame, split)
-    return Prepared(config, frame, split, plan, targets, weights, time.monotonic() - began)
+    notes = _notes(config, frame, plan)
+    return Prepared(config, frame, split, plan, targets, weights, time.monotonic() - began, notes)
+
+
+def _notes(config: Config, frame: pd.DataFrame, plan: Plan) -> tuple[str, ...]:
+    """Return a note for each column of categories that looks like numbers with a mark in it."""
+    notes = []
+    for feature in plan.text:
+        name = feature.column.name
+        if feature.column.kind == "category" or name in config.data.preprocess.categorical:
+            continue
+        strays = stray_values(frame[name])
+        if len(strays):
+            notes.append(
+                f"column {name!r} is taken as text because row {strays.index[0] + 1} holds "
+                f"{str(strays.iloc[0])!r}; if that stands for a missing value, name it in "
+                "data.source.missing_values"
+            )
+    return tuple(notes)
 
 
 def _fit(config: Config, frame: pd.DataFrame, split: Split) -> Plan:
@@ -214,4 +234,5 @@ def describe(prepared: Prepared) -> dict[str, Any]:
         "columns": counts,
         "features": len(plan.names),
         "target": config.data.target,
+        "notes": list(prepared.notes),
     }

@@ -92,7 +92,9 @@ def _settings(rows: int) -> dict[str, object]:
 
 
 def _columns_line(table: Table, targets: Sequence[str]) -> str:
-    kinds = [kind_of(table.frame, name) for name in table.frame.columns if name not in targets]
+    useless = useless_columns(table.frame)
+    names = [name for name in table.frame.columns if name not in (*targets, *useless)]
+    kinds = [kind_of(table.frame, name) for name in names]
     counts = [f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)]
     return f"besides the target: {', '.join(counts)} columns"
 
@@ -100,7 +102,10 @@ def _columns_line(table: Table, targets: Sequence[str]) -> str:
 def _source(path: Path, table: Table, folder: Path) -> str:
     shown = Path(os.path.relpath(path, folder)).as_posix()
     lines = {"kind": "parquet" if is_parquet(path) else "csv", "path": shown, **table.options}
-    return "\n".join(f"    {key}: {_yaml(value)}" for key, value in lines.items())
+    remarks = {key: f"  # {remark}" for key, remark in table.remarks.items()}
+    return "\n".join(
+        f"    {key}: {_yaml(value)}{remarks.get(key, '')}" for key, value in lines.items()
+    )
 
 
 def _features(table: Table, targets: Sequence[str]) -> str:

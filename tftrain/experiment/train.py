@@ -13,7 +13,7 @@ import tensorflow as tf
 from tftrain.config import Config, load_config
 from tftrain.config.loading import config_text
 from tftrain.data.preprocessor import Preprocessor
-from tftrain.errors import RunError, TftrainError
+from tftrain.errors import OutputError, TftrainError
 from tftrain.experiment.build import fit_settings, loss_of, network_of, optimizer_of
 from tftrain.experiment.evaluate import metrics_of
 from tftrain.experiment.prepare import Prepared, prepare
@@ -147,7 +147,7 @@ class Training:
             return
         last = self.history.epochs[-1:]
         scale = self.prepared.plan.target.scale
-        with suppress(RunError):  # the error itself says more than one about the summary
+        with suppress(OutputError):  # the error itself says more than one about the summary
             self._write_summary(
                 "interrupted" if isinstance(error, KeyboardInterrupt) else "failed",
                 error=str(error) or type(error).__name__,

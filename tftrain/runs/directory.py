@@ -2,12 +2,12 @@
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tftrain.errors import RunError
+from tftrain.errors import OutputError
+from tftrain.files import cannot_write, whole_file
 
 
 class RunDirectory:
@@ -34,7 +34,7 @@ class RunDirectory:
         """Make the next directory of `parent`: 0001, 0002 and so on.
 
         Raises:
-            RunError: it cannot be made.
+            OutputError: it cannot be made.
         """
         try:
             parent.mkdir(parents=True, exist_ok=True)
@@ -48,7 +48,7 @@ class RunDirectory:
                 except FileExistsError:
                     number += 1
         except OSError as error:
-            raise _cannot_write(parent, error) from None
+            raise cannot_write(parent, error) from None
         return cls(path)._claimed()
 
     @classmethod
@@ -56,17 +56,17 @@ class RunDirectory:
         """Make the directory `path` itself, which must not exist yet, or be empty.
 
         Raises:
-            RunError: it holds something, or cannot be made.
+            OutputError: it holds something, or cannot be made.
         """
         try:
             path.mkdir(parents=True, exist_ok=True)
             if any(path.iterdir()):
-                raise RunError(
+                raise OutputError(
                     f"{path}: is not empty; name a new directory with --output, or "
                     "leave it out for the next free one"
                 )
         except OSError as error:
-            raise _cannot_write(path, error) from None
+            raise cannot_write(path, error) from None
         return cls(path)._claimed()
 
     def _claimed(self) -> "RunDirectory":
@@ -79,16 +79,9 @@ class RunDirectory:
         self.write_text(path, json_text(value, indent=2) + "\n")
 
     def write_text(self, path: Path, text: str) -> None:
-        """Write text to a file of the run, whole or not at all: write aside, flush, rename."""
-        aside = path.with_name(path.name + ".part")
-        try:
-            with aside.open("w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            aside.replace(path)
-        except OSError as error:
-            raise _cannot_write(path, error) from None
+        """Write text to a file of the run, whole or not at all."""
+        with whole_file(path) as aside:
+            aside.write_text(text, encoding="utf-8")
 
 
 def json_text(value: Any, indent: int | None = None) -> str:
@@ -102,10 +95,3 @@ def _with_nulls(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_with_nulls(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _cannot_write(path: Path, error: OSError) -> RunError:
-    return RunError(
-        f"{error.filename or path}: cannot be written: {error.strerror}; choose "
-        "another place with output.directory or --output"
-    )

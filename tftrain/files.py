@@ -1,0 +1,33 @@
+"""Writing files whole or not at all."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tftrain.errors import OutputError
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give a path to write to, beside `path`, and rename it to `path` when it is written.
+
+    Raises:
+        OutputError: it cannot be written; what was at `path` is as it was.
+    """
+    aside = path.with_name(path.name + ".part")
+    try:
+        yield aside
+        with aside.open("rb") as file:
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except OSError as error:
+        raise cannot_write(path, error) from None
+    finally:
+        if aside.exists():
+            aside.unlink()
+
+
+def cannot_write(path: Path, error: OSError) -> OutputError:
+    """Return the error for a file or folder that the system does not let us write."""
+    return OutputError(f"{path}: cannot be written: {error.strerror}; choose another with --output")
