@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tftrain.config import Config, load_config
+from tftrain.config.data import CsvSource
 from tftrain.config.loading import config_text
 from tftrain.errors import ConfigError
 
@@ -386,10 +387,88 @@ def test_set_makes_sections_and_the_last_one_wins() -> None:
     assert config.optimizer.learning_rate == 0.01
 
 
-def test_set_of_another_kind_starts_the_section_anew() -> None:
-    text = DATA + "optimizer: {kind: adam, beta_1: 0.5, learning_rate: 0.1}\n"
-    assert load(text, "optimizer.kind=sgd").optimizer.learning_rate == 0.01
-    assert load(text, "optimizer.kind=adam").optimizer.learning_rate == 0.1
+@pytest.mark.parametrize("kind", ["kind: adam, ", ""])
+def test_set_of_another_kind_keeps_the_keys_that_it_has_too(kind: str) -> None:
+    settings = "beta_1: 0.5, learning_rate: 0.1, clip_norm: 2, schedule: cosine"
+    text = DATA + f"optimizer: {{{kind}{settings}}}\n"
+    sgd = load(text, "optimizer.kind=sgd").optimizer
+    assert (sgd.kind, sgd.learning_rate, sgd.clip_norm) == ("sgd", 0.1, 2)
+    assert sgd.schedule.kind == "cosine"
+    adamw = load(text, "optimizer.kind=adamw").optimizer
+    assert (adamw.learning_rate, adamw.beta_1) == (0.1, 0.5)
+    assert load(text, "optimizer.kind=adam") == load(text)
+    assert load(text, "optimizer=adamw").optimizer.learning_rate == 0.001
+
+
+def test_set_of_another_kind_in_a_section_of_a_section() -> None:
+    text = DATA + "optimizer: {schedule: {kind: step, every: 7, warmup: 3}}\n"
+    schedule = load(text, "optimizer.schedule.kind=cosine").optimizer.schedule
+    assert (schedule.kind, schedule.warmup) == ("cosine", 3)
+    text = DATA + "model: {hidden: [3], activation: tanh, bias: false}\n"
+    model = load(text, "model.kind=linear").model
+    assert (model.kind, model.bias) == ("linear", False)
+    text = DATA + "model: {initializer: {kind: normal, stddev: 0.2}}\n"
+    assert load(text, "model.initializer.kind=uniform").model.initializer.range == 0.05
+
+
+def test_set_of_another_kind_hides_no_mistake() -> None:
+    text = DATA + "optimizer: {kind: adam, learning_rat: 0.1}\n"
+    (line,) = errors(text, "optimizer.kind=sgd")
+    assert "did you mean learning_rate?" in line
+    (line,) = errors(DATA, "optimizer.kind=sdg")
+    assert "did you mean sgd?" in line
+
+
+def test_set_of_an_item_of_a_list_that_is_not_there() -> None:
+    (line,) = errors(DATA, "model.hidden.0=5")
+    assert line == "--set model.hidden.0: no list there to change; set model.hidden=[...]"
+
+
+@pytest.mark.parametrize(
+    ("data", "fragment"),
+    [
+        ("target: [y, z, y]", "column 'y' is named twice, as target and as target"),
+        ("target: y, weight: y", "column 'y' is named twice, as target and as weight"),
+        ("target: y, split: {kind: column, column: y}", "as target and as split.column"),
+        ("target: y, weight: s, split: {kind: column, column: s}", "as weight and as split.column"),
+    ],
+)
+def test_a_column_has_one_part_only(data: str, fragment: str) -> None:
+    (line,) = errors(f"data: {{source: sklearn, {data}}}\n")
+    assert line.startswith("c.yaml:1:1: data: ")
+    assert fragment in line
+
+
+@pytest.mark.parametrize("value", ["'5'", '"1e-3"'])
+@pytest.mark.parametrize("key", ["epochs", "batch_size", "time_budget"])
+def test_numbers_in_quotes_are_no_numbers(key: str, value: str) -> None:
+    (line,) = errors(DATA + f"training: {{{key}: {value}}}\n")
+    assert f"training.{key}: expected a number, got the text" in line
+    assert "write it without quotes" in line
+
+
+def test_numbers_in_scientific_notation() -> None:
+    for text in ("1e-3", "1E-3", "1.0e-3", ".001", "0.001"):
+        assert (
+            load(DATA + f"optimizer: {{learning_rate: {text}}}\n").optimizer.learning_rate == 1e-3
+        )
+    assert load(DATA, "optimizer.learning_rate=1e-3").optimizer.learning_rate == 1e-3
+    assert load(DATA, "optimizer.learning_rate=1").optimizer.learning_rate == 1
+
+
+def test_a_file_in_place_of_a_source() -> None:
+    for name, kind in (("other.csv", "csv"), ("d/t.parquet", "parquet")):
+        (line,) = errors(f"data: {{source: {name}, target: y}}\n")
+        assert line.endswith(f"got '{name}'; for a file write {{kind: {kind}, path: {name}}}")
+
+
+def test_marks_of_missing_values_are_texts_or_numbers() -> None:
+    text = 'data: {source: {kind: csv, path: t.csv, missing_values: ["?", -999, 9.5]}, target: y}\n'
+    source = load(text).data.source
+    assert isinstance(source, CsvSource)
+    assert source.missing_values == ["?", "-999", "9.5"]
+    (line,) = errors(text.replace("-999", "true"))
+    assert "data.source.missing_values.1" in line
 
 
 def test_set_can_give_all_of_a_config() -> None:

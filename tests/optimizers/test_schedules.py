@@ -24,8 +24,8 @@ def test_step_falls_exactly_at_its_multiples() -> None:
     )
 
 
-def test_step_falls_to_a_tenth_by_default() -> None:
-    assert rates(Step(1.0, every=5), [4, 5, 10]) == pytest.approx([1, 0.1, 0.01], rel=1e-14)
+def test_step_falls_to_a_half_by_default() -> None:
+    assert rates(Step(1.0, every=5), [4, 5, 10]) == [1, 0.5, 0.25]
 
 
 def test_exponential_halves_every_period() -> None:

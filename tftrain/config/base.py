@@ -64,14 +64,21 @@ BY_KIND = Field(discriminator="kind")
 """Annotates a union of sections that are told apart by their `kind`."""
 
 
-def _no_boolean(value: Any) -> Any:
+def _a_number(value: Any) -> Any:
+    """Refuse what pydantic would turn into a number although the user wrote none."""
     if isinstance(value, bool):
         raise ValueError(f"expected a number, got {str(value).lower()}")
+    if isinstance(value, str):
+        try:
+            float(value)
+        except ValueError:
+            raise ValueError(f"expected a number, got {value!r}") from None
+        raise ValueError(f"expected a number, got the text {value!r}: write it without quotes")
     return value
 
 
-Whole = Annotated[int, BeforeValidator(_no_boolean)]
-Number = Annotated[float, BeforeValidator(_no_boolean)]
+Whole = Annotated[int, BeforeValidator(_a_number)]
+Number = Annotated[float, BeforeValidator(_a_number)]
 Positive = Annotated[Number, Field(gt=0)]
 NonNegative = Annotated[Number, Field(ge=0)]
 Fraction = Annotated[Number, Field(ge=0, le=1)]

@@ -159,3 +159,19 @@ class Data(Section):
     @classmethod
     def _one_or_several(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_part_for_each_column(self) -> Self:
+        named = [
+            *((name, "target") for name in self.target),
+            (self.weight, "weight"),
+            (getattr(self.split, "column", None), "split.column"),
+        ]
+        part_of: dict[str | None, str] = {}
+        for name, part in named:
+            if name is not None and name in part_of:
+                raise ValueError(
+                    f"column {name!r} is named twice, as {part_of[name]} and as {part}"
+                )
+            part_of[name] = part
+        return self

@@ -12,8 +12,9 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from tftrain.config.messages import Path_, Problem, problems_of
+from tftrain.config.messages import Problem, problems_of
 from tftrain.config.models import Config
+from tftrain.config.sections import Path_, keys_of, of_kind, sections_at
 from tftrain.errors import ConfigError, did_you_mean
 
 MAX_BYTES = 1_000_000
@@ -164,28 +165,46 @@ def _whole_sections_first(override: tuple[Path_, Any]) -> tuple[int, bool]:
 def apply_override(document: Document, path: Path_, value: Any) -> None:
     """Put `value` at `path`, making sections that are not there.
 
-    A change of `kind` starts the section anew: the keys of another kind would not fit.
+    A change of `kind` keeps those keys of the section that the new kind has as well.
     """
     if document.value is None:
         document.value = {}
     node = document.value
-    for part in path[:-1]:
+    for depth, part in enumerate(path[:-1]):
         if isinstance(node, list) and isinstance(part, int) and part < len(node):
             node = node[part]
             continue
         if not isinstance(node, dict):
-            raise ConfigError(f"--set {'.'.join(map(str, path))}: {part} is not in a section")
+            raise ConfigError(f"--set {_dotted(path)}: {part} is not in a section")
         if isinstance(node.get(part), str):
             node[part] = {"kind": node[part]}
         elif not isinstance(node.get(part), (dict, list)):
             node[part] = {}
+        if isinstance(path[depth + 1], int) and not isinstance(node[part], list):
+            whole = _dotted(path[: depth + 1])
+            raise ConfigError(f"--set {_dotted(path)}: no list there to change; set {whole}=[...]")
         node = node[part]
     last = path[-1]
     if isinstance(node, list) and not (isinstance(last, int) and last < len(node)):
-        raise ConfigError(f"--set {'.'.join(map(str, path))}: no item {last} in the list")
-    if last == "kind" and isinstance(node, dict) and node.get("kind", value) != value:
-        node.clear()
+        raise ConfigError(f"--set {_dotted(path)}: no item {last} in the list")
+    if last == "kind" and isinstance(node, dict):
+        _drop_keys_of_other_kinds(node, path[:-1], value)
     node[last] = value
+
+
+def _dotted(path: Path_) -> str:
+    return ".".join(map(str, path))
+
+
+def _drop_keys_of_other_kinds(section: dict[str, Any], path: Path_, kind: Any) -> None:
+    """Take out of the section at `path` what other kinds know and `kind` does not.
+
+    What none of them knows stays, and is an error later.
+    """
+    possible = sections_at(Config, path)
+    chosen = of_kind(kind, possible)
+    for key in keys_of(possible) - keys_of(chosen) if chosen else ():
+        section.pop(key, None)
 
 
 def _validate(document: Document, name: str, overridden: set[Path_]) -> Config:

@@ -2,15 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from tftrain.config.sections import Path_, Sections, keys_of, of_kind, sections_below
 from tftrain.errors import did_you_mean
-
-Path_ = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -50,9 +48,7 @@ def _explained_below(path: Path_, problems: Iterable[Path_]) -> bool:
     return any(len(other) > len(path) and other[: len(path)] == path for other in problems)
 
 
-def _follow(
-    detail: ErrorDetails, model: type[BaseModel], value: Any
-) -> tuple[Path_, list[type[BaseModel]]]:
+def _follow(detail: ErrorDetails, model: type[BaseModel], value: Any) -> tuple[Path_, Sections]:
     """Follow the location of a pydantic error through the value.
 
     Pydantic puts the names of union members between the keys; those are left out. Returns the
@@ -66,44 +62,25 @@ def _follow(
         given = isinstance(value, dict) and part in value
         given = given or (isinstance(value, list) and isinstance(part, int) and part < len(value))
         if not given and not (last and detail["type"] == "missing"):
-            sections = [s for s in sections if _is_kind(part, [s])] or sections
+            sections = of_kind(part, sections) or sections
             continue
         path.append(part)
         if last:
             break
         value = value[part]
-        fields = [s.model_fields[part] for s in sections if part in s.model_fields]
-        sections = [s for field in fields for s in _sections_in(field.annotation)]
+        sections = sections_below(sections, part)
         if isinstance(value, dict) and "kind" in value:
-            sections = [s for s in sections if _is_kind(value["kind"], [s])] or sections
+            sections = of_kind(value["kind"], sections) or sections
     return tuple(path), sections
 
 
-def _is_kind(name: Any, sections: Iterable[type[BaseModel]]) -> bool:
-    """Return whether `name` is the kind, or the class name, of one of the sections."""
-    for section in sections:
-        kind = section.model_fields.get("kind")
-        if name == section.__name__ or (kind and name in get_args(kind.annotation)):
-            return True
-    return False
-
-
-def _sections_in(annotation: Any) -> list[type[BaseModel]]:
-    """Return the models that an annotation names, unions and lists included."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    if get_origin(annotation) in (Union, UnionType, list) or hasattr(annotation, "__metadata__"):
-        return [s for part in get_args(annotation) for s in _sections_in(part)]
-    return []
-
-
-def _message(detail: ErrorDetails, path: Path_, sections: list[type[BaseModel]]) -> str:
+def _message(detail: ErrorDetails, path: Path_, sections: Sections) -> str:
     """Return what was expected at a place, with the nearest valid spelling."""
     context = detail.get("ctx", {})
     given = detail["input"]
     match detail["type"]:
         case "extra_forbidden":
-            known = sorted({name for s in sections for name in s.model_fields})
+            known = sorted(keys_of(sections))
             hint = did_you_mean(str(path[-1]), known)
             return f"unknown key{hint or ', known keys: ' + ', '.join(known)}"
         case "missing":
@@ -113,7 +90,7 @@ def _message(detail: ErrorDetails, path: Path_, sections: list[type[BaseModel]])
             choices = expected.replace(" or ", ", ").replace("'", "").split(", ")
             tag = context.get("tag", given)
             hint = did_you_mean(tag, choices) if isinstance(tag, str) else ""
-            return f"expected {_either(choices)}, got {_shown(tag)}{hint}"
+            return f"expected {_either(choices)}, got {_shown(tag)}{_as_file(path, tag) or hint}"
         case "union_tag_not_found":
             return "a kind is required"
         case "too_short":
@@ -129,6 +106,14 @@ def _message(detail: ErrorDetails, path: Path_, sections: list[type[BaseModel]])
                 f"{_lower_first(detail['msg']).replace('input should be', 'expected')}, "
                 f"got {_shown(given)}"
             )
+
+
+def _as_file(path: Path_, tag: Any) -> str:
+    """Return the remedy where a file's name stands in place of a source."""
+    if path != ("data", "source") or not (isinstance(tag, str) and set(tag) & set("./")):
+        return ""
+    kind = "parquet" if tag.endswith((".parquet", ".pq")) else "csv"
+    return f"; for a file write {{kind: {kind}, path: {tag}}}"
 
 
 def _either(choices: list[str]) -> str:

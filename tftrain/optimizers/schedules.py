@@ -44,7 +44,7 @@ class Step(Schedule):
         decay: factor of each change, positive.
     """
 
-    def __init__(self, learning_rate: float, every: float, decay: float = 0.1) -> None:
+    def __init__(self, learning_rate: float, every: float, decay: float = 0.5) -> None:
         super().__init__(learning_rate)
         self.every = _positive("every", every)
         self.decay = _positive("decay", decay)

@@ -24,7 +24,7 @@ def fit(
     *,
     loss: str | losses.Loss = "mse",
     optimizer: str | optimizers.Optimizer = "adam",
-    epochs: int = 100,
+    epochs: int = 200,
     batch_size: int | Literal["full"] = 32,
     weight: Any = None,
     validation: tuple[Any, ...] | None = None,

@@ -1,0 +1,52 @@
+"""Finding the section classes that may stand at a place of the config."""
+
+from collections.abc import Iterable
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+
+from pydantic import BaseModel
+
+Path_ = tuple[str | int, ...]
+"""Keys and list indices from the root of the config to a value."""
+
+Sections = list[type[BaseModel]]
+
+
+def sections_at(model: type[BaseModel], path: Path_) -> Sections:
+    """Return the section classes that may stand at `path` under `model`."""
+    sections = [model]
+    for part in path:
+        sections = sections_below(sections, part)
+    return sections
+
+
+def sections_below(sections: Sections, key: str | int) -> Sections:
+    """Return the section classes that may be the value of `key` in one of the sections."""
+    fields = [
+        s.model_fields[key] for s in sections if isinstance(key, str) if key in s.model_fields
+    ]
+    return [section for field in fields for section in _sections_in(field.annotation)]
+
+
+def of_kind(name: Any, sections: Iterable[type[BaseModel]]) -> Sections:
+    """Return those sections whose kind, or class, is called `name`."""
+    return [section for section in sections if name in (section.__name__, *_kinds(section))]
+
+
+def keys_of(sections: Iterable[type[BaseModel]]) -> set[str]:
+    """Return the keys that any of the sections has."""
+    return {key for section in sections for key in section.model_fields}
+
+
+def _kinds(section: type[BaseModel]) -> tuple[Any, ...]:
+    kind = section.model_fields.get("kind")
+    return get_args(kind.annotation) if kind else ()
+
+
+def _sections_in(annotation: Any) -> Sections:
+    """Return the models that an annotation names, unions and lists included."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if get_origin(annotation) in (Union, UnionType, list) or hasattr(annotation, "__metadata__"):
+        return [s for part in get_args(annotation) for s in _sections_in(part)]
+    return []
