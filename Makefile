@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/installed
 SOURCES := tftrain tests scripts
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-all lint format lock schema clean
+.PHONY: help train test lint format lock schema clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,10 +15,7 @@ help: ## List the targets
 train: $(INSTALLED) ## Train configs/diabetes.yaml
 	$(BIN)/tftrain train configs/diabetes.yaml
 
-test: $(INSTALLED) ## Run the tests, slow ones left out
-	$(BIN)/pytest -m "not slow"
-
-test-all: $(INSTALLED) ## Run all tests
+test: $(INSTALLED) ## Run the tests
 	$(BIN)/pytest
 
 lint: $(INSTALLED) ## Check style and types

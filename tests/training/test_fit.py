@@ -584,3 +584,32 @@ def test_an_optimizer_of_another_network() -> None:
     fit(linear(), x, y, optimizer=optimizer, epochs=1)
     with pytest.raises(InputError, match="make a new one"):
         fit(linear(), x, y, optimizer=optimizer, epochs=1)
+
+
+def test_no_warnings_of_retracing_however_many_networks_are_trained(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tf.get_logger(), "propagate", True)
+    x, y = table()
+    for _ in range(8):
+        fit(linear(), x, y, epochs=2, batch_size=5, validation=(x, y), compile="graph")
+    assert [record.message for record in caplog.records if "retracing" in record.message] == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("batch_size", [5, "full"])
+def test_a_network_runs_once_for_each_step_and_each_validation(mode: str, batch_size: Any) -> None:
+    class Counting(Dense):
+        def __init__(self) -> None:
+            super().__init__(3, 2, dtype="float64")
+            self.calls = tf.Variable(0, trainable=False)
+
+        def __call__(self, x: tf.Tensor) -> tf.Tensor:
+            self.calls.assign_add(1)
+            return super().__call__(x)
+
+    x, y = table()
+    network = Counting()
+    settings: dict[str, Any] = {"batch_size": batch_size, "validate_every": 2, "compile": mode}
+    history = fit(network, x, y, epochs=5, validation=(x, y), **settings)
+    assert int(network.calls) == history.steps + 3

@@ -22,9 +22,10 @@ def load_tensorflow() -> None:
 
 @contextmanager
 def _quiet_stderr() -> Iterator[None]:
-    """Keep what C++ prints on file descriptor 2, unless an error follows.
+    """Discard what C++ prints on file descriptor 2, unless the user asked for its log.
 
-    TensorFlow logs the processor's features before any log level is in force.
+    TensorFlow logs the processor's features before any log level is in force. What fails in the
+    import is a Python error, which is not lost.
     """
     if os.environ["TF_CPP_MIN_LOG_LEVEL"] < "2":
         yield
