@@ -116,7 +116,6 @@ class Engine:
     Attributes:
         steps: number of steps in an epoch.
         capacity: most epochs in a chunk.
-        state: what goes from step to step besides variables.
         traces: how often a program was traced: once, or never in eager mode.
     """
 
@@ -144,15 +143,16 @@ class Engine:
         self.capacity = max(1, fitting) if together and mode.name != "eager" else 1
         self.state = State.first()
         self.traces = 0
-        self._orders = (-1, tf.zeros([0], tf.int32))
+        self._orders = (-1, tf.zeros([self.capacity, 0], tf.int32))
         self._seconds_per_step = CHUNK_SECONDS
 
     def prepare(self) -> None:
         """Trace and compile the program, without running a step."""
-        row = tf.TensorSpec([], tf.int32)
         orders = tf.TensorSpec([self.capacity, self.rows if self._shuffles else 0], tf.int32)
-        state = tf.TensorSpec([len(State._fields)], tf.float64)
-        self._program = self.mode.compile(self._run, orders, row, row, row, state)
+        place = tf.TensorSpec([3], tf.int32)
+        self._program = self.mode.compile(
+            self._run, orders, place, tf.TensorSpec.from_tensor(self._state)
+        )
         self._call(0, 0, 0)
 
     def run(self, done: int, deadline: float | None = None) -> Chunk:
@@ -180,6 +180,15 @@ class Engine:
         return Chunk(done, results[start:stop], lines[: -(-stop // self.steps)], spent)
 
     @property
+    def state(self) -> State:
+        """What goes from step to step besides variables."""
+        return State(*tf.unstack(self._state))
+
+    @state.setter
+    def state(self, state: State) -> None:
+        self._state = tf.stack(state)
+
+    @property
     def _shuffles(self) -> bool:
         return self.order_seed is not None
 
@@ -187,19 +196,15 @@ class Engine:
         """Run the program from step `start` to `stop`, both counted from the start of `epoch`."""
         results, lines, state = self._program(
             self._orders_from(epoch, -(-stop // self.steps)),
-            tf.constant(epoch),
-            tf.constant(start),
-            tf.constant(stop),
-            tf.stack(self.state),
+            tf.constant([epoch, start, stop]),
+            self._state,
         )
-        self.state = State(*tf.unstack(state))
+        self._state = state
         return results.numpy(), lines.numpy()
 
     def _orders_from(self, epoch: int, count: int) -> tf.Tensor:
         """Return the orders of `count` epochs from `epoch` on, shape `(capacity, rows)`."""
-        if self.order_seed is None:
-            return tf.zeros([self.capacity, 0], tf.int32)
-        if self.capacity > 1 or self._orders[0] != epoch:
+        if self.order_seed is not None and (self.capacity > 1 or self._orders[0] != epoch):
             orders = np.zeros([self.capacity, self.rows], np.int32)
             for i in range(count):
                 orders[i] = batch_order(self.rows, self.order_seed, epoch + i)
@@ -207,14 +212,14 @@ class Engine:
         return self._orders[1]
 
     def _run(
-        self,
-        orders: tf.Tensor,
-        epoch: tf.Tensor,
-        start: tf.Tensor,
-        stop: tf.Tensor,
-        state: tf.Tensor,
+        self, orders: tf.Tensor, place: tf.Tensor, state: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """The program. Steps are counted from the first one of `epoch`, whose order is the first.
+        """The program.
+
+        Args:
+            orders: of the epochs, shape `(capacity, rows)`; without columns if none are needed.
+            place: the first epoch, and the steps from and to which to run, counted from its start.
+            state: a `State` as one tensor.
 
         Returns:
             The results of all steps, the lines of all epochs, and the state afterwards; those of
@@ -222,6 +227,7 @@ class Engine:
         """
         self.traces += not tf.executing_eagerly()
         steps = self.steps
+        epoch, start, stop = tf.unstack(place)
         results = tf.TensorArray(self.data.y.dtype, size=self.capacity * steps, element_shape=[2])
         lines = tf.TensorArray(tf.float64, size=self.capacity, element_shape=[self.watch.width])
 
