@@ -4,9 +4,14 @@ A message names the place (file, line, column, key) and the remedy. The command 
 without a traceback and exits with `exit_code`.
 """
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
+from numbers import Integral, Real
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class TftrainError(Exception):
@@ -68,11 +73,68 @@ def naming(place: str) -> Iterator[None]:
         raise DataError(f"{place}: {error}") from None
 
 
+def whole_number(name: str, value: object, minimum: int = 1) -> int:
+    """Return an argument as an int; raise InputError unless it is one, and at least `minimum`."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < minimum:
+        raise InputError(
+            f"{name} must be a whole number of at least {minimum}, got {_shown(value)}"
+        )
+    return int(value)
+
+
+def number(name: str, value: Any, *, positive: bool = False, below: float = math.inf) -> float:
+    """Return an argument as a float.
+
+    Raises:
+        InputError: it is no number, or not below `below`, or negative, or zero where it must be
+            positive.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise InputError(f"{name} must be a number, got {_shown(value)}")
+    real = float(value)
+    if not (real > 0 if positive else real >= 0) or not real < below:
+        least = "positive" if positive else "at least 0"
+        most = "finite" if below == math.inf else f"below {below:g}"
+        raise InputError(f"{name} must be {least} and {most}, got {value}")
+    return real
+
+
+def of_type(
+    name: str, value: Any, kinds: type | tuple[type, ...], wanted: str, optional: bool = False
+) -> Any:
+    """Return an argument; raise InputError, which says what is wanted, unless it is of a type.
+
+    Args:
+        name: of the argument.
+        value: the argument.
+        kinds: the types that it may have.
+        wanted: what it should be, in the user's words.
+        optional: whether it may be None.
+    """
+    if not isinstance(value, kinds) and not (optional and value is None):
+        raise InputError(f"{name} must be {wanted}; got {_shown(value)}")
+    return value
+
+
+def entry(what: str, name: object, table: Mapping[str, T]) -> T:
+    """Return what a table of names has for a name; raise InputError where it has nothing."""
+    if not isinstance(name, str) or name not in table:
+        raise unknown(what, name, table)
+    return table[name]
+
+
+def _shown(value: object) -> str:
+    """Return a value as text, or its type where that text would be long."""
+    text = repr(value)
+    short = len(text) <= 60 and "\n" not in text
+    return text if short else f"an object of the type {type(value).__name__}"
+
+
 def unknown(what: str, name: object, choices: Iterable[str]) -> InputError:
     """Return the error for a name that is none of `choices`, with the nearest one and all."""
     options = list(choices)
     hint = did_you_mean(str(name), options) or "."
-    return InputError(f"unknown {what} {name!r}{hint} Known: {', '.join(options)}.")
+    return InputError(f"unknown {what} {_shown(name)}{hint} Known: {', '.join(options)}.")
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:

@@ -9,6 +9,8 @@ from enum import IntEnum
 
 import numpy as np
 
+from tftrain.errors import whole_number
+
 
 class Purpose(IntEnum):
     """What a stream is for. The numbers are part of every run's identity: never renumber them."""
@@ -16,10 +18,16 @@ class Purpose(IntEnum):
     WEIGHTS = 0
     BATCHES = 1
     SPLIT = 2
+    DIRECTIONS = 3
 
 
 def stream(seed: int, purpose: Purpose, counter: int = 0) -> np.random.Generator:
-    """Return the generator that belongs to `(seed, purpose, counter)` and to nothing else."""
+    """Return the generator that belongs to `(seed, purpose, counter)` and to nothing else.
+
+    Raises:
+        InputError: the seed is no whole number of zero or more; NumPy would take None for "any".
+    """
+    seed = whole_number("seed", seed, minimum=0)
     sequence = np.random.SeedSequence(seed, spawn_key=(int(purpose), counter))
     return np.random.Generator(np.random.Philox(sequence))
 

@@ -1,0 +1,182 @@
+"""The bounds hold for whatever order an engine computes in, and are not much wider than needed."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from tftrain.reference import PRECISIONS, Bounded
+from tftrain.reference.functions import by_sign, cos, erfc, exp, sigmoid, softplus, tanh
+
+SINGLE, DOUBLE = PRECISIONS["float32"], PRECISIONS["float64"]
+
+numbers = st.floats(width=32, allow_nan=False, allow_infinity=False)
+arrays = hnp.arrays(np.float32, st.integers(1, 40), elements=numbers)
+
+
+def flushed(value: np.ndarray) -> np.ndarray:
+    """What TensorFlow makes of a float32 result: subnormal numbers are zero."""
+    value = np.asarray(value, np.float32)
+    return np.where(np.abs(value) < SINGLE.tiny, np.copysign(np.float32(0), value), value)
+
+
+def inside(actual: np.ndarray, expected: Bounded) -> np.ndarray:
+    """Return where a float32 result is one that the bound allows."""
+    actual = np.asarray(actual, np.float64)
+    with np.errstate(all="ignore"):
+        near = np.abs(actual - expected.value) <= expected.bound
+    same = (actual == expected.value) | (np.isnan(actual) & np.isnan(expected.value))
+    return near | same | np.isinf(expected.bound)
+
+
+@settings(max_examples=300, deadline=None)
+@given(arrays, st.data())
+@pytest.mark.parametrize("operation", [np.add, np.subtract, np.multiply, np.divide])
+@np.errstate(all="ignore")
+def test_one_operation_rounded_and_flushed(operation: np.ufunc, a: np.ndarray, data: st.DataObject):
+    b = data.draw(hnp.arrays(np.float32, a.shape, elements=numbers))
+    expected = operation(Bounded.exact(a, SINGLE), Bounded.exact(b, SINGLE))
+    for one, other in ((a, b), (flushed(a), flushed(b))):
+        rounded = operation(one, other)
+        assert inside(rounded, expected).all()
+        assert inside(flushed(rounded), expected).all()
+
+
+@settings(max_examples=200, deadline=None)
+@given(arrays, st.integers(0, 2**32 - 1))
+@np.errstate(all="ignore")
+def test_sums_in_any_order(a: np.ndarray, seed: int) -> None:
+    expected = Bounded.exact(a, SINGLE).sum()
+    rng = np.random.default_rng(seed)
+    for _ in range(5):
+        total = np.float32(0)
+        for value in rng.permutation(flushed(a)):
+            total = flushed(total + value)[()]
+        assert inside(total, expected)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(1, 30), st.floats(-30, 30), st.integers(0, 2**32 - 1))
+@np.errstate(all="ignore")
+def test_products_of_matrices_in_any_order(length: int, decade: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    a = rng.standard_normal((3, length)) * 10.0 ** rng.uniform(-9, 9, (3, length))
+    b = rng.standard_normal((length, 2)) * 10.0**decade
+    a, b = a.astype(np.float32), b.astype(np.float32)
+    expected = Bounded.exact(a, SINGLE) @ b
+    total = np.zeros((3, 2), np.float32)
+    for k in rng.permutation(length):
+        total = flushed(total + flushed(flushed(a)[:, k, None] * flushed(b)[k]))
+    assert inside(total, expected).all()
+    assert inside(a @ b, expected).all()
+
+
+@pytest.mark.parametrize("precision", [SINGLE, DOUBLE], ids=lambda precision: precision.name)
+def test_exact_rational_arithmetic_is_inside_and_the_bound_is_tight(precision) -> None:
+    rng = np.random.default_rng(0)
+    a = rng.standard_normal((20, 50)).astype(precision.name)
+    b = rng.standard_normal((50, 10)).astype(precision.name)
+    found = Bounded.exact(a, precision) @ b
+    for i, j in ((0, 0), (7, 3), (19, 9)):
+        true = sum(
+            Fraction(float(x)) * Fraction(float(y)) for x, y in zip(a[i], b[:, j], strict=True)
+        )
+        error = abs(Fraction(float(found.value[i, j])) - true)
+        assert error <= Fraction(float(found.bound[i, j]))
+        # n u |a||b| and little more: half an epsilon for each of fifty products
+        sizes = sum(abs(float(x) * float(y)) for x, y in zip(a[i], b[:, j], strict=True))
+        assert found.bound[i, j] <= 51 * np.finfo(precision.name).eps / 2 * sizes * 1.01
+
+
+def test_large_products_in_float64_are_left_to_blas_with_a_bound_for_it() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((120, 100)), rng.standard_normal((100, 110))
+    large, small = Bounded.exact(a, DOUBLE) @ b, Bounded.exact(a[:2], DOUBLE) @ b[:, :3]
+    apart = np.abs(large.value[:2, :3] - small.value).astype(float)
+    assert apart.max() > 0
+    assert (apart <= large.bound[:2, :3]).all()
+    ratio = large.bound[:2, :3] / small.bound
+    assert 1.9 < ratio.min() <= ratio.max() < 2.1
+
+
+def test_constants_count_as_rounded_to_the_engine_dtype() -> None:
+    tenth = Bounded.exact(0.1, SINGLE)
+    assert tenth.bound == pytest.approx(abs(np.float32(0.1) - np.float64(0.1)))
+    assert Bounded.exact(0.5, SINGLE).bound == 0
+    assert Bounded.exact(0.1, DOUBLE).bound == 0
+
+
+def test_zero_stays_exact() -> None:
+    zero = Bounded.exact(np.zeros(3, np.float32), SINGLE)
+    for result in (zero * 3.0, zero + zero, zero.sum(), zero - zero):
+        assert (result.bound == 0).all()
+
+
+def test_subnormal_inputs_may_be_flushed() -> None:
+    tiny = np.array([1e-40], np.float32)
+    scaled = Bounded.exact(tiny, SINGLE) * 1e30
+    assert inside(np.array([0.0]), scaled).all()
+    assert inside(tiny * np.float32(1e30), scaled).all()
+    assert not inside(np.array([3e-10]), scaled).all()
+
+
+def test_overflow_is_infinite_with_its_sign() -> None:
+    big = Bounded.exact(np.array([3e38, -3e38], np.float32), SINGLE)
+    np.testing.assert_array_equal((big * 2.0).value, [np.inf, -np.inf])
+    assert (np.isfinite((big * 2.0).bound)).all()
+
+
+def test_a_sum_whose_parts_overflow_is_undetermined() -> None:
+    row = Bounded.exact(np.array([[3e38, 3e38, -3e38, -3e38]], np.float32), SINGLE)
+    assert np.isinf(row.sum(axis=1).bound).all()
+    assert np.isinf((row @ np.ones((4, 1), np.float32)).bound).all()
+    infinite = Bounded.exact(np.array([[np.inf, 1.0]], np.float32), SINGLE)
+    total = infinite.sum(axis=1)
+    assert total.value == np.inf
+    assert total.bound == 0
+
+
+def test_division_by_what_may_be_zero_is_undetermined() -> None:
+    difference = Bounded.exact(1.0, SINGLE) * 0.1 - 0.1
+    assert np.isinf((1.0 / difference).bound)
+
+
+@pytest.mark.parametrize("function", [exp, tanh, sigmoid, softplus, erfc, cos])
+def test_elementary_functions_take_every_kind_of_array(function) -> None:
+    z = np.linspace(-3, 3, 7)
+    expected = function(z)
+    for dtype in (np.float32, np.longdouble):
+        result = function(z.astype(dtype))
+        assert result.dtype == dtype
+        np.testing.assert_allclose(result.astype(float), expected, rtol=2e-6)
+    np.testing.assert_allclose(function(z + 0j).real, expected, rtol=1e-12)
+    bounded = function(Bounded.exact(z, DOUBLE))
+    assert inside(expected, bounded).all()
+    assert (bounded.bound < 1e-12).all()
+
+
+def test_a_monotone_function_carries_the_error_of_its_argument() -> None:
+    z = Bounded(np.array([2.0]), np.array([0.1]), SINGLE)
+    result = exp(z)
+    assert inside(np.exp([2.1, 1.9]), result).all()
+    assert not inside(np.exp([2.2]), result).any()
+
+
+def test_either_side_of_a_kink_and_nothing_else() -> None:
+    z = Bounded.exact(np.array([-1.0, 0.0, 1.0], np.float32), SINGLE)
+    slope = by_sign(z, 0.01, 1.0)
+    assert inside(np.array([0.01, 0.01, 1.0]), slope).tolist() == [True] * 3
+    assert inside(np.array([0.01, 1.0, 1.0]), slope).tolist() == [True] * 3
+    assert inside(np.array([0.01, 0.5, 1.0]), slope).tolist() == [True] * 3
+    assert inside(np.array([0.02, 0.009, 1.01]), slope).tolist() == [False] * 3
+    assert inside(np.array([1.0, 1.001, 0.01]), slope).tolist() == [False] * 3
+
+
+def test_what_it_cannot_do_is_refused() -> None:
+    with pytest.raises(TypeError):
+        np.arctan(Bounded.exact(1.0, SINGLE))
+    with pytest.raises(TypeError):
+        np.median(Bounded.exact(np.ones(3), SINGLE))

@@ -1,0 +1,60 @@
+"""The same mathematics in NumPy, derived by hand: what TensorFlow's gradients are checked against.
+
+Nothing here imports TensorFlow, and nothing is shared with its side but the order of batches.
+"""
+
+from tftrain.reference.bounded import PRECISIONS, Bounded, Precision
+from tftrain.reference.layers import Activation, Dense, Layer, register, twin_class, twin_of
+from tftrain.reference.losses import (
+    Huber,
+    Loss,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    SumSquaredError,
+)
+from tftrain.reference.network import Network, fit
+from tftrain.reference.optimizers import (
+    SGD,
+    Adagrad,
+    Adam,
+    AdamW,
+    Constant,
+    Cosine,
+    Exponential,
+    Optimizer,
+    RMSprop,
+    Schedule,
+    Step,
+    Warmup,
+)
+
+__all__ = [
+    "PRECISIONS",
+    "SGD",
+    "Activation",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Bounded",
+    "Constant",
+    "Cosine",
+    "Dense",
+    "Exponential",
+    "Huber",
+    "Layer",
+    "Loss",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "Network",
+    "Optimizer",
+    "Precision",
+    "RMSprop",
+    "Schedule",
+    "Step",
+    "SumSquaredError",
+    "Warmup",
+    "fit",
+    "register",
+    "twin_class",
+    "twin_of",
+]

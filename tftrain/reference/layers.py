@@ -1,0 +1,283 @@
+"""Layers by hand: forward, and the delta backwards. The twins of `tftrain.nn`.
+
+For node `n` of the compound function with input `x`, output `y = f_n(x)` and the delta `dy = dL/dy`
+arriving from above, the chain rule gives what it sends on and what its parameters get:
+
+    dx = dL/dx = dy . df_n/dx        dL/dp = dy . df_n/dp
+
+Source: Rumelhart, Hinton and Williams (1986), equations 4 to 7.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
+
+import numpy as np
+
+from tftrain.errors import InputError
+from tftrain.reference.bounded import Bounded
+from tftrain.reference.functions import allow, by_sign, erfc, exp, sigmoid, softplus, tanh
+
+Array = Any
+"""A NumPy array of any real dtype, complex where only values are wanted, or a `Bounded` one."""
+
+TWINS: dict[Any, type] = {}
+
+
+def register(original: Any) -> Callable[[type], type]:
+    """Name the class whose mathematics the decorated class derives by hand.
+
+    Args:
+        original: a class, or its dotted name (so that this room need not import it). Its
+            subclasses are checked against the same reference unless they register their own.
+
+    Example:
+        @tftrain.reference.register(Scale)  # a tf.Module with a variable `gain`
+        @dataclass
+        class ScaleReference(tftrain.reference.Layer):
+            gain: np.ndarray
+
+            def forward(self, x):
+                return x * self.gain
+
+            def backward(self, x, y, dy):
+                return dy * self.gain, {"gain": (dy * x).sum(axis=0)}
+    """
+
+    def keep(twin: type) -> type:
+        TWINS[original] = twin
+        return twin
+
+    return keep
+
+
+def twin_class(thing: Any) -> type | None:
+    """Return the class that is registered for the class of a thing, or the nearest parent's."""
+    for kind in type(thing).__mro__:
+        for key in (kind, f"{kind.__module__}.{kind.__qualname__}"):
+            if key in TWINS:
+                return TWINS[key]
+    return None
+
+
+def twin_of(thing: Any) -> Any:
+    """Return the reference of a layer, loss, optimizer or schedule, with copies of its values.
+
+    Raises:
+        InputError: none is registered for its class.
+    """
+    found = twin_class(thing)
+    if found is None:
+        raise InputError(
+            f"the reference does not know {type(thing).__name__}: write its mathematics in NumPy "
+            "and decorate the class with @tftrain.reference.register"
+        )
+    return found.of(thing)  # type: ignore[attr-defined]
+
+
+class Mirror:
+    """A dataclass whose fields are named like the attributes of what it mirrors."""
+
+    @classmethod
+    def of(cls, original: Any) -> Self:
+        """Return the mirror of an object: its attributes, variables as arrays."""
+        named = {f.name: getattr(original, f.name) for f in fields(cls) if f.init}  # type: ignore
+        return cls(**{name: _plain(value) for name, value in named.items()})
+
+
+def _plain(value: Any) -> Any:
+    return value.numpy().copy() if hasattr(value, "numpy") else value
+
+
+class Layer(Mirror):
+    """A layer; a dataclass whose array fields are its parameters."""
+
+    @property
+    def parameters(self) -> dict[str, Array]:
+        """The parameters by name."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+        return {n: v for n, v in values.items() if isinstance(v, (np.ndarray, Bounded))}
+
+    def with_parameters(self, change: Callable[[Array], Array]) -> Self:
+        """Return the layer with `change` applied to each parameter."""
+        return replace(self, **{n: change(p) for n, p in self.parameters.items()})  # type: ignore
+
+    def forward(self, x: Array) -> Array:
+        """Return the output for a batch of inputs."""
+        raise NotImplementedError
+
+    def backward(self, x: Array, y: Array, dy: Array) -> tuple[Array, dict[str, Array]]:
+        """Return `dL/dx`, and `dL/dp` for each parameter `p` by name.
+
+        Args:
+            x: input of the layer.
+            y: its output, `forward(x)`.
+            dy: the delta at its output, `dL/dy`.
+        """
+        raise NotImplementedError
+
+
+@register("tftrain.nn.dense.Dense")
+@dataclass
+class Dense(Layer):
+    """The affine map `y = x W + b`.
+
+    Attributes:
+        weight: `W`, shape `(in_features, out_features)`.
+        bias: `b`, shape `(out_features,)`, or None.
+    """
+
+    weight: Array
+    bias: Array | None = None
+
+    def forward(self, x: Array) -> Array:
+        """`y = x W + b`; an engine may add the bias first, and then every product to it."""
+        z = x @ self.weight
+        return z if self.bias is None else z + allow(self.bias, x.shape[-1])
+
+    def backward(self, x: Array, y: Array, dy: Array) -> tuple[Array, dict[str, Array]]:
+        """`dx = dy W'`, `dW = x' dy` and `db = sum dy`, where the prime is the transpose.
+
+        In `dy W'` each unit gets the sum over the units that it feeds; in `x' dy` and `sum dy` a
+        parameter gets the sum over the cases.
+        """
+        gradients = {"weight": x.T @ dy}
+        if self.bias is not None:
+            gradients["bias"] = dy.sum(axis=0)
+        return dy @ self.weight.T, gradients
+
+
+@dataclass(frozen=True)
+class Function:
+    """An activation and what it does to a delta.
+
+    Attributes:
+        forward: `phi(z)`.
+        backward: `dy phi'(z)`, given `dy`, `z` and `y = phi(z)`.
+        formula: the derivative `phi'(z)` as text.
+    """
+
+    forward: Callable[[Array], Array]
+    backward: Callable[[Array, Array, Array], Array]
+    formula: str
+
+
+def _relu(z: Array) -> Array:
+    return by_sign(z, 0.0, z)
+
+
+def _relu_back(dy: Array, z: Array, y: Array) -> Array:
+    return dy * by_sign(z, 0.0, 1.0)
+
+
+def _leaky_relu(z: Array) -> Array:
+    return by_sign(z, 0.01 * z, z)
+
+
+def _leaky_relu_back(dy: Array, z: Array, y: Array) -> Array:
+    return dy * by_sign(z, 0.01, 1.0)
+
+
+def _exp_below(z: Array) -> Array:
+    """Return `exp(z) - 1` where `z <= 0`; TensorFlow subtracts, so digits are lost near 0."""
+    return exp(np.where(z.real <= 0, z, 0)) - 1
+
+
+def _elu(z: Array) -> Array:
+    return by_sign(z, _exp_below(z), z)
+
+
+def _elu_back(dy: Array, z: Array, y: Array) -> Array:
+    return dy * by_sign(z, y + 1, 1.0)
+
+
+SELU_SCALE = 1.0507009873554804934193349852946
+SELU_SCALE_ALPHA = 1.7580993408473768599402175208123
+
+
+def _selu(z: Array) -> Array:
+    return by_sign(z, SELU_SCALE_ALPHA * _exp_below(z), SELU_SCALE * z)
+
+
+def _selu_back(dy: Array, z: Array, y: Array) -> Array:
+    """TensorFlow tells the sides apart by `y`, which is rounded to 0 where `z` is nearly 0."""
+    return dy * by_sign(y, y + SELU_SCALE_ALPHA, SELU_SCALE, at_zero=SELU_SCALE)
+
+
+def _gelu(z: Array) -> Array:
+    """`z Phi(z)` with the normal distribution function `Phi(z) = erfc(-z / sqrt(2)) / 2`."""
+    return (z * 0.5) * erfc(-z * math.sqrt(0.5))
+
+
+def _gelu_back(dy: Array, z: Array, y: Array) -> Array:
+    """The product rule, with `erfc'(r) = -2 / sqrt(pi) exp(-r^2)`."""
+    r = -z * math.sqrt(0.5)
+    through_erfc = (dy * (z * 0.5)) * (2 / math.sqrt(math.pi)) * exp(-(r * r)) * math.sqrt(0.5)
+    return (dy * erfc(r)) * 0.5 + through_erfc
+
+
+GELU_TANH_LIMIT = 10.0
+ROOT_2_OVER_PI = math.sqrt(2 / math.pi)
+
+
+def _gelu_tanh_inner(z: Array) -> tuple[Array, Array]:
+    """Return `z` moved into -10 .. 10, and `t = tanh(sqrt(2/pi) (z + 0.044715 z^3))`.
+
+    Beyond 10, `t` is 1 in every precision, and the cube of a huge number would overflow.
+    """
+    near = np.where(np.abs(z.real) < GELU_TANH_LIMIT, z, GELU_TANH_LIMIT * np.sign(z.real))
+    return near, tanh(ROOT_2_OVER_PI * (near + 0.044715 * near * near * near))
+
+
+def _gelu_tanh(z: Array) -> Array:
+    return 0.5 * z * (1 + _gelu_tanh_inner(z)[1])
+
+
+def _gelu_tanh_back(dy: Array, z: Array, y: Array) -> Array:
+    """The product rule, and the chain rule through `t`; the cube has three factors `z`."""
+    near, t = _gelu_tanh_inner(z)
+    cubic = ((dy * (0.5 * z)) * (1 - t * t)) * ROOT_2_OVER_PI
+    third = 0.044715 * near * near
+    through_t = cubic + cubic * third + (cubic * near) * (0.044715 * near) + cubic * third
+    inside = np.abs(z.real) < GELU_TANH_LIMIT
+    return 0.5 * (dy * (1 + t)) + np.where(inside, through_t, 0)
+
+
+def _silu_back(dy: Array, z: Array, y: Array) -> Array:
+    """The product rule, with `s' = s (1 - s)`."""
+    s = sigmoid(z)
+    return dy * s + ((dy * z) * s) * (1 - s)
+
+
+ACTIVATIONS: dict[str, Function] = {
+    "identity": Function(lambda z: z, lambda dy, z, y: dy, "1"),
+    "relu": Function(_relu, _relu_back, "1 where z > 0, else 0"),
+    "leaky_relu": Function(_leaky_relu, _leaky_relu_back, "1 where z > 0, else 0.01"),
+    "elu": Function(_elu, _elu_back, "1 where z > 0, else y + 1"),
+    "selu": Function(_selu, _selu_back, "1.0507 where z > 0, else y + 1.7581"),
+    "gelu": Function(_gelu, _gelu_back, "Phi(z) + z Phi'(z)"),
+    "gelu_tanh": Function(_gelu_tanh, _gelu_tanh_back, "(1 + t)/2 + z/2 t', t = tanh(g(z))"),
+    "silu": Function(lambda z: z * sigmoid(z), _silu_back, "s + z s (1 - s), s = sigmoid(z)"),
+    "tanh": Function(tanh, lambda dy, z, y: dy * (1 - y * y), "1 - y^2"),
+    "sigmoid": Function(sigmoid, lambda dy, z, y: (dy * y) * (1 - y), "y (1 - y)"),
+    "softplus": Function(softplus, lambda dy, z, y: dy * sigmoid(z), "sigmoid(z)"),
+}
+
+
+@register("tftrain.nn.activation.Activation")
+@dataclass
+class Activation(Layer):
+    """`y = phi(z)` for every element, with the activation called `function`."""
+
+    function: str
+
+    def forward(self, x: Array) -> Array:
+        """`y = phi(z)`."""
+        return ACTIVATIONS[self.function].forward(x)
+
+    def backward(self, x: Array, y: Array, dy: Array) -> tuple[Array, dict[str, Array]]:
+        """`dz = dy * phi'(z)`, element by element."""
+        return ACTIVATIONS[self.function].backward(dy, x, y), {}

@@ -1,0 +1,125 @@
+"""Losses by hand: the value, and the delta with which the backward pass begins.
+
+With `e = prediction - target` and the weight `w` of a case, a loss is `scale * sum(w * term(e))`,
+so that `delta_N = dL/dprediction = scale * w * term'(e)`. The twins of `tftrain.losses`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tftrain.errors import ShapeError
+from tftrain.reference.functions import absolute
+from tftrain.reference.layers import Array, Mirror, register
+
+
+class Loss(Mirror):
+    """A loss; subclasses give `term` and `slope`."""
+
+    def term(self, error: Array) -> Array:
+        """Return the loss of each error."""
+        raise NotImplementedError
+
+    def slope(self, error: Array) -> Array:
+        """Return the derivative of `term`."""
+        raise NotImplementedError
+
+    def scale(self, error: Array) -> float:
+        """Return the factor in front of the sum: here one over the number of terms."""
+        return 1 / error.size
+
+    def value(self, prediction: Array, target: Array, weight: Array | None = None) -> Array:
+        """Return the loss, `scale * sum(w * term(e))`; arguments as for `tftrain.losses.Loss`."""
+        error = _error(prediction, target)
+        terms = self.term(error)
+        if weight is not None:
+            terms = terms * _per_case(weight, error)
+        return terms.sum() * self.scale(error)
+
+    def delta(self, prediction: Array, target: Array, weight: Array | None = None) -> Array:
+        """Return `delta_N = scale * w * term'(e)`, of the shape of the prediction."""
+        error = _error(prediction, target)
+        slope = self.slope(error)
+        if weight is not None:
+            slope = slope * _per_case(weight, error)
+        return slope * self.scale(error)
+
+
+def _error(prediction: Array, target: Array) -> Array:
+    if prediction.shape != target.shape:
+        raise ShapeError(
+            f"predictions of shape {prediction.shape} and targets of shape {target.shape}: give "
+            "both the same shape"
+        )
+    return prediction - target
+
+
+def _per_case(weight: Array, error: Array) -> Array:
+    return weight.reshape([-1] + [1] * (error.ndim - 1))
+
+
+@register("tftrain.losses.MeanSquaredError")
+@dataclass
+class MeanSquaredError(Loss):
+    """`e^2`, with the derivative `2 e`."""
+
+    def term(self, error: Array) -> Array:
+        return error * error
+
+    def slope(self, error: Array) -> Array:
+        return 2 * error
+
+
+@register("tftrain.losses.SumSquaredError")
+@dataclass
+class SumSquaredError(MeanSquaredError):
+    """`e^2 / 2` summed: Rumelhart, Hinton and Williams (1986), equation 3."""
+
+    def scale(self, error: Array) -> float:
+        return 0.5
+
+
+@register("tftrain.losses.MeanAbsoluteError")
+@dataclass
+class MeanAbsoluteError(Loss):
+    """`|e|`, with the derivative `sign(e)`; at zero anything from -1 to 1 is a subgradient."""
+
+    def term(self, error: Array) -> Array:
+        return absolute(error)
+
+    def slope(self, error: Array) -> Array:
+        return np.sign(error)
+
+
+@register("tftrain.losses.Huber")
+@dataclass
+class Huber(Loss):
+    """`e^2 / 2` where `|e| <= delta`, else `delta (|e| - delta / 2)`; derivative: `e` clipped.
+
+    Attributes:
+        threshold: where the pieces meet; `delta` on the TensorFlow side.
+    """
+
+    threshold: float = 1.0
+
+    @classmethod
+    def of(cls, original: Any) -> "Huber":
+        return cls(original.delta)
+
+    def term(self, error: Array) -> Array:
+        size = absolute(error)
+        inside = np.minimum(size, self.threshold)
+        return inside * (size - inside / 2)
+
+    def slope(self, error: Array) -> Array:
+        return np.clip(error, -self.threshold, self.threshold)
+
+
+def l2_penalty(parameters: Iterable[Array], strength: float) -> Array:
+    """Return `strength / 2` times the sum of squares of all weights (not biases).
+
+    Its gradient with respect to a weight `W` is `strength * W`.
+    """
+    return strength / 2 * sum(((p * p).sum() for p in parameters if p.ndim >= 2), start=0.0)

@@ -1,0 +1,292 @@
+"""Optimizers, schedules and clipping by hand. The twins of `tftrain.optimizers`.
+
+An optimizer is a pure function: from a gradient, a parameter and its slots to the new parameter and
+the new slots. Sources of the equations are with the twins of the same names.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from tftrain.reference.bounded import PRECISIONS, Bounded
+from tftrain.reference.functions import cos
+from tftrain.reference.layers import Array, Mirror, register, twin_of
+
+Slots = Mapping[str, Array]
+
+
+class Schedule(Mirror):
+    """A learning rate as a function of the step, counted from 0."""
+
+    learning_rate: float
+
+    def __call__(self, step: int) -> Bounded:
+        """Return the learning rate of a step, in float64 with its bound."""
+        return self.learning_rate * self.factor(Bounded.exact(float(step), PRECISIONS["float64"]))
+
+    def factor(self, step: Bounded) -> Bounded:
+        """Return the factor on the learning rate."""
+        raise NotImplementedError
+
+
+@register("tftrain.optimizers.schedules.Constant")
+@dataclass
+class Constant(Schedule):
+    """The same learning rate at every step."""
+
+    learning_rate: float
+
+    def factor(self, step: Bounded) -> Bounded:
+        return step * 0 + 1
+
+
+@register("tftrain.optimizers.schedules.Step")
+@dataclass
+class Step(Schedule):
+    """`decay ^ floor(step / every)`."""
+
+    learning_rate: float
+    every: float
+    decay: float
+
+    def factor(self, step: Bounded) -> Bounded:
+        periods = np.floor(float(step.value) / self.every)  # as TensorFlow rounds it, in float64
+        return _power(self.decay, Bounded.exact(periods, step.precision))
+
+
+@register("tftrain.optimizers.schedules.Exponential")
+@dataclass
+class Exponential(Step):
+    """`decay ^ (step / every)`."""
+
+    def factor(self, step: Bounded) -> Bounded:
+        return _power(self.decay, step / self.every)
+
+
+@register("tftrain.optimizers.schedules.Cosine")
+@dataclass
+class Cosine(Schedule):
+    """`final + (1 - final) (1 + cos(pi min(step / steps, 1))) / 2`."""
+
+    learning_rate: float
+    steps: float
+    final: float
+
+    def factor(self, step: Bounded) -> Bounded:
+        angle = math.pi * np.minimum(step / self.steps, 1.0)
+        return self.final + (1 - self.final) * (1 + cos(angle)) / 2
+
+
+@register("tftrain.optimizers.schedules.Warmup")
+@dataclass
+class Warmup(Schedule):
+    """`(s + 1) / (steps + 1)` for the first steps, then another schedule counted from there."""
+
+    learning_rate: float
+    steps: float
+    schedule: Schedule
+
+    @classmethod
+    def of(cls, original: Any) -> "Warmup":
+        return cls(original.learning_rate, original.steps, twin_of(original.schedule))
+
+    def factor(self, step: Bounded) -> Bounded:
+        if step.value < self.steps:
+            return (step + 1) / (self.steps + 1)
+        return self.schedule.factor(step - self.steps)
+
+
+def _power(base: float, exponent: Bounded) -> Bounded:
+    """Return `base ^ exponent`, to within 4 units of roundoff (`scripts/measure_roundings.py`)."""
+    return exponent.through(lambda value: np.power(exponent.precision.wide(base), value), 4)
+
+
+def clip_by_value(gradients: Sequence[Array], limit: float) -> list[Array]:
+    """Return the gradients with every element moved into `[-limit, limit]`."""
+    return [np.clip(gradient, -limit, limit) for gradient in gradients]
+
+
+def clip_by_global_norm(gradients: Sequence[Array], limit: float) -> list[Array]:
+    """Return the gradients times `limit / max(norm, limit)`."""
+    factor = limit / np.maximum(global_norm(gradients), limit)
+    return [gradient * factor for gradient in gradients]
+
+
+def global_norm(gradients: Sequence[Array]) -> Array:
+    """Return the square root of the sum of squares over all elements of all gradients."""
+    squares = [(gradient * gradient).sum() for gradient in gradients]
+    return np.sqrt(sum(squares[1:], start=squares[0]))
+
+
+@dataclass(kw_only=True)
+class Optimizer(Mirror):
+    """What all optimizers share: the schedule and the clipping.
+
+    Attributes:
+        slot_names: names of the slots that a parameter has.
+    """
+
+    schedule: Schedule
+    clip_value: float | None = None
+    clip_norm: float | None = None
+    slot_names: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def of(cls, original: Any) -> Self:
+        mirrored = super().of(original)
+        mirrored.schedule = twin_of(original.schedule)
+        return mirrored
+
+    def first_slots(self, parameter: Array) -> Slots:
+        """Return the slots of a parameter before the first update: zeros."""
+        return {name: np.zeros_like(parameter) for name in self.slot_names}
+
+    def clipped(self, gradients: Sequence[Array]) -> list[Array]:
+        """Return the gradients as the update takes them: clipped by value, then by norm."""
+        if self.clip_value is not None:
+            gradients = clip_by_value(gradients, self.clip_value)
+        if self.clip_norm is not None:
+            gradients = clip_by_global_norm(gradients, self.clip_norm)
+        return list(gradients)
+
+    def change(
+        self, gradient: Array, parameter: Array, slots: Slots, rate: Array, step: int
+    ) -> tuple[Array, Slots]:
+        """Return what is added to a parameter, and its new slots.
+
+        Args:
+            gradient: after clipping.
+            parameter: before the update.
+            slots: before the update, by name.
+            rate: the learning rate.
+            step: number of this update, counted from 1.
+        """
+        raise NotImplementedError
+
+    def apply(
+        self,
+        gradients: Sequence[Array],
+        parameters: Sequence[Array],
+        slots: Sequence[Slots],
+        step: int,
+    ) -> tuple[list[Array], list[Slots]]:
+        """Return the new parameters and slots after update number `step + 1`."""
+        gradients = self.clipped(gradients)
+        rate = self.schedule(step)
+        changes = [
+            self.change(gradient, parameter, own, _rate_for(parameter, rate), step + 1)
+            for gradient, parameter, own in zip(gradients, parameters, slots, strict=True)
+        ]
+        after = [p + change for p, (change, _) in zip(parameters, changes, strict=True)]
+        return after, [new for _, new in changes]
+
+
+def _rate_for(parameter: Array, rate: Bounded) -> Array:
+    """Return the learning rate in the dtype of a parameter."""
+    if isinstance(parameter, Bounded):
+        return rate.cast(parameter.precision)
+    return parameter.dtype.type(rate.value)
+
+
+@register("tftrain.optimizers.sgd.SGD")
+@dataclass(kw_only=True)
+class SGD(Optimizer):
+    """`v' = a v - e g`, `w' = w + v'`; Nesterov: `w' = w + a v' - e g`."""
+
+    momentum: float = 0.0
+    nesterov: bool = False
+    slot_names = ("velocity",)
+
+    def first_slots(self, parameter: Array) -> Slots:
+        return super().first_slots(parameter) if self.momentum else {}
+
+    def change(
+        self, gradient: Array, parameter: Array, slots: Slots, rate: Array, step: int
+    ) -> tuple[Array, Slots]:
+        descent = -rate * gradient
+        if not self.momentum:
+            return descent, {}
+        velocity = self.momentum * slots["velocity"] + descent
+        if self.nesterov:
+            return self.momentum * velocity + descent, {"velocity": velocity}
+        return velocity, {"velocity": velocity}
+
+
+@register("tftrain.optimizers.adagrad.Adagrad")
+@dataclass(kw_only=True)
+class Adagrad(Optimizer):
+    """`s' = s + g^2`, `w' = w - e g / (sqrt(s') + epsilon)`."""
+
+    epsilon: float = 1e-10
+    slot_names = ("sum_of_squares",)
+
+    def change(
+        self, gradient: Array, parameter: Array, slots: Slots, rate: Array, step: int
+    ) -> tuple[Array, Slots]:
+        total = slots["sum_of_squares"] + gradient * gradient
+        return -rate * gradient / (np.sqrt(total) + self.epsilon), {"sum_of_squares": total}
+
+
+@register("tftrain.optimizers.rmsprop.RMSprop")
+@dataclass(kw_only=True)
+class RMSprop(Optimizer):
+    """`s' = rho s + (1 - rho) g^2`, `w' = w - e g / (sqrt(s') + epsilon)`."""
+
+    rho: float = 0.9
+    epsilon: float = 1e-8
+    slot_names = ("mean_square",)
+
+    def change(
+        self, gradient: Array, parameter: Array, slots: Slots, rate: Array, step: int
+    ) -> tuple[Array, Slots]:
+        square = self.rho * slots["mean_square"] + (1 - self.rho) * (gradient * gradient)
+        return -rate * gradient / (np.sqrt(square) + self.epsilon), {"mean_square": square}
+
+
+@register("tftrain.optimizers.adam.Adam")
+@dataclass(kw_only=True)
+class Adam(Optimizer):
+    """Means of gradients and of their squares, both corrected for their start at zero.
+
+    m' = b1 m + (1 - b1) g
+    v' = b2 v + (1 - b2) g^2
+    w' = w - e (m' / (1 - b1^t)) / (sqrt(v' / (1 - b2^t)) + epsilon)
+    """
+
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+    slot_names = ("mean", "mean_square")
+
+    def change(
+        self, gradient: Array, parameter: Array, slots: Slots, rate: Array, step: int
+    ) -> tuple[Array, Slots]:
+        mean = self.beta_1 * slots["mean"] + (1 - self.beta_1) * gradient
+        square = self.beta_2 * slots["mean_square"] + (1 - self.beta_2) * (gradient * gradient)
+        unbiased_mean = mean / _one_minus_power(self.beta_1, step, parameter)
+        unbiased_square = square / _one_minus_power(self.beta_2, step, parameter)
+        change = -rate * unbiased_mean / (np.sqrt(unbiased_square) + self.epsilon)
+        return change, {"mean": mean, "mean_square": square}
+
+
+def _one_minus_power(beta: float, step: int, parameter: Array) -> Array:
+    """Return `1 - beta^t`, computed in float64 and rounded to the parameter's dtype."""
+    power = _power(beta, Bounded.exact(float(step), PRECISIONS["float64"]))
+    return _rate_for(parameter, 1 - power)
+
+
+@register("tftrain.optimizers.adam.AdamW")
+@dataclass(kw_only=True)
+class AdamW(Adam):
+    """Adam, and `e * weight_decay * w` off every parameter besides."""
+
+    weight_decay: float = 0.01
+
+    def change(
+        self, gradient: Array, parameter: Array, slots: Slots, rate: Array, step: int
+    ) -> tuple[Array, Slots]:
+        change, new = super().change(gradient, parameter, slots, rate, step)
+        return change - rate * self.weight_decay * parameter, new

@@ -1,0 +1,92 @@
+"""The trace: what one forward and backward pass leaves behind, whichever engine made it.
+
+With the network as the compound function `f_N(... f_2(f_1(x)))` and the loss `L`, node `n` is one
+of the functions: fine-grained, so that an affine map and its activation are two nodes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+Arrays = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Node:
+    """One function of the compound function, at one batch.
+
+    Attributes:
+        label: its kind, such as `Dense` or `tanh`.
+        x: its input, shape `(cases, ...)`.
+        y: its output, shape `(cases, ...)`.
+        dy: the delta that arrives at its output, `dL/dy`, the shape of `y`.
+        dx: the delta that leaves through its input, `dL/dx`, the shape of `x`.
+        parameters: the values of its parameters by name.
+        gradients: `dL/dparameter` by the same names, of the whole objective: penalty included, and
+            summed where several nodes share a parameter.
+    """
+
+    label: str
+    x: np.ndarray
+    y: np.ndarray
+    dy: np.ndarray
+    dx: np.ndarray
+    parameters: Arrays = field(default_factory=dict)
+    gradients: Arrays = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Update:
+    """What an optimizer made of the gradients of one step.
+
+    Attributes:
+        step: the number of updates made before.
+        gradients: what it was given, one for each parameter of the network.
+        before: the parameters before, in the same order.
+        after: the parameters after.
+        slots_before: for each parameter the slots by name, before.
+        slots_after: likewise after.
+    """
+
+    step: int
+    gradients: Sequence[np.ndarray]
+    before: Sequence[np.ndarray]
+    after: Sequence[np.ndarray]
+    slots_before: Sequence[Arrays]
+    slots_after: Sequence[Arrays]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One forward and backward pass of a network on one batch.
+
+    Attributes:
+        engine: what made it, such as `numpy` or `tensorflow xla`.
+        nodes: from the input to the output.
+        target: what the prediction should have been.
+        weight: weight of each case, shape `(cases,)`, or None.
+        loss: what is minimised: the loss of the batch and the penalty.
+        update: what the optimizer did, if there was one.
+    """
+
+    engine: str
+    nodes: Sequence[Node]
+    target: np.ndarray
+    weight: np.ndarray | None
+    loss: float
+    update: Update | None = None
+
+    @property
+    def prediction(self) -> np.ndarray:
+        """The output of the last node."""
+        return self.nodes[-1].y
+
+    @property
+    def delta(self) -> np.ndarray:
+        """`dL/dprediction`: where the recursion of the deltas begins."""
+        return self.nodes[-1].dy
+
+    def names(self) -> list[str]:
+        """Return a name for each node: its number, counted from 1, and its label."""
+        return [f"{i} {node.label}" for i, node in enumerate(self.nodes, 1)]
