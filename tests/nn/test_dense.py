@@ -63,7 +63,7 @@ def test_input_of_other_width_rank_or_dtype(x: tf.Tensor) -> None:
 
 @pytest.mark.parametrize(("inputs", "outputs"), [(0, 1), (1, 0), (-1, 1)])
 def test_needs_inputs_and_outputs(inputs: int, outputs: int) -> None:
-    with pytest.raises(InputError, match="at least one"):
+    with pytest.raises(InputError, match="whole number of at least 1"):
         Dense(inputs, outputs)
 
 

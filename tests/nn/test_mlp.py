@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -74,3 +76,25 @@ def test_wrong_number_of_activations(activation: list[str]) -> None:
 def test_unknown_activation() -> None:
     with pytest.raises(InputError, match="did you mean relu"):
         MLP(3, [4], 2, activation="rellu")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"hidden": 64}, r"hidden must be a list of widths such as \[64, 64\]; got 64"),
+        ({"hidden": [8, 2.5]}, r"hidden\[1\] must be a whole number of at least 1, got 2.5"),
+        ({"hidden": ["8"]}, r"hidden\[0\] must be a whole number"),
+        ({"in_features": 3.0}, "in_features must be a whole number"),
+        ({"activation": tf.nn.relu}, "unknown activation .*Known: identity, relu"),
+        ({"activation": None}, "unknown activation None. Known: identity, relu"),
+        ({"initializer": ["zeros"]}, "unknown initializer .*Known: zeros"),
+        ({"seed": None}, "seed must be a whole number"),
+    ],
+)
+def test_settings_of_other_types(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        MLP(**{"in_features": 3, "hidden": [4], "out_features": 2, **settings})
+
+
+def test_widths_may_come_in_an_array() -> None:
+    assert structure(MLP(2, np.array([3]), 1)) == structure(MLP(2, [3], 1))

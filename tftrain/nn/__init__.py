@@ -4,7 +4,7 @@ from tftrain.nn.activation import ACTIVATIONS, Activation
 from tftrain.nn.dense import Dense
 from tftrain.nn.initializers import INITIALIZERS, Initializer
 from tftrain.nn.mlp import MLP
-from tftrain.nn.sequential import Sequential
+from tftrain.nn.sequential import Sequential, named_variables, nodes
 
 __all__ = [
     "ACTIVATIONS",
@@ -14,4 +14,6 @@ __all__ = [
     "Dense",
     "Initializer",
     "Sequential",
+    "named_variables",
+    "nodes",
 ]

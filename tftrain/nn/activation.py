@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from tftrain.errors import unknown
+from tftrain.errors import entry
 
 
 def leaky_relu(x: tf.Tensor) -> tf.Tensor:
@@ -19,8 +19,14 @@ def gelu(x: tf.Tensor) -> tf.Tensor:
 
 
 def gelu_tanh(x: tf.Tensor) -> tf.Tensor:
-    """The tanh form of gelu: `x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3)))`."""
-    return 0.5 * x * (1 + tf.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
+    """The tanh form of gelu: `x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3)))`.
+
+    Beyond 10 the tanh is 1 in every precision; the cube of a huge number would overflow, and make
+    the gradient NaN.
+    """
+    near = tf.clip_by_value(x, tf.constant(-10, x.dtype), tf.constant(10, x.dtype))
+    cubic = near + 0.044715 * near * near * near
+    return 0.5 * x * (1 + tf.tanh(math.sqrt(2 / math.pi) * cubic))
 
 
 def silu(x: tf.Tensor) -> tf.Tensor:
@@ -54,9 +60,8 @@ class Activation(tf.Module):
     """
 
     def __init__(self, function: str) -> None:
-        super().__init__(name=function if function in ACTIVATIONS else None)
-        if function not in ACTIVATIONS:
-            raise unknown("activation", function, ACTIVATIONS)
+        entry("activation", function, ACTIVATIONS)
+        super().__init__(name=function)
         self.function = function
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:

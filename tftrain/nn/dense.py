@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tftrain.errors import InputError, ShapeError, unknown
+from tftrain.errors import ShapeError, unknown, whole_number
 from tftrain.nn import initializers
 from tftrain.streams import Purpose, stream
 
@@ -41,14 +41,10 @@ class Dense(tf.Module):
         counter: int = 0,
     ) -> None:
         super().__init__(name="dense")
-        if in_features < 1 or out_features < 1:
-            raise InputError(
-                f"Dense needs at least one input and one output, got {in_features}, {out_features}"
-            )
+        self.in_features = whole_number("in_features", in_features)
+        self.out_features = whole_number("out_features", out_features)
         if dtype not in DTYPES:
             raise unknown("dtype", dtype, DTYPES)
-        self.in_features = in_features
-        self.out_features = out_features
         rng = stream(seed, Purpose.WEIGHTS, counter)
         weight = initializers.get(initializer)(rng, (in_features, out_features))
         self.weight = tf.Variable(weight, dtype=dtype, name="weight")

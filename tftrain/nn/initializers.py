@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tftrain.errors import unknown
+from tftrain.errors import entry
 
 Shape = tuple[int, ...]
 Initializer = Callable[[np.random.Generator, Shape], np.ndarray]
@@ -85,9 +85,7 @@ def get(initializer: str | Initializer) -> Initializer:
     """Return `initializer` itself, or the initializer of that name."""
     if callable(initializer):
         return initializer
-    if initializer not in INITIALIZERS:
-        raise unknown("initializer", initializer, INITIALIZERS)
-    return INITIALIZERS[initializer]()
+    return entry("initializer", initializer, INITIALIZERS)()
 
 
 def suited_to(activation: str) -> str:

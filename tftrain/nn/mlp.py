@@ -1,8 +1,9 @@
 """The multi-layer perceptron."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from tftrain.errors import InputError
+from tftrain.errors import InputError, of_type, whole_number
 from tftrain.nn import initializers
 from tftrain.nn.activation import Activation
 from tftrain.nn.dense import Dense
@@ -26,7 +27,7 @@ class MLP(Sequential):
         seed: layer number `i` draws its parameters from `(seed, i)`.
 
     Raises:
-        InputError: as many activations as hidden layers are needed.
+        InputError: a setting is wrong, or there are not as many activations as hidden layers.
     """
 
     def __init__(
@@ -43,7 +44,10 @@ class MLP(Sequential):
         dtype: str = "float32",
         seed: int = 0,
     ) -> None:
-        names = [activation] * len(hidden) if isinstance(activation, str) else list(activation)
+        of_type("hidden", hidden, Iterable, "a list of widths such as [64, 64]")
+        hidden = [whole_number(f"hidden[{i}]", width) for i, width in enumerate(hidden)]
+        each = activation if isinstance(activation, (list, tuple)) else [activation] * len(hidden)
+        names: list[Any] = list(each)  # what is no name, `Activation` refuses
         if len(names) != len(hidden):
             raise InputError(
                 f"{len(names)} activations for {len(hidden)} hidden layers: give one, or one each"

@@ -1,10 +1,12 @@
 """Layers in a row."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import tensorflow as tf
 
 from tftrain.errors import InputError
+from tftrain.nn.activation import Activation
 
 Layer = Callable[[tf.Tensor], tf.Tensor]
 
@@ -31,3 +33,44 @@ class Sequential(tf.Module):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}([{', '.join(map(repr, self.layers))}])"
+
+
+def nodes(network: Layer) -> Iterator[tuple[str, Layer]]:
+    """Yield the nodes of a network in the order in which they are applied, each with its label.
+
+    Networks within networks are taken apart. What is not a plain `Sequential`, or overrides how it
+    is called, is a single node.
+    """
+    if isinstance(network, Sequential) and type(network).__call__ is Sequential.__call__:
+        for layer in network.layers:
+            yield from nodes(layer)
+    elif type(network) is Activation:
+        yield network.function, network
+    else:
+        yield getattr(network, "__name__", type(network).__name__), network
+
+
+def named_variables(layer: Any) -> dict[str, tf.Variable]:
+    """Return the trainable variables of a layer by path, such as `weight` or `layers.0.bias`."""
+    found: dict[str, tf.Variable] = {}
+    _collect(layer, "", found, set())
+    return found
+
+
+def _collect(thing: Any, path: str, found: dict[str, tf.Variable], seen: set[int]) -> None:
+    """Find the variables in a module, list or dictionary, each under the first path to it."""
+    if id(thing) in seen:
+        return
+    seen.add(id(thing))
+    if isinstance(thing, tf.Variable):
+        if thing.trainable:
+            found[path] = thing
+    elif isinstance(thing, tf.Module):
+        own = {name: v for name, v in vars(thing).items() if not name.startswith("_self_")}
+        _collect(own, path, found, seen)  # _self_: TensorFlow's own notes for checkpoints
+    elif isinstance(thing, Mapping):
+        for name, value in thing.items():
+            _collect(value, f"{path}.{name}" if path else str(name), found, seen)
+    elif isinstance(thing, (list, tuple)):
+        for i, value in enumerate(thing):
+            _collect(value, f"{path}.{i}" if path else str(i), found, seen)

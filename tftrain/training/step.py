@@ -1,7 +1,8 @@
 """One step: tape, gradients, update."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import tensorflow as tf
 
@@ -67,17 +68,31 @@ class Step:
         Raises:
             InputError: the objective does not depend on a parameter.
         """
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(self.parameters)
-            objective = self.objective(batch)
-        gradients = tape.gradient(objective, self.parameters)
+        objective, gradients = self.differentiate(batch, self.parameters)
         idle = [p.name for p, g in zip(self.parameters, gradients, strict=True) if g is None]
         if idle:
             raise InputError(
                 f"the loss does not depend on the variable {', '.join(idle)}: use it in the "
                 "network's __call__, or create it with trainable=False"
             )
-        return objective, [tf.convert_to_tensor(gradient) for gradient in gradients]
+        return objective, gradients
+
+    def differentiate(
+        self, batch: Batch, sources: Iterable[Any], watched: Sequence[tf.Tensor] = ()
+    ) -> tuple[tf.Tensor, list[tf.Tensor | None]]:
+        """Return the objective, and its gradient with respect to each source, or None.
+
+        Args:
+            batch: the batch.
+            sources: parameters, or what depends on them or on what is watched; asked for when the
+                network has run.
+            watched: tensors besides the parameters that gradients go back to.
+        """
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([*self.parameters, *watched])
+            objective = self.objective(batch)
+        gradients = tape.gradient(objective, list(sources))
+        return objective, [None if g is None else tf.convert_to_tensor(g) for g in gradients]
 
     def __call__(self, batch: Batch, with_norm: bool = False) -> tf.Tensor:
         """Update the parameters by one step.
@@ -90,3 +105,15 @@ class Step:
         norm = global_norm(gradients) if with_norm else tf.zeros_like(objective)
         self.optimizer.apply(gradients, self.parameters)
         return tf.stack([objective, tf.cast(norm, objective.dtype)])
+
+
+def common_dtype(parameters: Sequence[tf.Variable]) -> tf.DType:
+    """Return the dtype of all parameters; raise InputError where there are several, or none."""
+    if not parameters:
+        raise InputError("the network has no trainable variables")
+    names = sorted({parameter.dtype.name for parameter in parameters})
+    if len(names) > 1:
+        raise InputError(
+            f"the network's variables are of several dtypes ({', '.join(names)}); use one"
+        )
+    return parameters[0].dtype
