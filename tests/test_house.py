@@ -18,16 +18,20 @@ FLOORS = {
     "errors": 1,
     "files": 1,
     "streams": 1,
+    "traces": 1,
     "losses": 1,
     "optimizers": 1,
     "metrics": 1,
     "config": 2,
+    "reference": 2,
     "nn": 3,
     "data": 3,
     "training": 4,
     "runs": 4,
+    "parity": 5,
     "experiment": 5,
     "cli": 6,
+    "pytest_plugin": 6,
 }
 
 # Rooms of one floor that may see each other, and why.
@@ -36,7 +40,9 @@ NEIGHBOURS = {
     ("losses", "errors"),
     ("metrics", "errors"),
     ("optimizers", "errors"),
+    ("streams", "errors"),
     ("runs", "training"),  # the log observes the loop
+    ("experiment", "parity"),  # checks the networks of configs
 }
 
 LIBRARY = ("nn", "data", "training", "losses", "optimizers", "metrics", "streams")
@@ -105,14 +111,22 @@ def test_library_knows_nothing_of_config(room: str) -> None:
     assert (room, "config") not in arrows()
 
 
-@pytest.mark.parametrize("room", ["config", "errors", "metrics", "streams"])
+def test_reference_shares_nothing_with_the_other_side() -> None:
+    """Two independent derivations, or parity proves nothing."""
+    roots = {name.split(".")[0] for name in rooms()["reference"]} - set(sys.stdlib_module_names)
+    assert roots == {"numpy", "scipy", "tftrain"}
+    assert {b for a, b in arrows() if a == "reference"} == {"errors", "streams", "traces"}
+
+
+@pytest.mark.parametrize("room", ["config", "errors", "metrics", "streams", "traces"])
 def test_no_tensorflow_in(room: str) -> None:
     assert [n for n in rooms()[room] if n.split(".")[0] == "tensorflow"] == []
 
 
-def test_streams_need_numpy_only() -> None:
-    outside = {name.split(".")[0] for name in rooms()["streams"]} - set(sys.stdlib_module_names)
-    assert outside == {"numpy"}
+@pytest.mark.parametrize("room", ["streams", "traces"])
+def test_numpy_is_all_that_is_needed_by(room: str) -> None:
+    outside = {name.split(".")[0] for name in rooms()[room]} - set(sys.stdlib_module_names)
+    assert outside - {"tftrain"} == {"numpy"}
 
 
 def test_nobody_imports_keras_or_sklearn() -> None:

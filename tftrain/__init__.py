@@ -20,6 +20,8 @@ _HOMES = {
     "History": "tftrain.training",
     "Observer": "tftrain.training",
     "fit": "tftrain.training",
+    "gradcheck": "tftrain.parity",
+    "trace": "tftrain.training.tracing",
 }
 __all__ = [
     "Config",
@@ -33,23 +35,41 @@ __all__ = [
     "data",
     "errors",
     "fit",
+    "gradcheck",
     "load_config",
     "load_run",
     "losses",
     "metrics",
     "nn",
     "optimizers",
+    "parity",
+    "reference",
     "runs",
+    "trace",
     "train",
     "training",
 ]
 
 if TYPE_CHECKING:
-    from tftrain import config, data, errors, losses, metrics, nn, optimizers, runs, training
+    from tftrain import (
+        config,
+        data,
+        errors,
+        losses,
+        metrics,
+        nn,
+        optimizers,
+        parity,
+        reference,
+        runs,
+        training,
+    )
     from tftrain.config import Config, load_config
     from tftrain.experiment.train import train
+    from tftrain.parity import gradcheck
     from tftrain.runs.run import Run, load_run
     from tftrain.training import Convergence, EarlyStopping, History, Observer, fit
+    from tftrain.training.tracing import trace
 
 
 def __getattr__(name: str) -> Any:

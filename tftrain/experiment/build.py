@@ -2,10 +2,15 @@
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tftrain import losses, nn, optimizers
 from tftrain.config import Config
+from tftrain.data.preprocessor import Preprocessor
+from tftrain.errors import RunError
+from tftrain.experiment.prepare import Prepared
+from tftrain.runs import Run
 from tftrain.training import Convergence, EarlyStopping
 
 
@@ -28,6 +33,46 @@ def network_of(config: Config, in_features: int) -> tf.Module:
 
 def _initializer(section: Any, auto: str = "auto") -> Any:
     return auto if section.kind == "auto" else nn.INITIALIZERS[section.kind](**_settings(section))
+
+
+def restored_network(run: Run, network: tf.Module) -> tf.Module:
+    """Give a network of the run's shape, of whatever dtype, the weights of the run; return it.
+
+    Raises:
+        RunError: they cannot be read.
+    """
+    trained = network_of(run.config, network.layers[0].in_features)
+    variables = run.directory.model / "variables" / "variables"
+    try:
+        status = tf.train.Checkpoint(network=trained).read(str(variables))
+        status.assert_existing_objects_matched().expect_partial()
+    except (tf.errors.OpError, AssertionError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise RunError(f"{run.directory.model}: its weights cannot be read: {reason}") from None
+    pairs = zip(network.trainable_variables, trained.trainable_variables, strict=True)
+    for variable, value in pairs:
+        variable.assign(tf.cast(value, variable.dtype))
+    return network
+
+
+def arrays_of(
+    prepared: Prepared,
+    preprocessor: Preprocessor,
+    part: str,
+    rows: Any = slice(None),
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Return inputs, targets and weights of a part of the table, as the network takes them.
+
+    Args:
+        prepared: config, table, split and plan.
+        preprocessor: of the plan.
+        part: train, validation or test.
+        rows: which rows of the part, as an index of an array.
+    """
+    chosen = prepared.split[part][rows]
+    weight = None if prepared.weights is None else prepared.weights[chosen]
+    features = preprocessor.features(prepared.frame.iloc[chosen])
+    return features, preprocessor.targets(prepared.targets[chosen]), weight
 
 
 def loss_of(config: Config) -> losses.Loss:

@@ -1,0 +1,110 @@
+"""Every row of the table against the NumPy reference, in every mode and dtype."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from table import DTYPES, LAYERS, LOSSES, OPTIMIZERS, WIDTH, Row
+
+import tftrain
+from tftrain import nn, reference
+from tftrain.parity import MODES
+
+every_dtype = pytest.mark.parametrize("dtype", DTYPES)
+CASES = 8
+
+
+def network(*layers: tf.Module, dtype: str) -> nn.Sequential:
+    """Return a network around layers that take `WIDTH` inputs."""
+    before = nn.Dense(4, WIDTH, dtype=dtype, seed=11, bias_initializer="normal")
+    return nn.Sequential([before, nn.Activation("tanh"), *layers])
+
+
+def batch(units: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(3)
+    x, y = rng.standard_normal((CASES, 4)), rng.standard_normal((CASES, units))
+    return x, y, rng.uniform(0.5, 2, CASES)
+
+
+def units_of(layer: tf.Module, dtype: str) -> int:
+    return int(layer(tf.zeros([1, WIDTH], dtype)).shape[-1])
+
+
+@every_dtype
+@pytest.mark.parametrize("row", LAYERS, ids=lambda row: row.name)
+def test_every_layer_is_proven(row: Row, dtype: str) -> None:
+    layer = row.make(dtype)
+    x, y, weight = batch(units_of(layer, dtype))
+    report = tftrain.gradcheck(network(layer, dtype=dtype), x, y, weight=weight, l2=0.1)
+    assert report.ok, report
+    assert report.certified
+    assert {check.mode for check in report.checks} == {*MODES, "numpy"}
+
+
+@every_dtype
+@pytest.mark.parametrize("row", LOSSES, ids=lambda row: row.name)
+def test_every_loss_is_proven(row: Row, dtype: str) -> None:
+    x, y, weight = batch(WIDTH)
+    for case_weight in (None, weight):
+        report = tftrain.gradcheck(
+            network(dtype=dtype), x, y, loss=row.make(), weight=case_weight, l2=0.1
+        )
+        assert report.ok, report
+
+
+@every_dtype
+@pytest.mark.parametrize("row", OPTIMIZERS, ids=lambda row: row.name)
+def test_every_update_is_proven(row: Row, dtype: str) -> None:
+    x, y, _ = batch(WIDTH)
+    report = tftrain.gradcheck(network(dtype=dtype), x, y, optimizer=row.make())
+    assert report.ok, report
+    updated = [check for check in report.checks if check.quantity == "updated weight"]
+    assert len(updated) == 3 * len(MODES)
+
+
+@every_dtype
+@pytest.mark.parametrize("row", LAYERS, ids=lambda row: row.name)
+def test_inputs_on_every_kink(row: Row, dtype: str) -> None:
+    layer = row.make(dtype)
+    zeros = nn.Sequential([nn.Dense(4, WIDTH, initializer="zeros", dtype=dtype), layer])
+    x, y, _ = batch(units_of(layer, dtype))
+    report = tftrain.gradcheck(zeros, x, y, modes=["graph"])
+    assert report.ok, report
+
+
+@pytest.mark.parametrize("row", LAYERS, ids=lambda row: row.name)
+def test_every_layer_has_a_twin_that_copies_it(row: Row) -> None:
+    layer = row.make("float64")
+    twin = reference.twin_of(layer)
+    x = np.linspace(-2, 2, 5 * WIDTH).reshape(5, WIDTH)
+    np.testing.assert_allclose(twin.forward(x), layer(tf.constant(x)), rtol=1e-12, atol=1e-14)
+    assert len(twin.parameters) == len(layer.trainable_variables)
+    for value in twin.parameters.values():
+        value += 1.0  # a copy: the layer keeps its own
+    assert not np.allclose(twin.forward(x), layer(tf.constant(x))) or not twin.parameters
+
+
+@pytest.mark.parametrize("row", OPTIMIZERS, ids=lambda row: row.name)
+def test_training_in_numpy_follows_tensorflow(row: Row) -> None:
+    """The same start, the same batches, the same updates: a whole training, float64."""
+    net = network(dtype="float64")
+    twin = reference.Network.of(net)
+    x, y, _ = batch(WIDTH)
+    by_hand = reference.fit(
+        twin,
+        x,
+        y,
+        loss=reference.MeanSquaredError(),
+        optimizer=reference.twin_of(row.make()),
+        epochs=10,
+        batch_size=3,
+        seed=5,
+    )
+    history = tftrain.fit(net, x, y, optimizer=row.make(), epochs=10, batch_size=3, seed=5)
+    np.testing.assert_allclose(np.concatenate(history.step_losses), by_hand, rtol=1e-11)
+    for variable, value in zip(net.trainable_variables, _in_order(twin), strict=True):
+        np.testing.assert_allclose(variable, value, rtol=1e-10, atol=1e-13)
+
+
+def _in_order(twin: reference.Network) -> list[np.ndarray]:
+    """Return the parameters as TensorFlow orders them: by name within a layer."""
+    return [value for _, value in sorted(twin.parameters.items())]

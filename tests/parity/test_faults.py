@@ -1,0 +1,70 @@
+"""Mutation tests of the checker: every planted fault is caught, and its place named."""
+
+from collections.abc import Callable
+
+import pytest
+from faults import DTYPES, FAULTLESS, FAULTS, OPTIMIZER, Case, Fault
+
+from tftrain.parity import Report
+
+SAMPLE = [
+    fault
+    for fault in FAULTS
+    if fault.name
+    in ("dx not transposed", "dW element slightly off", "weights squared", "adam a step behind")
+]
+"""What the slower modes are tried on."""
+
+every_dtype = pytest.mark.parametrize("dtype", DTYPES)
+
+
+def named(report: Report) -> set[str]:
+    """Return the nodes at which a node by itself, the loss or an update is found wrong.
+
+    A gradient from end to end ("as trained") is wrong before the fault too, as it must be.
+    """
+    return {c.node for c in report.failures if not c.quantity.endswith("as trained")}
+
+
+def assert_caught(fault: Fault, report: Report) -> None:
+    assert not report.ok, f"missed: {fault.name}"
+    assert report.failures[0].where == fault.where
+    assert fault.where in report.verdict
+    if not fault.everywhere:
+        assert named(report) == {fault.node}
+
+
+@pytest.mark.parametrize(
+    ("fault", "dtype"),
+    [(fault, dtype) for fault in FAULTS for dtype in fault.dtypes],
+    ids=lambda value: str(value),
+)
+def test_fault_is_caught_and_its_place_named(fault: Fault, dtype: str) -> None:
+    assert_caught(fault, fault.plant(dtype).check())
+
+
+@pytest.mark.parametrize("fault", SAMPLE, ids=str)
+@pytest.mark.parametrize(("mode", "dtype"), [("eager", "float32"), ("xla", "float64")])
+def test_fault_is_caught_in_the_other_modes(fault: Fault, mode: str, dtype: str) -> None:
+    assert_caught(fault, fault.plant(dtype).check([mode]))
+
+
+@every_dtype
+@pytest.mark.parametrize("build", FAULTLESS.values(), ids=FAULTLESS)
+def test_without_the_fault_nothing_is_found(build: Callable[[str], Case], dtype: str) -> None:
+    report = build(dtype).check()
+    assert report.ok, report.verdict
+
+
+def test_a_fault_is_found_in_each_mode_that_is_asked_for() -> None:
+    fault = SAMPLE[1]
+    report = fault.plant("float64").check(["eager", "graph"])
+    assert {check.mode for check in report.failures} == {"eager", "graph"}
+
+
+def test_catalogue() -> None:
+    names = [fault.name for fault in FAULTS]
+    assert len(names) >= 40
+    assert len(set(names)) == len(names)
+    assert len(SAMPLE) == 4
+    assert all(fault.plant("float32").optimizer for fault in OPTIMIZER)

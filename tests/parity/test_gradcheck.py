@@ -1,0 +1,287 @@
+"""The door of parity: what the report says, what is left alone, what is only evidence."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tftrain
+from tftrain import losses, nn, optimizers, reference
+from tftrain.errors import InputError
+from tftrain.parity import MODES
+from tftrain.reference.layers import TWINS
+
+RNG = np.random.default_rng(0)
+X, Y = RNG.standard_normal((6, 3)), RNG.standard_normal((6, 2))
+
+
+def network(dtype: str = "float64") -> nn.MLP:
+    return nn.MLP(3, [4, 4], 2, activation=["tanh", "relu"], dtype=dtype, seed=1)
+
+
+class Scale(tf.Module):
+    """A layer of the user's own; `factor` is the fault in its gradient."""
+
+    def __init__(self, factor: float = 1.0) -> None:
+        super().__init__()
+        self.gain = tf.Variable([1.5, -0.5, 2.0], dtype=tf.float64)
+        self.factor = factor
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        @tf.custom_gradient
+        def scaled(x: tf.Tensor, gain: tf.Tensor) -> tuple[tf.Tensor, object]:
+            def backward(dy: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+                return dy * gain, self.factor * tf.reduce_sum(dy * x, axis=0)
+
+            return x * gain, backward
+
+        return scaled(x, self.gain.read_value())
+
+
+class Squares(tf.Module):
+    """No `Sequential`: a network that the reference cannot know."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weights = [
+            tf.Variable(RNG.standard_normal((3, 2))),
+            tf.Variable(tf.zeros([2], "float64")),
+        ]
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        return tf.square(x) @ self.weights[0] + tf.sin(self.weights[1] + x[:, :2])
+
+
+@pytest.fixture
+def known_scale() -> Iterator[None]:
+    @reference.register(Scale)
+    @dataclass
+    class ScaleReference(reference.Layer):
+        gain: np.ndarray
+
+        def forward(self, x):
+            return x * self.gain
+
+        def backward(self, x, y, dy):
+            return dy * self.gain, {"gain": (dy * x).sum(axis=0)}
+
+    yield
+    del TWINS[Scale]
+
+
+def test_report_of_a_right_network() -> None:
+    report = tftrain.gradcheck(network(), X, Y, optimizer="adam")
+    assert report.ok
+    assert report.certified
+    assert report.failures == []
+    assert 0 < report.worst.ratio <= 1
+    text = str(report)
+    assert "error / bound" in text
+    assert "2 tanh" in text
+    assert text.splitlines()[-1].startswith("proven: ")
+    names = {(check.node, check.quantity) for check in report.checks}
+    assert {("1 Dense", "weight"), ("4 relu", "dx"), ("loss", "delta"), ("loss", "value")} <= names
+    assert {("1 Dense", "updated bias"), ("5 Dense", "mean_square of weight")} <= names
+    assert {("2 tanh", "complex step"), ("1 Dense", "y arrives"), ("4 relu", "dy arrives")} <= names
+
+
+def test_json_holds_every_check() -> None:
+    report = tftrain.gradcheck(network(), X, Y, modes=["graph"])
+    plain = json.loads(report.to_json_text())
+    assert plain == report.to_json()
+    assert plain["ok"] is True
+    assert len(plain["checks"]) == len(report.checks)
+    assert {"node", "quantity", "error", "bound", "ratio", "ok", "mode", "dtype"} <= set(
+        plain["checks"][0]
+    )
+
+
+def test_network_and_optimizer_are_left_as_they_were() -> None:
+    net, optimizer = network(), optimizers.Adam(0.1)
+    tftrain.fit(net, X, Y, optimizer=optimizer, epochs=2)
+    state = [*net.trainable_variables, *(s for own in optimizer.slots for s in own.values())]
+    before = [variable.numpy() for variable in state]
+    tftrain.gradcheck(net, X, Y, optimizer=optimizer, modes=["graph"])
+    for variable, value in zip(state, before, strict=True):
+        np.testing.assert_array_equal(variable, value)
+    assert int(optimizer.step) == 2
+
+
+def test_a_fault_fails_with_node_element_both_values_and_bound(known_scale: None) -> None:
+    net = nn.Sequential([Scale(1 + 1e-11), nn.Dense(3, 2, dtype="float64")])
+    report = tftrain.gradcheck(net, X, Y)
+    assert not report.ok
+    assert {check.where for check in report.failures} == {
+        "1 Scale: gain",
+        "1 Scale: gain as trained",
+    }
+    worst = report.failures[0]
+    right = (
+        2 / Y.size * (net(tf.constant(X)) - Y).numpy() @ net.layers[1].weight.numpy().T * X
+    ).sum(0)
+    assert worst.expected == pytest.approx(right[worst.place[0]])
+    assert worst.error == pytest.approx(abs(worst.expected) * 1e-11, rel=1e-3)
+    text = str(report)
+    assert "WRONG" in text
+    assert f"{worst.actual:.17g}" in text
+
+
+def test_a_registered_layer_is_proven(known_scale: None) -> None:
+    report = tftrain.gradcheck(nn.Sequential([nn.Activation("tanh"), Scale()]), X, X)
+    assert report.ok
+    assert report.certified
+    heirs = type("Heir", (Scale,), {})
+    assert tftrain.gradcheck(nn.Sequential([heirs()]), X, X, modes=["graph"]).certified
+
+
+def test_an_unknown_layer_is_checked_by_evidence_and_its_neighbours_are_proven() -> None:
+    net = nn.Sequential([nn.Dense(3, 3, dtype="float64"), Scale(), nn.Dense(3, 2, dtype="float64")])
+    report = tftrain.gradcheck(net, X, Y)
+    assert report.ok
+    assert not report.certified
+    kinds = {check.node: check.kind for check in report.checks}
+    assert kinds["1 Dense"] == kinds["3 Dense"] == "certificate"
+    assert kinds["2 Scale"] == "evidence"
+    assert "evidence and no certificate" in str(report)
+    assert "no fault found" in report.verdict
+
+
+def test_evidence_finds_a_wrong_gradient() -> None:
+    report = tftrain.gradcheck(nn.Sequential([Scale(1 + 1e-6)]), X, X)
+    assert not report.ok
+    assert {check.node for check in report.failures} == {"1 Scale"}
+    assert {check.quantity for check in report.failures} == {"forward mode", "central differences"}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_any_module_with_variables(mode: str) -> None:
+    report = tftrain.gradcheck(Squares(), X, Y, modes=[mode], optimizer="sgd")
+    assert report.ok, report
+    assert not report.certified
+    assert {check.node for check in report.checks} == {"1 Squares", "loss"}
+
+
+def test_evidence_in_float32_is_weaker_but_no_false_alarm() -> None:
+    class Single(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = tf.Variable(RNG.standard_normal((3, 2)).astype(np.float32))
+
+        def __call__(self, x: tf.Tensor) -> tf.Tensor:
+            return tf.tanh(x @ self.weight)
+
+    assert tftrain.gradcheck(Single(), X, Y).ok
+
+
+def test_a_layer_used_twice_gets_the_sum_of_both_gradients() -> None:
+    shared = nn.Dense(3, 3, dtype="float64", seed=4)
+    net = nn.Sequential([shared, nn.Activation("tanh"), shared, nn.Dense(3, 2, dtype="float64")])
+    report = tftrain.gradcheck(net, X, Y, optimizer="sgd", l2=0.1)
+    assert report.ok, report
+    assert report.certified
+
+
+def test_a_sequential_that_overrides_its_call_is_one_node_with_its_parents_reference() -> None:
+    class Faithful(nn.Sequential):
+        def __call__(self, x: tf.Tensor) -> tf.Tensor:
+            return super().__call__(x)
+
+    class Doubled(nn.Sequential):
+        def __call__(self, x: tf.Tensor) -> tf.Tensor:
+            return 2 * super().__call__(x)
+
+    layers = [nn.Dense(3, 2, dtype="float64"), nn.Activation("tanh")]
+    assert tftrain.gradcheck(Faithful(layers), X, Y, modes=["graph"]).certified
+    wrong = tftrain.gradcheck(Doubled(layers), X, Y, modes=["graph"])
+    assert wrong.failures[0].where == "1 Doubled: y"
+
+
+def test_a_detached_parameter_is_found() -> None:
+    class Detached(nn.Dense):
+        def __call__(self, x: tf.Tensor) -> tf.Tensor:
+            return tf.matmul(x, self.weight) + tf.stop_gradient(self.bias)
+
+    net = nn.Sequential([Detached(3, 2, dtype="float64"), nn.Activation("tanh")])
+    report = tftrain.gradcheck(net, X, Y, optimizer="sgd", modes=["graph"])
+    assert report.failures[0].where == "1 Detached: bias"
+
+
+def test_overflow_is_told_and_no_false_alarm() -> None:
+    big = np.full((6, 3), 1e30)
+    net = nn.Sequential([nn.Dense(3, 2, initializer=lambda rng, shape: 1e20 * np.ones(shape))])
+    report = tftrain.gradcheck(net, big, Y)
+    assert report.ok, report
+
+
+def test_optimizer_updates_are_checked_from_where_it_stands() -> None:
+    net, optimizer = network(), optimizers.SGD(0.1, momentum=0.9)
+    tftrain.fit(net, X, Y, optimizer=optimizer, epochs=3)
+    assert tftrain.gradcheck(net, X, Y, optimizer=optimizer, modes=["graph"]).ok
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"modes": ["grph"]}, "unknown mode 'grph', did you mean graph"),
+        ({"loss": "mean"}, "unknown loss"),
+        ({"weight": np.ones(3)}, "one weight per row"),
+        ({"y": Y[:3]}, "the same number of rows"),
+        ({"y": Y[:, :1]}, "targets have shape"),
+    ],
+)
+def test_wrong_arguments(arguments: dict, message: str) -> None:
+    given = {"x": X, "y": Y, **arguments}
+    with pytest.raises(InputError, match=message):
+        tftrain.gradcheck(network(), given.pop("x"), given.pop("y"), **given)
+
+
+def test_a_loss_without_a_reference_is_refused() -> None:
+    class Cubic(losses.Loss):
+        def term(self, error: tf.Tensor) -> tf.Tensor:
+            return tf.abs(error) ** 3
+
+    with pytest.raises(InputError, match=r"does not know Cubic.*reference\.register"):
+        tftrain.gradcheck(network(), X, Y, loss=Cubic())
+
+
+def test_a_reference_that_names_other_parameters_is_refused() -> None:
+    @reference.register(Scale)
+    @dataclass
+    class Misnamed(reference.Layer):
+        gain: np.ndarray
+
+        def forward(self, x):
+            return x * self.gain
+
+        def backward(self, x, y, dy):
+            return dy * self.gain, {"scale": (dy * x).sum(axis=0)}
+
+    try:
+        with pytest.raises(InputError, match=r"1 Scale: .*\['scale'\].*\['gain'\]"):
+            tftrain.gradcheck(nn.Sequential([Scale()]), X, X)
+    finally:
+        del TWINS[Scale]
+
+
+def test_a_wrong_reference_is_told_from_a_wrong_layer() -> None:
+    """Where both derivations agree and are wrong, the complex step still finds it."""
+
+    @reference.register(Scale)
+    @dataclass
+    class Wrong(reference.Layer):
+        gain: np.ndarray
+
+        def forward(self, x):
+            return x * self.gain
+
+        def backward(self, x, y, dy):
+            return dy * self.gain, {"gain": 2 * (dy * x).sum(axis=0)}
+
+    try:
+        report = tftrain.gradcheck(nn.Sequential([Scale(2.0)]), X, X, modes=["graph"])
+        assert {check.where for check in report.failures} == {"1 Scale: complex step"}
+    finally:
+        del TWINS[Scale]

@@ -1,0 +1,114 @@
+"""The plugin, in projects of its users."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+import tftrain
+
+pytest_plugins = ["pytester"]
+ROOT = Path(tftrain.__file__).parent.parent
+
+LAYER = """
+import numpy as np
+import tensorflow as tf
+import tftrain
+
+class Scale(tf.Module):
+    def __init__(self):
+        super().__init__()
+        self.gain = tf.Variable([1.5, -0.5], dtype=tf.float64)
+
+    def __call__(self, x):
+        @tf.custom_gradient
+        def product(x, gain):
+            return x * gain, lambda dy: (dy * gain, FACTOR * tf.reduce_sum(dy * x, axis=0))
+
+        return product(x, tf.convert_to_tensor(self.gain))
+
+@tftrain.reference.register(Scale)
+class ScaleReference(tftrain.reference.Layer):
+    def __init__(self, gain):
+        self.gain = gain
+
+    @classmethod
+    def of(cls, layer):
+        return cls(layer.gain.numpy())
+
+    @property
+    def parameters(self):
+        return {"gain": self.gain}
+
+    def with_parameters(self, change):
+        return ScaleReference(change(self.gain))
+
+    def forward(self, x):
+        return x * self.gain
+
+    def backward(self, x, y, dy):
+        return dy * self.gain, {"gain": (dy * x).sum(axis=0)}
+
+def test_scale(assert_gradient_parity):
+    x = np.arange(6.0).reshape(3, 2)
+    network = tftrain.nn.Sequential([Scale(), tftrain.nn.Dense(2, 1, dtype="float64")])
+    assert_gradient_parity(network, x, x[:, :1], optimizer="adam")
+"""
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("TF_USE_LEGACY_KERAS", os.environ["TF_USE_LEGACY_KERAS"])
+    return pytester
+
+
+def outcome(project: pytest.Pytester, *arguments: str) -> pytest.RunResult:
+    return project.runpytest_subprocess("-p", "no:cacheprovider", *arguments, timeout=120)
+
+
+def test_a_wrong_gradient_fails_with_the_table_and_names_the_layer(project) -> None:
+    project.makepyfile(LAYER.replace("FACTOR", "1.000001"))
+    result = outcome(project)
+    result.assert_outcomes(failed=1)
+    text = result.stdout.str()
+    assert "error / bound" in text
+    assert "WRONG: 1 Scale: gain" in text
+    assert "pytest_plugin.py" not in text  # no traceback through our own files
+
+
+def test_a_mended_gradient_passes(project) -> None:
+    project.makepyfile(LAYER.replace("FACTOR", "1.0"))
+    outcome(project).assert_outcomes(passed=1)
+
+
+def test_configs_are_tests(project) -> None:
+    folder = project.mkdir("configs")
+    (folder / "t.csv").write_text("x,y\n" + "".join(f"{i},{i * i}\n" for i in range(10)))
+    text = "data: {source: {kind: csv, path: t.csv}, target: y}\nmodel: {hidden: [2]}\n"
+    (folder / "good.yaml").write_text(text)
+    (folder / "bad.yaml").write_text(text.replace("hidden", "hiden"))
+    result = outcome(project, "--tftrain-configs", "configs", "-v")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*good.yaml*PASSED*"])
+    result.stdout.fnmatch_lines(["*bad.yaml:2:9: model.hiden: unknown key, did you mean hidden?*"])
+    assert "Traceback" not in result.stdout.str()
+
+
+def test_without_the_option_no_config_is_collected_and_tensorflow_not_loaded(project) -> None:
+    (project.mkdir("configs") / "a.yaml").write_text("data: 3\n")
+    project.makepyfile(
+        """
+        import sys
+
+        def test_nothing():
+            assert "tensorflow" not in sys.modules
+        """
+    )
+    outcome(project).assert_outcomes(passed=1)
+
+
+def test_a_folder_that_does_not_exist(project) -> None:
+    result = outcome(project, "--tftrain-configs", "nowhere")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "--tftrain-configs nowhere: no such file or folder" in result.stderr.str()

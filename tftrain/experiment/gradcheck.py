@@ -1,0 +1,139 @@
+"""The gradient check of a config, or of the network of a run, on its own data."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from tftrain.config import load_config
+from tftrain.data.preprocessor import Preprocessor
+from tftrain.experiment.build import (
+    arrays_of,
+    loss_of,
+    network_of,
+    optimizer_of,
+    restored_network,
+)
+from tftrain.experiment.prepare import Prepared, prepare
+from tftrain.parity import MODES, Report, gradcheck
+from tftrain.parity.trajectory import Trajectory, trajectory
+from tftrain.runs import Run
+from tftrain.streams import batch_order
+from tftrain.training.step import Batch
+
+DTYPES = ("float32", "float64")
+ROWS = 256
+"""Most rows of the batch that is checked, unless asked otherwise."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is checked in one dtype: a config with that dtype, and a run to take weights from."""
+
+    prepared: Prepared
+    run: Run | None
+
+    def network(self) -> tf.Module:
+        """Return the network: with its initial weights, or with those of the run."""
+        config = self.prepared.config
+        network = network_of(config, len(self.prepared.plan.names))
+        return network if self.run is None else restored_network(self.run, network)
+
+    def batch(self, rows: int) -> Batch:
+        """Return the first `rows` training rows, in the order of the first epoch."""
+        config = self.prepared.config
+        preprocessor = Preprocessor(self.prepared.plan, config.model.dtype)
+        order = np.arange(len(self.prepared.split.train))
+        if config.training.shuffle:
+            order = batch_order(len(order), config.seed, 0)
+        return Batch(*arrays_of(self.prepared, preprocessor, "train", order[:rows]))
+
+
+def check_config(
+    prepared: Prepared,
+    *,
+    run: Run | None = None,
+    modes: Sequence[str] = MODES,
+    dtypes: Sequence[str] = DTYPES,
+    rows: int | None = None,
+) -> Report:
+    """Check every gradient of a config's network, and every update of its optimizer.
+
+    Args:
+        prepared: the config and its table.
+        run: takes the weights of this trained run in place of the initial ones.
+        modes: any of eager, graph and xla.
+        dtypes: any of float32 and float64, whatever the config's own is.
+        rows: rows of the batch; by default the config's batch, and at most 256.
+
+    Raises:
+        InputError: an argument is wrong, or a run's weights cannot be read.
+    """
+    report = Report([])
+    for subject in _subjects(prepared, run, dtypes):
+        config = subject.prepared.config
+        batch = subject.batch(rows or min(ROWS, _batch_size(prepared)))
+        report += gradcheck(
+            subject.network(),
+            batch.x,
+            batch.y,
+            weight=batch.weight,
+            loss=loss_of(config),
+            l2=config.loss.l2,
+            optimizer=optimizer_of(config, len(prepared.split.train)),
+            modes=modes,
+        )
+    return report
+
+
+def check_file(path: str | Path, overrides: Sequence[str] = ()) -> Report:
+    """Check the gradients of a config file, as `check_config` does by default."""
+    return check_config(prepare(load_config(path, overrides)))
+
+
+def trajectories(
+    prepared: Prepared,
+    steps: int,
+    *,
+    run: Run | None = None,
+    modes: Sequence[str] = MODES,
+    dtypes: Sequence[str] = DTYPES,
+) -> list[Trajectory]:
+    """Train a config's network for some steps in TensorFlow and in NumPy, and compare.
+
+    Arguments as for `check_config`; `steps` is rounded up to whole epochs.
+    """
+    found = []
+    for subject in _subjects(prepared, run, dtypes):
+        config = subject.prepared.config
+        batch = subject.batch(len(prepared.split.train))
+        for mode in modes:
+            found.append(
+                trajectory(
+                    subject.network(),
+                    batch.x,
+                    batch.y,
+                    weight=batch.weight,
+                    steps=steps,
+                    batch_size=_batch_size(prepared),
+                    mode=mode,
+                    loss=loss_of(config),
+                    l2=config.loss.l2,
+                    optimizer=optimizer_of(config, len(prepared.split.train)),
+                    shuffle=config.training.shuffle,
+                    seed=config.seed,
+                )
+            )
+    return found
+
+
+def _subjects(prepared: Prepared, run: Run | None, dtypes: Sequence[str]) -> list[Subject]:
+    configs = [load_config(prepared.config, [f"model.dtype={dtype}"]) for dtype in dtypes]
+    return [Subject(replace(prepared, config=config), run) for config in configs]
+
+
+def _batch_size(prepared: Prepared) -> int:
+    rows, wanted = len(prepared.split.train), prepared.config.training.batch_size
+    return rows if wanted == "full" else min(wanted, rows)

@@ -1,0 +1,231 @@
+"""The certificate: TensorFlow's trace against the reference, node by node, with computed bounds.
+
+An error bound from end to end would grow with the depth until it said nothing. The chain rule makes
+that needless. Each node is checked where TensorFlow was: the reference node gets TensorFlow's own
+`x` and `dy`, and must arrive at its `y`, `dx` and parameter gradients. Every node right, and every
+number that leaves a node the number that arrives at the next: then the whole gradient is right,
+whatever the depth. Where that `x` lies on a kink, any subgradient there is accepted, nothing else.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tftrain import nn
+from tftrain.errors import InputError
+from tftrain.parity.checks import Check, compare, same
+from tftrain.reference import PRECISIONS, Bounded, Layer, Network, Precision
+from tftrain.reference.functions import allow
+from tftrain.reference.layers import Array, twin_class, twin_of
+from tftrain.reference.losses import l2_penalty
+from tftrain.traces import Node, Trace, Update
+from tftrain.training.step import Step
+
+
+@dataclass(frozen=True)
+class Part:
+    """One node of a network on both sides.
+
+    Attributes:
+        name: number and label.
+        layer: TensorFlow's layer.
+        twin: the reference's, with the parameters that the layer had when the part was made; None
+            where the reference does not know it.
+        places: which of the step's parameters are the layer's, by name.
+    """
+
+    name: str
+    layer: nn.sequential.Layer
+    twin: Layer | None
+    places: dict[str, int]
+
+
+def parts_of(step: Step) -> list[Part]:
+    """Return the nodes of a step's network on both sides."""
+    place = {parameter.ref(): i for i, parameter in enumerate(step.parameters)}
+    return [
+        Part(
+            f"{number} {label}",
+            layer,
+            twin_of(layer) if twin_class(layer) else None,
+            {n: place[v.ref()] for n, v in nn.named_variables(layer).items() if v.ref() in place},
+        )
+        for number, (label, layer) in enumerate(nn.nodes(step.network), 1)
+    ]
+
+
+class Certificate:
+    """Checks traces of a step against the reference.
+
+    Args:
+        step: the training step.
+        parts: its nodes on both sides.
+        mode: how the traces were made.
+    """
+
+    def __init__(self, step: Step, parts: Sequence[Part], mode: str) -> None:
+        self.step = step
+        self.parts = parts
+        self.mode = mode
+        self.precision: Precision = PRECISIONS[step.parameters[0].dtype.name]
+
+    def of_trace(self, trace: Trace) -> Iterator[Check]:
+        """Check the nodes, the loss and the chain of a trace."""
+        totals: dict[int, Bounded] = {}
+        for part, node in zip(self.parts, trace.nodes, strict=True):
+            if part.twin is not None:
+                yield from self._node(part, node, totals)
+        yield from self._parameters(trace, totals)
+        yield from self._loss(trace)
+        yield from self._chain(trace)
+
+    def of_update(self, update: Update) -> Iterator[Check]:
+        """Check what the optimizer made of TensorFlow's own gradients."""
+        twin = twin_of(self.step.optimizer)
+        before = self._exact_all(update.before)
+        slots = [{n: self._exact(v) for n, v in own.items()} for own in update.slots_before]
+        gradients = self._exact_all(update.gradients)
+        after, new = twin.apply(gradients, before, slots, update.step)
+        for i, (expected, own) in enumerate(zip(after, new, strict=True)):
+            node, name = self._owner(i)
+            yield compare(update.after[i], expected, self.mode, node, f"updated {name}")
+            for slot, value in own.items():
+                actual = update.slots_after[i][slot]
+                yield compare(actual, value, self.mode, node, f"{slot} of {name}")
+
+    def as_trained(self, trace: Trace, gradients: Sequence[np.ndarray]) -> Iterator[Check]:
+        """Check the gradients of the step that records nothing, from end to end.
+
+        A program that need not tell what passes between its nodes may be compiled otherwise. So
+        these bounds follow the errors through the whole network, and are wider than those of nodes.
+        """
+        twins = [part.twin for part in self.parts]
+        network = Network([twin for twin in twins if twin is not None])
+        expected = self._end_to_end(network.with_parameters(self._exact), trace)
+        for i, gradient in enumerate(gradients):
+            if i in expected:
+                node, name = self._owner(i)
+                yield compare(gradient, expected[i], self.mode, node, f"{name} as trained")
+
+    def end_to_end(self, trace: Trace) -> float:
+        """Return the distance of TensorFlow's gradient from NumPy's in float64, over its norm."""
+        twins = [part.twin for part in self.parts]
+        network = Network([twin for twin in twins if twin is not None])
+        with np.errstate(all="ignore"):
+            expected = self._end_to_end(network.with_parameters(_as_float64), trace)
+            found = {
+                place: node.gradients[name]
+                for part, node in zip(self.parts, trace.nodes, strict=True)
+                for name, place in part.places.items()
+            }
+            distance = sum(float(np.sum((found[i] - g) ** 2)) for i, g in expected.items())
+            size = sum(float(np.sum(g**2)) for g in expected.values())
+        return float((distance / size) ** 0.5) if size else 0.0
+
+    def _end_to_end(self, network: Network, trace: Trace) -> dict[int, Array]:
+        """Return the gradient of each parameter, computed through the whole network."""
+        kind = self._exact if _is_bounded(network) else _as_float64
+        weight = None if trace.weight is None else kind(trace.weight)
+        _, gradients = network.gradients(
+            kind(trace.nodes[0].x), kind(trace.target), twin_of(self.step.loss), weight
+        )
+        totals: dict[int, Array] = {}
+        for n, part in enumerate(self.parts):
+            for name, place in part.places.items():
+                own = gradients[f"layers.{n}.{name}"]
+                totals[place] = totals[place] + own if place in totals else own
+        values = self._values(trace)
+        cases = len(trace.target)
+        return {i: self._penalised(g, kind(values[i]), cases) for i, g in totals.items()}
+
+    def _node(self, part: Part, node: Node, totals: dict[int, Bounded]) -> Iterator[Check]:
+        """Check forward value and delta of a node; add its parameter gradients to `totals`."""
+        assert part.twin is not None
+        twin = part.twin.with_parameters(self._exact)
+        x, dy = self._exact(node.x), self._exact(node.dy)
+        with np.errstate(all="ignore"):
+            y = self._bounded(twin.forward(x))
+            dx, gradients = twin.backward(x, y, dy)
+        if set(gradients) != set(part.places):
+            raise InputError(
+                f"{part.name}: its reference gives gradients for {sorted(gradients)}, but the "
+                f"layer's variables are {sorted(part.places)}: name them alike"
+            )
+        yield compare(node.y, y, self.mode, part.name, "y")
+        yield compare(node.dx, self._bounded(dx), self.mode, part.name, "dx")
+        for name, place in part.places.items():
+            own = self._bounded(gradients[name])
+            totals[place] = totals[place] + own if place in totals else own
+
+    def _parameters(self, trace: Trace, totals: dict[int, Bounded]) -> Iterator[Check]:
+        """Check the gradient of each parameter, once all nodes that share it have been added."""
+        seen: set[int] = set()
+        for part, node in zip(self.parts, trace.nodes, strict=True):
+            for name, place in part.places.items():
+                if place in seen or part.twin is None:
+                    continue
+                seen.add(place)
+                expected = self._penalised(
+                    totals[place], self._exact(node.parameters[name]), len(trace.target)
+                )
+                check = compare(node.gradients[name], expected, self.mode, part.name, name)
+                yield check
+
+    def _loss(self, trace: Trace) -> Iterator[Check]:
+        """Check the loss, and the delta with which the backward pass begins."""
+        twin = twin_of(self.step.loss)
+        prediction, target = self._exact(trace.prediction), self._exact(trace.target)
+        weight = None if trace.weight is None else self._exact(trace.weight)
+        value = twin.value(prediction, target, weight)
+        if self.step.l2:
+            parameters = self._exact_all(list(self._values(trace).values()))
+            value = value + l2_penalty(parameters, self.step.l2)
+        yield compare(np.asarray(trace.loss), value, self.mode, "loss", "value")
+        delta = twin.delta(prediction, target, weight)
+        yield compare(trace.delta, delta, self.mode, "loss", "delta")
+
+    def _chain(self, trace: Trace) -> Iterator[Check]:
+        """Check that what leaves a node is, bit for bit, what arrives at the next."""
+        for name, before, after in zip(trace.names(), trace.nodes, trace.nodes[1:], strict=False):
+            yield same(after.x, before.y, self.mode, name, "y arrives")
+            yield same(before.dy, after.dx, self.mode, name, "dy arrives")
+
+    def _penalised(self, gradient: Array, parameter: Array, cases: int) -> Array:
+        """Add the penalty's gradient, to which an engine may add the products case by case."""
+        if not self.step.l2 or gradient.ndim < 2:
+            return gradient
+        return gradient + allow(self.step.l2 * parameter, cases)
+
+    def _values(self, trace: Trace) -> dict[int, np.ndarray]:
+        """Return the parameters that a trace was made with, by their places in the step."""
+        return {
+            place: node.parameters[name]
+            for part, node in zip(self.parts, trace.nodes, strict=True)
+            for name, place in part.places.items()
+        }
+
+    def _owner(self, place: int) -> tuple[str, str]:
+        """Return the node and the name of a parameter."""
+        for part in self.parts:
+            for name, own in part.places.items():
+                if own == place:
+                    return part.name, name
+        return "parameters", str(self.step.parameters[place].name)
+
+    def _exact(self, value: np.ndarray) -> Bounded:
+        return Bounded.exact(value, self.precision)
+
+    def _exact_all(self, values: Sequence[np.ndarray]) -> list[Bounded]:
+        return [self._exact(value) for value in values]
+
+    def _bounded(self, value: Bounded | np.ndarray) -> Bounded:
+        return value if isinstance(value, Bounded) else self._exact(value)
+
+
+def _as_float64(value: np.ndarray) -> np.ndarray:
+    return np.asarray(value, np.float64)
+
+
+def _is_bounded(network: Network) -> bool:
+    return any(isinstance(value, Bounded) for value in network.parameters.values())

@@ -1,0 +1,97 @@
+"""A check of the reference itself: its backward pass against its forward pass, by the complex step.
+
+For an analytic function, `f(x + i h v) = f(x) + i h J v + O(h^2)`; with `h = 1e-40` the imaginary
+part over `h` is `J v` to machine precision, since nothing is subtracted. So `<dy, J v>`, from the
+forward pass alone, must be `<dx, v> + <dp, v_p>`, from the backward pass alone. Both sum the same
+products; so they may differ by what rounding may do to the backward pass, four times for good
+measure.
+
+Source: Squire and Trapp (1998), "Using complex variables to estimate derivatives of real
+functions".
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from tftrain.parity.checks import Check
+from tftrain.reference import PRECISIONS, Bounded, Layer, Loss
+from tftrain.reference.layers import Array
+from tftrain.streams import Purpose, stream
+from tftrain.traces import Node, Trace
+
+STEP = 1e-40
+
+
+class LossLayer(Layer):
+    """A loss as the last node: its input is the prediction, and the delta at its output is 1."""
+
+    def __init__(self, loss: Loss, target: np.ndarray, weight: np.ndarray | None) -> None:
+        self.loss, self.target, self.weight = loss, target, weight
+
+    @property
+    def parameters(self) -> dict[str, np.ndarray]:
+        return {}
+
+    def with_parameters(self, change: Callable[[Array], Array]) -> "LossLayer":
+        return self
+
+    def forward(self, x: Array) -> Array:
+        return self.loss.value(x, self.target, self.weight)
+
+    def backward(self, x: Array, y: Array, dy: Array) -> tuple[Array, dict[str, Array]]:
+        return dy * self.loss.delta(x, self.target, self.weight), {}
+
+
+def complex_step_of_loss(loss: Loss, trace: Trace) -> Check | None:
+    """Check a reference loss at the prediction of a trace."""
+    target = trace.target.astype(np.float64)
+    weight = None if trace.weight is None else trace.weight.astype(np.float64)
+    one = np.ones(())
+    node = Node("loss", trace.prediction, one, one, trace.delta)
+    return complex_step("loss", LossLayer(loss, target, weight), node)
+
+
+def complex_step(name: str, twin: Layer, node: Node) -> Check | None:
+    """Check a reference node at the values of a trace; None where it takes no complex numbers."""
+    precision = PRECISIONS["float64"]
+    rng = stream(0, Purpose.DIRECTIONS)
+    x, dy = node.x.astype(np.float64), node.dy.astype(np.float64)
+    twin = twin.with_parameters(lambda value: np.asarray(value, np.float64))
+    along = rng.standard_normal(x.shape)
+    ways = {n: rng.standard_normal(p.shape) for n, p in twin.parameters.items()}
+    moves = iter(ways.values())
+    try:
+        with np.errstate(all="ignore"):
+            moved = twin.with_parameters(lambda value: value + 1j * STEP * next(moves))
+            tangent = moved.forward(x + 1j * STEP * along).imag / STEP
+    except (TypeError, ValueError):
+        return None
+    exact = twin.with_parameters(lambda value: Bounded.exact(value, precision))
+    bounded_x = Bounded.exact(x, precision)
+    with np.errstate(all="ignore"):
+        y = twin.forward(x)
+        dx, gradients = twin.backward(x, y, dy)
+        wide_dx, wide = exact.backward(
+            bounded_x, exact.forward(bounded_x), Bounded.exact(dy, precision)
+        )
+        terms = [dx * along, *(gradients[name] * way for name, way in ways.items())]
+        forward, backward = float(np.sum(dy * tangent)), float(sum(map(np.sum, terms)))
+        room = np.sum((wide_dx + bounded_x * 0).bound * np.abs(along))
+        room += sum(np.sum(wide[name].bound * np.abs(way)) for name, way in ways.items())
+        for products in (dy * tangent, *terms):  # what is lost in the sums themselves
+            room += products.size * precision.roundoff * np.sum(np.abs(products))
+    error, bound = abs(forward - backward), 4 * float(room)
+    settled = np.isfinite(error) and np.isfinite(bound)
+    return Check(
+        "numpy",
+        "float64",
+        name,
+        "complex step",
+        error=error,
+        bound=bound,
+        ratio=(0.0 if error == 0 else error / bound if bound else np.inf) if settled else 0.0,
+        actual=backward,
+        expected=forward,
+        unsure=int(not settled),
+    )

@@ -1,0 +1,139 @@
+"""Evidence for layers that the reference does not know: no certificate, but two independent views.
+
+A layer is a function `f(x, p)` of its input and its variables, and reverse mode claims
+`dx = J_x' dy` and `dp = J_p' dy`. Along a random direction `v` of all inputs together
+
+    <dy, J v> = <J' dy, v>                                                     (1)
+
+Forward mode gives the left side exactly but for rounding (`tf.autodiff.ForwardAccumulator`); but it
+comes of the same derivatives, so a wrong formula may be wrong in both. Central differences of
+`<dy, f(x + t v)>` do not; Richardson's extrapolation (Ridders' tableau; Press et al., "Numerical
+recipes", section 5.7) gives them with an estimate of their own error.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from tftrain.parity.certificate import Part
+from tftrain.parity.checks import EVIDENCE, Check
+from tftrain.streams import Purpose, stream
+from tftrain.traces import Node
+
+DIRECTIONS = 3
+ROUNDINGS = 1000
+"""Units of roundoff, of the sizes of all products in (1), that rounding may explain."""
+
+
+def evidence(part: Part, node: Node, mode: str) -> Iterator[Check]:
+    """Check the deltas and gradients of a node along random directions."""
+    claim = _Claim(part, node, mode)
+    for number in range(DIRECTIONS):
+        yield from claim.checks(number)
+
+
+class _Claim:
+    """What reverse mode says of one node."""
+
+    def __init__(self, part: Part, node: Node, mode: str) -> None:
+        self.part, self.node, self.mode = part, node, mode
+        self.variables = [v for v in tf.nest.flatten(_variables(part)) if v is not None]
+        self.x = tf.constant(node.x)
+        self.dy = node.dy.astype(np.float64)
+        with tf.GradientTape() as tape:
+            tape.watch(self.x)
+            y = part.layer(self.x)
+        found = tape.gradient(
+            y, self.variables, output_gradients=tf.constant(node.dy), unconnected_gradients="zero"
+        )
+        self.gradients = [node.dx, *(tf.convert_to_tensor(g).numpy() for g in found)]
+
+    def checks(self, number: int) -> Iterator[Check]:
+        rng = stream(number, Purpose.DIRECTIONS)
+        sources = [self.node.x, *(v.numpy() for v in self.variables)]
+        direction = [_direction(rng, value) for value in sources]
+        claimed, size = _inner(self.gradients, direction)
+        forward, more = _inner([self.dy], [self._forward(direction)])
+        roundoff = float(np.finfo(self.node.x.dtype).eps) / 2
+        noise = ROUNDINGS * roundoff * (size + more)
+        yield self._check("forward mode", claimed, forward, noise)
+        _, values = _inner([self.dy], [self.node.y])
+        slope, uncertain = _ridders(lambda t: self._along(sources, direction, t), roundoff * values)
+        yield self._check("central differences", claimed, slope, 10 * uncertain + noise)
+
+    def _forward(self, direction: Sequence[np.ndarray]) -> np.ndarray:
+        tangents = [tf.constant(v) for v in direction]
+        with tf.autodiff.ForwardAccumulator([self.x, *self.variables], tangents) as accumulator:
+            y = self.part.layer(self.x)
+        return accumulator.jvp(y, unconnected_gradients="zero").numpy()
+
+    def _along(
+        self, sources: Sequence[np.ndarray], direction: Sequence[np.ndarray], t: float
+    ) -> float:
+        """Return `<dy, f>` at a point `t` along the direction."""
+        moved = [(s + t * v).astype(s.dtype) for s, v in zip(sources, direction, strict=True)]
+        try:
+            for variable, value in zip(self.variables, moved[1:], strict=True):
+                variable.assign(value)
+            y = self.part.layer(tf.constant(moved[0])).numpy()
+        finally:
+            for variable, value in zip(self.variables, sources[1:], strict=True):
+                variable.assign(value)
+        return float(np.sum(self.dy * y))
+
+    def _check(self, quantity: str, claimed: float, expected: float, bound: float) -> Check:
+        error = abs(claimed - expected)
+        ratio = 0.0 if error == 0 else error / bound if bound else np.inf
+        if np.isnan(error):  # both must have gone wrong, or neither
+            ratio = 0.0 if np.isnan(claimed) and np.isnan(expected) else np.inf
+        return Check(
+            self.mode,
+            self.node.x.dtype.name,
+            self.part.name,
+            quantity,
+            error=error,
+            bound=bound,
+            ratio=ratio,
+            actual=claimed,
+            expected=expected,
+            kind=EVIDENCE,
+        )
+
+
+def _variables(part: Part) -> list[tf.Variable]:
+    return list(getattr(part.layer, "trainable_variables", ()))
+
+
+def _direction(rng: np.random.Generator, value: np.ndarray) -> np.ndarray:
+    """Return a random direction of the size of the values themselves."""
+    scale = float(np.sqrt(np.mean(np.square(value.astype(np.float64))))) or 1.0
+    return (scale * rng.standard_normal(value.shape)).astype(value.dtype)
+
+
+def _inner(left: Sequence[np.ndarray], right: Sequence[np.ndarray]) -> tuple[float, float]:
+    """Return an inner product, and the sum of the sizes of its terms."""
+    terms = [a.astype(np.float64) * b for a, b in zip(left, right, strict=True)]
+    return float(sum(t.sum() for t in terms)), float(sum(np.abs(t).sum() for t in terms))
+
+
+def _ridders(function: Callable[[float], float], noise: float) -> tuple[float, float]:
+    """Return the derivative at 0 of a function with values of this noise, and its estimated error.
+
+    The error is the spread of the tableau's entries, or what the noise does to the differences at
+    the step of the best one, whichever is larger.
+    """
+    shrink, step = 1.6, 0.05
+    best, uncertain = np.nan, np.inf
+    row: list[float] = []
+    for _ in range(14):
+        last, row = row, [(function(step) - function(-step)) / (2 * step)]
+        factor = shrink**2
+        for before in last:
+            row.append((row[-1] * factor - before) / (factor - 1))
+            factor *= shrink**2
+            spread = max(abs(row[-1] - row[-2]), abs(row[-1] - before), noise / step)
+            if spread <= uncertain:
+                best, uncertain = row[-1], spread
+        step /= shrink
+    return best, uncertain

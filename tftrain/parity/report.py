@@ -1,0 +1,151 @@
+"""What a gradient check found, as an object, a table and JSON."""
+
+import io
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tftrain.parity.checks import EVIDENCE, Check
+
+WIDTH = 100
+
+
+@dataclass(frozen=True)
+class Report:
+    """The checks of one or several networks.
+
+    Attributes:
+        checks: every comparison that was made.
+        figures: what is worth knowing but decides nothing, by name.
+        notes: sentences to read with the verdict.
+    """
+
+    checks: Sequence[Check]
+    figures: dict[str, float] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether every check holds."""
+        return not self.failures
+
+    @property
+    def failures(self) -> list[Check]:
+        """The checks that do not hold."""
+        return [check for check in self.checks if not check.ok]
+
+    @property
+    def worst(self) -> Check:
+        """The check whose error is the largest part of its bound."""
+        return max(self.checks, key=lambda check: check.ratio)
+
+    @property
+    def certified(self) -> bool:
+        """Whether all rests on computed bounds, and nothing on evidence."""
+        return not any(check.kind == EVIDENCE for check in self.checks)
+
+    def __add__(self, other: "Report") -> "Report":
+        return Report(
+            [*self.checks, *other.checks],
+            {**self.figures, **other.figures},
+            list(dict.fromkeys([*self.notes, *other.notes])),
+        )
+
+    @property
+    def verdict(self) -> str:
+        """One line: proven, or which gradient is wrong."""
+        if self.failures:
+            wrong = list(dict.fromkeys(check.where for check in self.failures))
+            more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+            return f"WRONG: {'; '.join(wrong[:3])}{more}. {self.failures[0]}"
+        modes = ", ".join(dict.fromkeys(c.mode for c in self.checks if c.mode != "numpy"))
+        dtypes = ", ".join(dict.fromkeys(c.dtype for c in self.checks))
+        unsure = sum(check.unsure for check in self.checks)
+        words = "proven" if self.certified else "no fault found (by evidence, not all is proven)"
+        text = (
+            f"{words}: {len(self.checks)} checks ({modes}; {dtypes}), the largest error is "
+            f"{self.worst.ratio:.2f} of its bound ({self.worst.where})"
+        )
+        return text + (f"; {unsure} elements undetermined by overflow" if unsure else "")
+
+    def rows(self) -> list[Check]:
+        """Return the worst check of each node, quantity and dtype, over modes and repetitions."""
+        worst: dict[tuple[str, str, str], Check] = {}
+        for check in self.checks:
+            key = (check.dtype, check.node, check.quantity)
+            if key not in worst or check.ratio > worst[key].ratio:
+                worst[key] = check
+        nodes = list(dict.fromkeys(check.node for check in self.checks))
+        return sorted(worst.values(), key=lambda check: nodes.index(check.node))
+
+    def table(self, only: str | None = None) -> str:
+        """Return the table of rows as text, one table for each dtype."""
+        rows = self.rows()
+        return "\n".join(
+            _table(dtype, [row for row in rows if row.dtype == dtype])
+            for dtype in dict.fromkeys(row.dtype for row in rows)
+            if only in (None, dtype)
+        )
+
+    def __str__(self) -> str:
+        figures = [f"{name}: {value:.3g}" for name, value in self.figures.items()]
+        return "\n".join([self.table(), *figures, *self.notes, self.verdict])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return verdict, figures and every check as plain values (infinite ones as text)."""
+        plain = [
+            {name: _plain(value) for name, value in {**asdict(check), "ok": check.ok}.items()}
+            for check in self.checks
+        ]
+        return {
+            "ok": self.ok,
+            "certified": self.certified,
+            "verdict": self.verdict,
+            "figures": {name: _plain(value) for name, value in self.figures.items()},
+            "notes": list(self.notes),
+            "checks": plain,
+        }
+
+    def to_json_text(self) -> str:
+        """Return `to_json()` as text."""
+        return json.dumps(self.to_json(), indent=1, allow_nan=False)
+
+
+def _table(dtype: str, rows: Sequence[Check]) -> str:
+    table = Table(title=dtype, title_justify="left")
+    table.add_column("node")
+    table.add_column("quantity")
+    for heading in ("error", "bound", "error / bound"):
+        table.add_column(heading, justify="right")
+    table.add_column("worst in")
+    table.add_column("verdict")
+    last = ""
+    for row in rows:
+        good = "evidence" if row.kind == EVIDENCE else "proven"
+        table.add_row(
+            Text("" if row.node == last else row.node),
+            Text(row.quantity),
+            f"{row.error:.2e}",
+            f"{row.bound:.2e}",
+            f"{row.ratio:.3f}",
+            row.mode,
+            good if row.ok else "WRONG",
+        )
+        last = row.node
+    console = Console(file=io.StringIO(), width=WIDTH)
+    console.print(table)
+    file = console.file
+    assert isinstance(file, io.StringIO)
+    return file.getvalue().rstrip()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return list(value)
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
