@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/installed
 SOURCES := tftrain tests scripts
 
 .DEFAULT_GOAL := help
-.PHONY: help train test lint format lock schema clean
+.PHONY: help train test test-slow gradcheck lint format lock schema clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,12 @@ train: $(INSTALLED) ## Train configs/diabetes.yaml
 
 test: $(INSTALLED) ## Run the tests
 	$(BIN)/pytest
+
+test-slow: $(INSTALLED) ## Run the tests that take minutes
+	$(BIN)/pytest -m slow
+
+gradcheck: $(INSTALLED) ## Prove the gradients of every shipped config, as tests
+	$(BIN)/pytest --tftrain-configs configs configs
 
 lint: $(INSTALLED) ## Check style and types
 	$(BIN)/ruff check $(SOURCES)
