@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -139,8 +140,9 @@ def test_by_name_or_as_it_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("hubert", "did you mean huber"), ("zzz", "unknown loss 'zzz'")]
+    ("name", "message"),
+    [("hubert", "did you mean huber"), ("zzz", "unknown loss 'zzz'"), (["mse"], "unknown loss")],
 )
-def test_unknown_name(name: str, message: str) -> None:
+def test_unknown_name(name: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         losses.get(name)

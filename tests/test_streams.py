@@ -1,8 +1,11 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tftrain.errors import InputError
 from tftrain.streams import Purpose, batch_order, stream
 
 seeds = st.integers(0, 2**64)
@@ -40,6 +43,12 @@ def test_a_stream_belongs_to_its_arguments_alone(seed: int, purpose: Purpose, co
     for other in Purpose:
         same = np.array_equal(draw, stream(seed, other, counter).random(4))
         assert same == (other == purpose)
+
+
+@pytest.mark.parametrize("seed", [None, -1, 1.5, "1", True])
+def test_a_seed_is_a_whole_number(seed: Any) -> None:
+    with pytest.raises(InputError, match="seed must be a whole number of at least 0"):
+        stream(seed, Purpose.WEIGHTS)
 
 
 def test_the_global_random_state_is_left_alone() -> None:

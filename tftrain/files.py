@@ -15,6 +15,8 @@ def whole_file(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: it cannot be written; what was at `path` is as it was.
     """
+    if path.is_dir():
+        raise cannot_write(path, "it is a folder")
     aside = path.with_name(path.name + ".part")
     try:
         yield aside
@@ -28,6 +30,7 @@ def whole_file(path: Path) -> Iterator[Path]:
             aside.unlink()
 
 
-def cannot_write(path: Path, error: OSError) -> OutputError:
-    """Return the error for a file or folder that the system does not let us write."""
-    return OutputError(f"{path}: cannot be written: {error.strerror}; choose another with --output")
+def cannot_write(path: Path, error: OSError | str) -> OutputError:
+    """Return the error for a file or folder that the system, for some reason, lets us not write."""
+    reason = error if isinstance(error, str) else error.strerror
+    return OutputError(f"{path}: cannot be written: {reason}; choose another with --output")

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from tftrain.errors import InputError, ShapeError, unknown
+from tftrain.errors import ShapeError, entry, number
 
 
 class Loss:
@@ -106,9 +106,7 @@ class Huber(Loss):
     """
 
     def __init__(self, delta: float = 1.0) -> None:
-        if not delta > 0:
-            raise InputError(f"huber: delta must be positive, got {delta}")
-        self.delta = delta
+        self.delta = number("huber: delta", delta, positive=True)
 
     def term(self, error: tf.Tensor) -> tf.Tensor:
         size = tf.abs(error)
@@ -126,11 +124,7 @@ LOSSES: dict[str, type[Loss]] = {
 
 def get(loss: str | Loss) -> Loss:
     """Return `loss` itself, or the loss of that name with its default settings."""
-    if isinstance(loss, Loss):
-        return loss
-    if loss not in LOSSES:
-        raise unknown("loss", loss, LOSSES)
-    return LOSSES[loss]()
+    return loss if isinstance(loss, Loss) else entry("loss", loss, LOSSES)()
 
 
 def l2_penalty(variables: Sequence[tf.Variable], strength: float) -> tf.Tensor:

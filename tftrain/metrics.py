@@ -6,6 +6,9 @@ import numpy as np
 
 from tftrain.errors import ShapeError
 
+BLOCK_ROWS = 65_536
+"""Rows of a table that are worked on at once, so that the float64 in between stays small."""
+
 
 @dataclass(frozen=True)
 class ErrorSums:
@@ -51,7 +54,7 @@ def deviation_sums(target: np.ndarray, weight: np.ndarray | None = None) -> np.n
     Differences from the first case are summed, so the sum is exactly zero for a constant target.
     Blocks of rows are taken, so a large float32 table is never copied whole to float64.
     """
-    rows = [slice(i, i + 65536) for i in range(0, len(target), 65536)]
+    rows = [slice(i, i + BLOCK_ROWS) for i in range(0, len(target), BLOCK_ROWS)]
     weights = np.ones(len(target)) if weight is None else weight.astype(np.float64)
 
     def total(center: np.ndarray, power: int) -> np.ndarray:

@@ -229,6 +229,10 @@ def test_init_overwrites_only_when_forced(command: Tftrain) -> None:
     assert Path("other.yaml").read_text() == Path("t.yaml").read_text()
     assert command("check", "other.yaml")[0] == 0
     assert command("init", "t.csv", "--target", "y", "--output", "no/c.yaml")[0] == 2
+    for force in ([], ["--force"]):
+        code, _, err = command("init", "t.csv", "--target", "y", "--output", ".", *force)
+        assert code == 2
+        assert err.startswith("error: .: cannot be written: it is a folder; choose another")
     assert command("init", "t.csv", "--target", "word", "--output", "w.yaml")[0] == 2
     assert not Path("w.yaml").exists()
 

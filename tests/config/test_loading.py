@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tftrain.config import Config, load_config
 from tftrain.config.data import CsvSource
 from tftrain.config.loading import config_text
-from tftrain.errors import ConfigError
+from tftrain.errors import ConfigError, InputError
 
 DATA = "data: {source: {kind: csv, path: t.csv}, target: y}\n"
 TABLE = {"source": {"kind": "csv", "path": "t.csv"}, "target": "y"}
@@ -102,7 +102,7 @@ def test_unknown_key_inside_data(text: str, place: str, remedy: str) -> None:
     [
         ("model: mpl", "2:1: model", "did you mean mlp?"),
         ("loss: hubr", "2:1: loss", "did you mean huber?"),
-        ("loss: {kind: msa}", "2:1: loss", "did you mean mse?"),
+        ("loss: {kind: msa}", "2:8: loss.kind", "did you mean mse?"),
         ("optimizer: adma", "2:1: optimizer", "did you mean adam?"),
         ("optimizer: {kind: adam, schedule: cosin}", "2:25: optimizer.schedule", "cosine?"),
         ("model: {kind: mlp, initializer: he_unifrm}", "2:20: model.initializer", "he_uniform?"),
@@ -163,7 +163,7 @@ def test_wrong_value_is_named_by_its_place(text: str, place: str) -> None:
         ("data: {source: {kind: csv}, target: y}", "1:8: data.source.path"),
         ("data: {source: {kind: csv, path: ''}, target: y}", "1:28: data.source.path"),
         ("data: {source: {path: a}, target: y}", "1:8: data.source"),
-        ("data: {source: {kind: cvs, path: a}, target: y}", "1:8: data.source"),
+        ("data: {source: {kind: cvs, path: a}, target: y}", "1:17: data.source.kind"),
         ("data: {source: sklearn}", "1:1: data.target"),
         ("data: {source: sklearn, target: []}", "1:25: data.target"),
         (DATA.replace("}, t", ", delimiter: ';;'}, t"), "1:41: data.source.delimiter"),
@@ -425,18 +425,27 @@ def test_set_of_an_item_of_a_list_that_is_not_there() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "fragment"),
+    ("lines", "place", "fragment"),
     [
-        ("target: [y, z, y]", "column 'y' is named twice, as target and as target"),
-        ("target: y, weight: y", "column 'y' is named twice, as target and as weight"),
-        ("target: y, split: {kind: column, column: y}", "as target and as split.column"),
-        ("target: y, weight: s, split: {kind: column, column: s}", "as weight and as split.column"),
+        ("target: [y, z, y]", "3:3: data.target: ", "'y' is named twice, as target and as target"),
+        ("target: y\n  weight: y", "4:3: data.weight: ", "twice, as target and as weight"),
+        (
+            "target: y\n  split: {kind: column, column: y}",
+            "4:3: data.split: ",
+            "as target and as split.column",
+        ),
+        (
+            "target: y\n  weight: s\n  split: {kind: column, column: s}",
+            "5:3: data.split: ",
+            "as weight and as split.column",
+        ),
     ],
 )
-def test_a_column_has_one_part_only(data: str, fragment: str) -> None:
-    (line,) = errors(f"data: {{source: sklearn, {data}}}\n")
-    assert line.startswith("c.yaml:1:1: data: ")
-    assert fragment in line
+def test_a_column_has_one_part_only(lines: str, place: str, fragment: str) -> None:
+    for override in ((), ("data.source=digits.csv",), ("seed=3",)):
+        line = errors(f"data:\n  source: sklearn\n  {lines}\n", *override)[-1]
+        assert line.startswith(f"c.yaml:{place}")
+        assert fragment in line
 
 
 @pytest.mark.parametrize("value", ["'5'", '"1e-3"'])
@@ -503,6 +512,34 @@ def test_wrong_set_says_so(override: str, fragments: list[str]) -> None:
     (line,) = errors(DATA + "model: {kind: mlp, hidden: [8]}\n", override)
     for fragment in fragments:
         assert fragment in line
+
+
+def test_set_is_blamed_for_what_it_made_only() -> None:
+    wrong = DATA + "training: {epochs: 0}\n"
+    assert errors(wrong, "training.shuffle=false")[0].startswith("c.yaml:2:12: training.epochs: ")
+    assert errors(wrong, "training={epochs: 0}")[0].startswith("c.yaml (--set): training.epochs: ")
+    test = "training.convergence={gradient_norm: 1}"  # the section of the text, or one of its own
+    assert errors(DATA + "training: {epochs: 1}\n", test)[0].startswith("c.yaml:2:1: training: ")
+    assert errors(DATA, test)[0].startswith("c.yaml (--set): training: convergence.gradient_norm")
+    assert errors(DATA, "optimizer.kind=adan")[0].startswith("c.yaml (--set): optimizer.kind: ")
+
+
+def test_a_dataframe_in_place_of_the_source_is_no_override() -> None:
+    with pytest.raises(ConfigError, match=r"^config: data\.target: is required$"):
+        load_config({"data": {}}, dataframe=True)
+    source = load_config({"data": TABLE}, ["data.source.path=u.csv"], dataframe=True).data.source
+    assert source.kind == "dataframe"
+
+
+@pytest.mark.parametrize("source", [None, [1], 3])
+def test_a_config_that_is_none(source: Any) -> None:
+    with pytest.raises(InputError, match="config must be the path of a YAML file, a dictionary"):
+        load_config(source)
+
+
+def test_overrides_that_are_no_list() -> None:
+    with pytest.raises(InputError, match=r"must be a list such as \['training.epochs=5'\]"):
+        load_config({"data": TABLE}, "training.epochs=1")
 
 
 def test_dictionary_is_not_changed_by_overrides() -> None:

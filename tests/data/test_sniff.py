@@ -112,6 +112,16 @@ def test_marks_among_numbers_are_missing_values(tmp_path: Path) -> None:
     assert table.frame["code"][6] == "A7"
 
 
+def test_a_stray_text_among_numbers_is_named_as_the_reason(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    rows = [f"{i},{i / 2}" for i in range(200)]
+    rows[7] = "7,1.2.3"
+    path.write_text("\n".join(["a,b", *rows]) + "\n")
+    table = sniff(path)
+    reason = "row 8 holds '1.2.3', nearly all others a number"
+    assert useless_columns(table.frame) == {"b": reason}
+
+
 def test_columns_that_can_be_no_feature_are_useless() -> None:
     frame = pd.DataFrame({"a": [1, 2], "b": [[1], [2]]})
     assert useless_columns(frame) == {"b": "it holds neither numbers, dates nor text"}

@@ -322,7 +322,7 @@ def test_place_that_cannot_be_written(tmp_path: Path, path: str, fragment: str) 
 
 def test_a_table_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "d.csv").mkdir()
-    with pytest.raises(OutputError, match=r"d\.csv: cannot be written: Is a directory.*--output"):
+    with pytest.raises(OutputError, match=r"d\.csv: cannot be written: it is a folder.*--output"):
         write_table(pd.DataFrame({"a": [1]}), tmp_path / "d.csv")
     assert [p.name for p in tmp_path.iterdir()] == ["d.csv"]
 

@@ -1,6 +1,7 @@
 """Training from configs: what a run leaves behind, and how failures leave it."""
 
 import json
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -316,7 +317,11 @@ def test_failing_again_while_failing_keeps_the_first_error(monkeypatch: pytest.M
 
     monkeypatch.setattr("tftrain.experiment.train.Training._write_summary", cannot)
     with pytest.raises(ZeroDivisionError):
-        tftrain.train(config_of(), data=table(), observers=[Note(ZeroDivisionError("oh"), 2)])
+        tftrain.train(
+            config_of(), data=table(), output="run", observers=[Note(ZeroDivisionError("oh"), 2)]
+        )
+    summary = json.loads(Path("run/summary.json").read_text())
+    assert summary == {"state": "failed", "error": "oh"}
 
 
 def test_a_network_too_large_for_the_memory() -> None:
@@ -415,6 +420,101 @@ def test_table_without_rows() -> None:
         tftrain.train(config_of(), data=table().iloc[:0])
     with pytest.raises(InputError, match="too few"):
         tftrain.train(config_of(), data=table().iloc[:3])
+
+
+@pytest.mark.parametrize("data", [np.ones((60, 5)), {"a": [1]}, "t.csv"], ids=type)
+def test_data_that_are_no_dataframe(data: Any) -> None:
+    with pytest.raises(InputError, match=r"must be a pandas DataFrame: pandas\.DataFrame\("):
+        tftrain.train(config_of(), data=data)
+    assert not Path("runs").exists()
+
+
+def test_overrides_that_are_no_list() -> None:
+    with pytest.raises(InputError, match=r"overrides must be a list such as .*got 'training"):
+        tftrain.train(config_of(), data=table(), overrides="training.epochs=1")
+
+
+def test_errors_with_a_dataframe_speak_of_no_set() -> None:
+    with pytest.raises(InputError, match=r"^config: data\.target: column 'y' is named twice"):
+        tftrain.train(config_of(data={"target": ["y", "y"]}), data=table())
+
+
+def test_targets_beyond_float32_are_named_before_a_run_is_made() -> None:
+    frame = table()
+    frame.loc[6, "y"] = -1e39
+    config = config_of(data={"preprocess": {"target": "none"}})
+    with pytest.raises(DataError, match=r"'y' is too large for float32 in row 7; .*model\.dtype"):
+        tftrain.train(config, data=frame)
+    assert not Path("runs").exists()
+    config["model"]["dtype"] = "float64"
+    tftrain.train(config, data=frame.assign(y=frame.y / 1e30))
+
+
+def test_features_beyond_float32_are_named() -> None:
+    frame = table()
+    frame.loc[6, "b"] = 1e39
+    config = config_of(data={"preprocess": {"numeric": "none"}})
+    with pytest.raises(DataError, match=r"'b' is too large for float32 in row 7; .*data\.prepr"):
+        tftrain.train(config, data=frame)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        tf.errors.ResourceExhaustedError(None, None, "run/model/x; No space left on device"),
+        tf.errors.OutOfRangeError(None, None, "{{node}} x; No space left on device [Op:SaveV2]"),
+        OSError(28, "No space left on device"),
+    ],
+    ids=type,
+)
+def test_a_disk_that_is_full_at_the_export(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def save(model: tf.Module, path: str, **settings: Any) -> None:
+        Path(path).mkdir()
+        raise error
+
+    monkeypatch.setattr(tf.saved_model, "save", save)
+    reason = "run/model: cannot be written: No space left on device; choose another with --output"
+    with pytest.raises(OutputError, match=f"^{reason}") as caught:
+        tftrain.train(config_of(), data=table(), output="run")
+    assert caught.value.exit_code == 2
+    summary = json.loads(Path("run/summary.json").read_text())
+    assert (summary["state"], summary["error"]) == ("failed", reason)
+    assert {p.name for p in Path("run").iterdir()} == FILES - {"model"}
+
+
+def test_memory_that_is_exhausted_at_the_export(monkeypatch: pytest.MonkeyPatch) -> None:
+    def save(*model: Any, **settings: Any) -> None:
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor with shape")
+
+    monkeypatch.setattr(tf.saved_model, "save", save)
+    with pytest.raises(TftrainError, match="out of memory: OOM") as caught:
+        tftrain.train(config_of(), data=table(), output="run")
+    assert caught.value.exit_code == 1
+
+
+def test_metrics_that_cannot_grow(request: pytest.FixtureRequest) -> None:
+    """With a real limit on the size of files, from the third epoch on."""
+
+    class Limit(tftrain.Observer):
+        def on_epoch(self, record: EpochRecord) -> None:
+            if record.epoch == 2:
+                size = Path("run/metrics.jsonl").stat().st_size
+                resource.setrlimit(resource.RLIMIT_FSIZE, (size + 20, hard))
+
+        def on_end(self) -> None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    request.addfinalizer(lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard)))
+    with pytest.raises(
+        OutputError, match=r"^run/metrics\.jsonl: cannot be written: File too large"
+    ):
+        tftrain.train(config_of(), data=table(), output="run", observers=[Limit()])
+    lines = [json.loads(line) for line in Path("run/metrics.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2]
+    assert json.loads(Path("run/summary.json").read_text())["state"] == "failed"
 
 
 def test_output_that_cannot_be_used() -> None:

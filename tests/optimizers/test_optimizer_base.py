@@ -91,6 +91,17 @@ def test_unknown_name() -> None:
         (lambda: Adam(epsilon=-1.0), "epsilon must be"),
         (lambda: RMSprop(epsilon=-1.0), "epsilon must be"),
         (lambda: Adagrad(epsilon=-1.0), "epsilon must be"),
+        (lambda: Adam(None), "learning rate must be a number, got None"),
+        (lambda: Adam("0.1"), "learning rate must be a number, got '0.1'"),
+        (lambda: SGD(True), "learning rate must be a number, got True"),
+        (lambda: Adam(beta_1="0.9"), "beta_1 must be a number, got '0.9'"),
+        (lambda: SGD(clip_norm="x"), "clip_norm must be a number, got 'x'"),
+        (lambda: SGD(clip_norm=math.inf), "clip_norm must be positive and finite"),
+        (lambda: SGD(momentun=0.9), "unknown setting of SGD 'momentun', did you mean momentum"),
+        (lambda: Adam(clipnorm=1.0), "of Adam 'clipnorm', did you mean clip_norm"),
+        (lambda: AdamW(weigt_decay=3), "of AdamW 'weigt_decay', did you mean weight_decay"),
+        (lambda: RMSprop(rh=3), "Known: learning_rate, rho, epsilon, clip_value, clip_norm"),
+        (lambda: optimizers.get({"kind": "adam"}), "unknown optimizer {'kind': 'adam'}. Known: "),
     ],
 )
 def test_wrong_settings(make: Callable[[], Optimizer], message: str) -> None:

@@ -86,9 +86,10 @@ def test_the_optimizer_takes_the_rate_of_steps_counted_from_zero() -> None:
         (lambda: Step(0.1, every=1, decay=0), "decay must be positive"),
         (lambda: Exponential(0.1, every=math.inf), "every must be positive"),
         (lambda: Cosine(0.1, steps=0), "steps must be positive"),
-        (lambda: Cosine(0.1, steps=5, final=1.5), "final must lie between 0 and 1"),
-        (lambda: Cosine(0.1, steps=5, final=-0.1), "final must lie between 0 and 1"),
-        (lambda: Warmup(Constant(0.1), steps=-1), "steps must be zero or more"),
+        (lambda: Cosine(0.1, steps=5, final=1.5), "final must be at most 1"),
+        (lambda: Cosine(0.1, steps=5, final=-0.1), "final must be at least 0"),
+        (lambda: Warmup(Constant(0.1), steps=-1), "steps must be at least 0"),
+        (lambda: Warmup(0.1, steps=1), "schedule must be a Schedule .*got 0.1"),  # type: ignore[arg-type]
     ],
 )
 def test_wrong_settings(make: Callable[[], Schedule], message: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import keyword
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -9,12 +10,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tftrain
+from tftrain.errors import OutputError
 from tftrain.runs import Run
-from tftrain.runs.export import serving_names
+from tftrain.runs.export import export, serving_names
 
 ALONE = """
 import json, sys
@@ -98,6 +101,20 @@ def test_model_predicts_without_tftrain(run: Run, tmp_path: Path) -> None:
         assert set(answer) == {"out/1", "out 2"}
         got = np.stack([answer["out/1"], answer["out 2"]], axis=1)
         np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-6)
+
+
+def test_a_model_that_cannot_be_written_leaves_nothing(run: Run, tmp_path: Path) -> None:
+    """With a real limit on the size of files."""
+    model = tf.Module()
+    model.predict = tf.function(lambda x: x, input_signature=[tf.TensorSpec([None])])
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(OutputError, match=r"model: cannot be written: File too large; choose"):
+            export(model, tmp_path / "model")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

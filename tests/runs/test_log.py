@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ import pytest
 import tensorflow as tf
 
 import tftrain
-from tftrain.errors import ConfigError
+from tftrain.errors import ConfigError, OutputError
+from tftrain.runs.log import TensorBoardLog
+from tftrain.training import EpochRecord
 
 CONFIG = {
     "data": {"source": "dataframe", "target": "y"},
@@ -39,6 +42,19 @@ def test_event_files_hold_the_metrics_of_each_epoch(tmp_path: Path) -> None:
         assert written["train/loss", line["epoch"]] == pytest.approx(line["loss"])
         for name, value in line["validation"].items():
             assert written[f"validation/{name}", line["epoch"]] == pytest.approx(value, rel=1e-6)
+
+
+def test_event_files_that_cannot_grow(tmp_path: Path) -> None:
+    log = TensorBoardLog(tmp_path / "events", np.ones(1))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(OutputError, match="events: cannot be written: File too large"):  # noqa: PT012
+            for epoch in range(1, 100):
+                log.on_epoch(EpochRecord(epoch, 1.0, None, None, None, epoch, 1.0, 1.0))
+            log.on_end()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_without_the_package_it_is_refused_before_anything_is_written(

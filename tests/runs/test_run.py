@@ -1,13 +1,14 @@
 """A run, opened again: its predictions."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import tftrain
-from tftrain.errors import DataError, RunError
+from tftrain.errors import DataError, InputError, RunError
 from tftrain.runs import Run
 
 
@@ -59,6 +60,14 @@ def test_blocks_of_rows_do_not_show(run: Run, monkeypatch: pytest.MonkeyPatch) -
     expected = run.predict(table())
     monkeypatch.setattr("tftrain.runs.run.BLOCK_ROWS", 7)
     np.testing.assert_allclose(run.predict(table()), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "table", [{"a": [1.0]}, np.ones((2, 2)), "t.csv", pd.Series([1.0]), None], ids=type
+)
+def test_only_dataframes_are_predicted(run: Run, table: Any) -> None:
+    with pytest.raises(InputError, match=r"must be a pandas DataFrame: pandas\.DataFrame\("):
+        run.predict(table)
 
 
 def test_no_rows_no_predictions(run: Run) -> None:

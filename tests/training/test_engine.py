@@ -18,7 +18,12 @@ MODES = ("graph", "xla", "eager")
 
 
 def make_engine(
-    rows: int, batch_size: int, mode: str = "graph", epochs: int = 3, **settings: Any
+    rows: int,
+    batch_size: int,
+    mode: str = "graph",
+    epochs: int = 3,
+    validate_every: int = 1,
+    **settings: Any,
 ) -> Engine:
     rng = np.random.default_rng(0)
     network, optimizer = Dense(2, 1, dtype="float64"), SGD(0.1)
@@ -26,7 +31,13 @@ def make_engine(
     optimizer.build(parameters)
     step = Step(network, parameters, MeanSquaredError(), optimizer)
     data = Batch(tf.constant(rng.normal(size=(rows, 2))), tf.constant(rng.normal(size=(rows, 1))))
-    watch = Watch(parameters, None, epochs=epochs, convergence=Convergence(gradient_norm=1e-300))
+    watch = Watch(
+        parameters,
+        None,
+        epochs=epochs,
+        validate_every=validate_every,
+        convergence=Convergence(gradient_norm=1e-300),
+    )
     made = Engine(step, data, batch_size, choose_mode(mode, 0, 0), watch, **settings)
     made.prepare()
     return made
@@ -102,6 +113,38 @@ def test_short_epochs_run_together() -> None:
         calls += 1
     assert calls < 200
     assert made.traces == 1
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "validate_every", "validation", "most_calls"),
+    [(2, 1, 1.0, 4000), (2, 3, 1.0, 4000), (8, 1, 1.0, 1000), (8, 3, 1.0, 1000), (2, 1, 1e-4, 20)],
+)
+def test_chunks_aim_at_half_a_second_with_their_validations(
+    batch_size: int,
+    validate_every: int,
+    validation: float,
+    most_calls: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On a clock of our own: 3 seconds at first, 1 ms a step, and what a validation takes."""
+    made = make_engine(8, batch_size, epochs=1000, validate_every=validate_every)
+    clock, total = 0.0, 1000 * made.steps
+
+    def call(epoch: int, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        nonlocal clock
+        before, after = epoch * made.steps + start, epoch * made.steps + stop
+        clock += 1e-3 * (stop - start) + (0.0 if before else 3.0)
+        clock += validation * (after // made.period - before // made.period)
+        return np.zeros([made.capacity * made.steps, 2]), np.zeros([made.capacity, 4])
+
+    monkeypatch.setattr(made, "_call", call)
+    monkeypatch.setattr("tftrain.training.engine.time.monotonic", lambda: clock)
+    done, chunks = 0, []
+    while done < total:
+        chunks.append(made.run(done))
+        done = chunks[-1].last
+    assert max(chunk.seconds for chunk in chunks[1:]) < 0.5 + validation + 0.02
+    assert len(chunks) <= most_calls
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -5,6 +5,7 @@ import signal
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 
@@ -502,6 +503,7 @@ def test_observers_are_told_in_order() -> None:
     [
         ({"epochs": 0}, "epochs must be"),
         ({"epochs": 2.5}, "epochs must be"),
+        ({"epochs": True}, "epochs must be"),
         ({"batch_size": 0}, "batch_size must be"),
         ({"batch_size": -3}, "batch_size must be"),
         ({"batch_size": 2.5}, "batch_size must be"),
@@ -515,7 +517,20 @@ def test_observers_are_told_in_order() -> None:
         ({"compile": "jit"}, "compile must be one of auto, xla, graph, eager"),
         ({"loss": "msee"}, "did you mean mse"),
         ({"optimizer": "adams"}, "did you mean adam"),
-        ({"validation": (np.ones((5, 3)),)}, "validation"),
+        ({"loss": ["mse"]}, "unknown loss .*Known: mse"),
+        ({"optimizer": {"kind": "adam"}}, "unknown optimizer .*Known: sgd"),
+        ({"l2": "a"}, "l2 must be a number, got 'a'"),
+        ({"time_budget": "a"}, "time_budget must be a number, got 'a'"),
+        ({"seed": None}, "seed must be a whole number"),
+        ({"early_stopping": 5}, "early_stopping must be an EarlyStopping such as .*got 5"),
+        ({"early_stopping": True}, "early_stopping must be an EarlyStopping"),
+        ({"convergence": 1e-3}, "convergence must be a Convergence such as .*got 0.001"),
+        ({"observers": [print]}, r"observers\[0\] must be an Observer"),
+        ({"observers": Observer()}, "observers must be a list of Observers"),
+        ({"history": []}, "history must be a History"),
+        ({"validation": 0.2}, r"validation must be \(x, y\) or \(x, y, weight\); got 0.2"),
+        ({"validation": np.ones((5, 3))}, "validation must be .*got an object of the type ndarray"),
+        ({"validation": (np.ones((5, 3)),)}, "validation must be .*got 1 values"),
         ({"weight": np.ones(ROWS - 1)}, "one weight per row"),
         ({"weight": np.ones((ROWS, 1))}, "one weight per row"),
         ({"weight": -np.ones(ROWS)}, "weights must be zero or more"),
@@ -556,6 +571,37 @@ def test_text_is_refused() -> None:
         fit(linear(), [["a", "b", "c"]], [[1.0, 2.0]], epochs=1)
 
 
+def test_a_dataframe_of_numbers_of_several_types() -> None:
+    columns = {"a": [1, 2, 3, 4], "b": [True, False, True, True], "c": [0.1, 0.2, 0.3, 0.4]}
+    frame, y = pd.DataFrame(columns), np.arange(8.0).reshape(4, 2)
+    trained = []
+    for x in (frame.to_numpy(float), frame, frame.convert_dtypes(), frame.astype(object)):
+        network = linear()
+        fit(network, x, y, epochs=2)
+        trained.append(weights(network))
+    for other in trained[1:]:
+        np.testing.assert_array_equal(trained[0], other)
+
+
+@pytest.mark.parametrize("value", ["1.5", pd.NA, pd.Timestamp(0)])
+def test_a_dataframe_with_something_else_names_its_place(value: Any) -> None:
+    frame = pd.DataFrame({"a": [1, 2], "b": [0.5, 1.5], "c": [3.0, value]}).astype(object)
+    with pytest.raises(InputError, match=r"x must hold numbers, but x\[1, 2\] is .*drop the row"):
+        fit(linear(), frame, np.ones((2, 2)), epochs=1)
+
+
+@pytest.mark.parametrize("mode", ["graph", "xla"])
+def test_a_network_that_asks_a_tensor_in_python(mode: str) -> None:
+    class Choosing(Dense):
+        def __call__(self, x: tf.Tensor) -> tf.Tensor:
+            return super().__call__(x if tf.reduce_sum(x) > 0 else -x)
+
+    x, y = table()
+    with pytest.raises(InputError, match=r"`if tensor:`.*tf\.where or tf\.cond.*compile='eager'"):
+        fit(Choosing(3, 2, dtype="float64"), x, y, epochs=1, compile=mode)
+    fit(Choosing(3, 2, dtype="float64"), x, y, epochs=1, compile="eager")
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_a_variable_that_the_loss_does_not_depend_on(mode: str) -> None:
     class Forgetful(Dense):
@@ -569,6 +615,11 @@ def test_a_variable_that_the_loss_does_not_depend_on(mode: str) -> None:
 
 
 def test_networks_that_cannot_be_trained() -> None:
+    class Silent(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.height = tf.Variable(1.0)
+
     mixed = MLP(3, [], 2)
     mixed.other = tf.Variable(1.0, dtype=tf.float64)
     x, y = table()
@@ -576,6 +627,10 @@ def test_networks_that_cannot_be_trained() -> None:
         fit(tf.Module(), x, y)
     with pytest.raises(InputError, match="several dtypes"):
         fit(mixed, x, y)
+    with pytest.raises(InputError, match=r"network must be a tf\.Module with a __call__"):
+        fit(lambda q: q, x, y)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="no __call__"):
+        fit(Silent(), x, y)  # type: ignore[arg-type]
 
 
 def test_an_optimizer_of_another_network() -> None:

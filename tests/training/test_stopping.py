@@ -243,6 +243,12 @@ def test_a_generous_time_budget_changes_nothing() -> None:
         lambda: EarlyStopping(patience=0),
         lambda: EarlyStopping(min_delta=-0.1),
         lambda: EarlyStopping(min_delta=math.nan),
+        lambda: EarlyStopping("5"),  # type: ignore[arg-type]
+        lambda: EarlyStopping(math.nan),  # type: ignore[arg-type]
+        lambda: EarlyStopping(2.5),  # type: ignore[arg-type]
+        lambda: EarlyStopping(min_delta="0"),  # type: ignore[arg-type]
+        lambda: Convergence(relative_change="5"),  # type: ignore[arg-type]
+        lambda: Convergence(relative_change=0.1, patience=1.5),  # type: ignore[arg-type]
         lambda: Convergence(),
         lambda: Convergence(gradient_norm=0.0),
         lambda: Convergence(relative_change=-1.0),
@@ -251,5 +257,5 @@ def test_a_generous_time_budget_changes_nothing() -> None:
     ],
 )
 def test_wrong_settings(make: Callable[[], object]) -> None:
-    with pytest.raises(InputError, match="positive"):
+    with pytest.raises(InputError, match=r"positive|must be"):
         make()

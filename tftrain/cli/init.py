@@ -25,7 +25,7 @@ def init(data: str, target: tuple[str, ...], output: str | None, force: bool) ->
     from tftrain.experiment.propose import propose
 
     path = Path(output or f"{stem_of(data)}.yaml")
-    if path.exists() and not force:
+    if path.exists() and not path.is_dir() and not force:
         raise OutputError(f"{path}: exists already; name another with --output, or add --force")
     if not path.absolute().parent.is_dir():
         raise OutputError(f"{path}: the folder {path.parent} does not exist")

@@ -4,7 +4,14 @@ import codecs
 import math
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from tftrain.config.base import BY_KIND, BelowOne, Count, Fraction, Section, Short
 
@@ -160,12 +167,15 @@ class Data(Section):
     def _one_or_several(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value
 
-    @model_validator(mode="after")
-    def _one_part_for_each_column(self) -> Self:
+    @field_validator("target", "weight", "split")
+    @classmethod
+    def _one_part_for_each_column(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse a name that the field or one before it has used: the error is at this field."""
+        known: dict[str, Any] = {**info.data, str(info.field_name): value}
         named = [
-            *((name, "target") for name in self.target),
-            (self.weight, "weight"),
-            (getattr(self.split, "column", None), "split.column"),
+            *((name, "target") for name in known.get("target", [])),
+            (known.get("weight"), "weight"),
+            (getattr(known.get("split"), "column", None), "split.column"),
         ]
         part_of: dict[str | None, str] = {}
         for name, part in named:
@@ -174,4 +184,4 @@ class Data(Section):
                     f"column {name!r} is named twice, as {part_of[name]} and as {part}"
                 )
             part_of[name] = part
-        return self
+        return value

@@ -1,6 +1,7 @@
 """From YAML text to a Config, with errors that name file, line, column and remedy."""
 
 import io
+import os
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from tftrain.config.messages import Problem, problems_of
 from tftrain.config.models import Config
 from tftrain.config.sections import Path_, keys_of, of_kind, sections_at
-from tftrain.errors import ConfigError, did_you_mean
+from tftrain.errors import ConfigError, did_you_mean, of_type
 
 MAX_BYTES = 1_000_000
 
@@ -36,18 +37,26 @@ class Document:
 
 
 def load_config(
-    source: str | Path | Mapping[str, Any] | Config, overrides: Sequence[str] = ()
+    source: str | Path | Mapping[str, Any] | Config,
+    overrides: Sequence[str] = (),
+    *,
+    dataframe: bool = False,
 ) -> Config:
     """Return the checked config.
 
     Args:
         source: path of a YAML file, or its content as a dictionary, or a Config.
         overrides: `key.path=value` strings that replace single values; the value is YAML.
+        dataframe: whether a DataFrame is handed over in place of the source of the data.
 
     Raises:
+        InputError: an argument is something else.
         ConfigError: the file cannot be read, or anything in it is wrong; all errors of the file
             are reported at once, each with its place and the remedy.
     """
+    kinds = (str, os.PathLike, Mapping, Config)
+    of_type("config", source, kinds, "the path of a YAML file, a dictionary or a Config")
+    of_type("overrides", overrides, (list, tuple), "a list such as ['training.epochs=5']")
     if isinstance(source, Config):
         document = Document(source.model_dump(mode="json"), {}, [])
         name, folder = "config", Path.cwd()
@@ -62,6 +71,8 @@ def load_config(
     changed = sorted(map(parse_override, overrides), key=_whole_sections_first)
     for path, value in changed:
         apply_override(document, path, value)
+    if dataframe and isinstance(document.value, dict):
+        apply_override(document, ("data", "source"), {"kind": "dataframe"})
     overridden = {path for path, _ in changed}
     config = _validate(document, name, overridden)
     here = any(("data", "source", "path")[: len(path)] == path for path in overridden)
@@ -176,10 +187,10 @@ def apply_override(document: Document, path: Path_, value: Any) -> None:
             continue
         if not isinstance(node, dict):
             raise ConfigError(f"--set {_dotted(path)}: {part} is not in a section")
-        if isinstance(node.get(part), str):
-            node[part] = {"kind": node[part]}
-        elif not isinstance(node.get(part), (dict, list)):
-            node[part] = {}
+        if not isinstance(node.get(part), (dict, list)):
+            short = node.get(part)
+            node[part] = {"kind": short} if isinstance(short, str) else {}
+            document.positions.pop(path[: depth + 1], None)  # the section is not in the text
         if isinstance(path[depth + 1], int) and not isinstance(node[part], list):
             whole = _dotted(path[: depth + 1])
             raise ConfigError(f"--set {_dotted(path)}: no list there to change; set {whole}=[...]")
@@ -233,14 +244,21 @@ def _located(
     problem: Problem, document: Document, overridden: set[Path_]
 ) -> tuple[tuple[int, int], str, Problem]:
     """Return the position of a problem, its place as text, and the problem."""
-    for path in overridden:
-        shared = min(len(path), len(problem.path))
-        if shared and path[:shared] == problem.path[:shared]:
-            return (0, 0), " (--set)", problem
+    if any(_made_by(path, problem.path, document.positions) for path in overridden):
+        return (0, 0), " (--set)", problem
     position = problem.position
     for depth in range(len(problem.path), -1, -1):
         position = position or document.positions.get(problem.path[:depth])
     return (position, ":{}:{}".format(*position), problem) if position else ((0, 0), "", problem)
+
+
+def _made_by(override: Path_, path: Path_, positions: Mapping[Path_, Any]) -> bool:
+    """Return whether an override, of a value or a section's kind, made what stands at `path`."""
+    whole = override[:-1] if override[-1] == "kind" else override
+    if path[: len(whole)] == whole:
+        return True
+    around = override[: len(path)] == path
+    return around and bool(positions) and path not in positions  # a section not in the text
 
 
 def _run_name(stem: str) -> str:

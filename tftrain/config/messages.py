@@ -66,6 +66,8 @@ def _follow(detail: ErrorDetails, model: type[BaseModel], value: Any) -> tuple[P
             continue
         path.append(part)
         if last:
+            if detail["type"] == "union_tag_invalid" and isinstance(value[part], dict):
+                path.append("kind")
             break
         value = value[part]
         sections = sections_below(sections, part)
@@ -110,7 +112,7 @@ def _message(detail: ErrorDetails, path: Path_, sections: Sections) -> str:
 
 def _as_file(path: Path_, tag: Any) -> str:
     """Return the remedy where a file's name stands in place of a source."""
-    if path != ("data", "source") or not (isinstance(tag, str) and set(tag) & set("./")):
+    if path[:2] != ("data", "source") or not (isinstance(tag, str) and set(tag) & set("./")):
         return ""
     kind = "parquet" if tag.endswith((".parquet", ".pq")) else "csv"
     return f"; for a file write {{kind: {kind}, path: {tag}}}"

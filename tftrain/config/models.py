@@ -52,7 +52,8 @@ class Training(Section):
     early_stopping: EarlyStopping | None = None
     convergence: Convergence | None = None
     time_budget: Positive | None = None
-    """Seconds after which training stops at the end of a step."""
+    """Seconds after which training stops, at the end of a chunk of steps: about half a second, or
+    one step and the validation after it."""
     compile: Literal["auto", "xla", "graph", "eager"] = "auto"
     """How steps are run: one XLA program, a TensorFlow graph, or op by op (to debug)."""
 

@@ -11,8 +11,6 @@ import pandas as pd
 from tftrain.errors import DataError, did_you_mean
 
 Kind = Literal["numeric", "boolean", "date", "text", "category"]
-BLOCK_ROWS = 65_536
-"""Rows that are turned into numbers at once, so that the float64 in between stays small."""
 
 NEARLY_ALL = 0.8
 """Fraction of numbers from which a text column looks like numbers with something wrong in it."""

@@ -88,6 +88,10 @@ class TargetScale:
     center: np.ndarray
     scale: np.ndarray
 
+    def scaled(self, values: np.ndarray) -> np.ndarray:
+        """Return targets of shape `(rows, targets)` as outputs, `(target - center) / scale`."""
+        return (values - self.center) / self.scale
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -187,6 +191,26 @@ def _fit_numeric(train: pd.DataFrame, column: Column, scaling: str, missing: str
         indicator=len(present) < len(values),
         periods=_cycles(present) if column.kind == "date" else (),
     )
+
+
+def require_representable(
+    values: np.ndarray, dtype: str, names: Sequence[str], index: pd.Index
+) -> None:
+    """Raise DataError, with column and row, where a number is infinite or too large for a dtype.
+
+    Args:
+        values: shape `(rows, columns)`.
+        dtype: of the network.
+        names: of the columns.
+        index: of the rows in the table, counted from 0.
+    """
+    wrong = np.argwhere(~(np.abs(values) <= np.finfo(dtype).max))
+    if len(wrong):
+        row, column = wrong[0]
+        raise DataError(
+            f"{names[column]!r} is too large for {dtype} in row {index[row] + 1}; scale it "
+            "(data.preprocess), divide it by a constant, or set model.dtype to float64"
+        )
 
 
 def center_and_scale(values: np.ndarray, scaling: str) -> tuple[float, float]:

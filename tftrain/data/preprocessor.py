@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from tftrain.data.columns import BLOCK_ROWS, ONE_HOT
-from tftrain.data.features import Plan
+from tftrain.data.columns import ONE_HOT
+from tftrain.data.features import Plan, require_representable
+from tftrain.metrics import BLOCK_ROWS
 
 
 class Preprocessor(tf.Module):
@@ -70,16 +71,18 @@ class Preprocessor(tf.Module):
         """Return the features of a table as an array of the network's dtype.
 
         Raises:
-            DataError: a column is missing or does not hold what it should.
+            DataError: a column is missing or does not hold what it should, or is too large for
+                the dtype.
         """
         features = np.empty((len(frame), len(self.plan.names)), self.dtype.as_numpy_dtype)
         for start in range(0, len(frame), BLOCK_ROWS):
-            raw = self.plan.raw_columns(frame.iloc[start : start + BLOCK_ROWS])
-            block = self({name: tf.constant(values) for name, values in raw.items()})
+            rows = frame.iloc[start : start + BLOCK_ROWS]
+            raw = self.plan.raw_columns(rows)
+            block = self({name: tf.constant(values) for name, values in raw.items()}).numpy()
+            require_representable(block, self.dtype.name, self.plan.names, rows.index)
             features[start : start + len(block)] = block
         return features
 
     def targets(self, values: np.ndarray) -> np.ndarray:
         """Return targets of shape `(rows, targets)`, in their own units, as the network's."""
-        target = self.plan.target
-        return ((values - target.center) / target.scale).astype(self.dtype.as_numpy_dtype)
+        return self.plan.target.scaled(values).astype(self.dtype.as_numpy_dtype)

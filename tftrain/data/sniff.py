@@ -122,8 +122,16 @@ def useless_columns(frame: pd.DataFrame) -> dict[str, str]:
         elif distinct == 1 and not frame[name].isna().any():
             reasons[name] = "it is the same in every row"
         elif kind == "text" and distinct > max(20, len(frame) // 2):
-            reasons[name] = "almost every row has a text of its own"
+            reasons[name] = _why_text(frame[name])
     return reasons
+
+
+def _why_text(column: pd.Series) -> str:
+    """Return why a column of as many texts as rows is of no use: its texts, or a stray one."""
+    strays = stray_values(column)
+    if not len(strays):
+        return "almost every row has a text of its own"
+    return f"row {strays.index[0] + 1} holds {strays.iloc[0]!r}, nearly all others a number"
 
 
 def as_patterns(names: list[str], all_names: list[str]) -> list[str]:

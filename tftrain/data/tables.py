@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
-from tftrain.errors import DataError, OutputError, did_you_mean, naming
+from tftrain.errors import DataError, OutputError, did_you_mean, naming, of_type
 from tftrain.files import whole_file
 
 BLOCK_BYTES = (1 << 24, 1 << 30)
@@ -163,8 +163,10 @@ def as_table(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a DataFrame from elsewhere with rows numbered from 0 and names that are strings.
 
     Raises:
+        InputError: it is no DataFrame.
         DataError: its columns have several levels, no name, or the same name twice.
     """
+    of_type("the table", frame, pd.DataFrame, "a pandas DataFrame: pandas.DataFrame(...) makes one")
     if frame.columns.nlevels > 1:
         raise DataError(
             "the DataFrame's columns have several levels; give each one name, for instance with "

@@ -11,7 +11,7 @@ import pandas as pd
 from tftrain.config import Config
 from tftrain.data.bundled import read_sklearn
 from tftrain.data.columns import first_row, matching, require_column, stray_values
-from tftrain.data.features import Plan, fit_plan, target_values
+from tftrain.data.features import Plan, fit_plan, require_representable, target_values
 from tftrain.data.split import Split, by_column, by_fractions, by_order
 from tftrain.data.tables import as_table, read_csv, read_parquet
 from tftrain.errors import ConfigError, DataError, naming
@@ -54,10 +54,11 @@ def read_frame(config: Config, data: pd.DataFrame | None = None) -> pd.DataFrame
     """
     source = config.data.source
     if data is not None:
-        if not len(data):
-            raise DataError("the DataFrame has no rows")
         with naming(place_of(config, data)):
-            return as_table(data)
+            table = as_table(data)
+            if not len(table):
+                raise DataError("it has no rows")
+        return table
     match source.kind:
         case "csv":
             return read_csv(**source.model_dump(exclude={"kind"}))
@@ -120,7 +121,7 @@ def feature_names(config: Config, frame: pd.DataFrame) -> list[str]:
 def place_of(config: Config, data: pd.DataFrame | None = None) -> str:
     """Return the name of the table for error messages."""
     if data is not None:
-        return str(data.attrs.get("place", "the DataFrame"))
+        return str(getattr(data, "attrs", {}).get("place", "the DataFrame"))
     named = config.data.source.model_dump(exclude={"kind"})
     return str(named.get("path") or named.get("dataset"))
 
@@ -144,6 +145,8 @@ def prepare(config: Config, data: pd.DataFrame | None = None) -> Prepared:
         split = split_rows(config, frame)
         _check_parts(config, split, weights)
         plan = _fit(config, frame, split)
+        scaled = plan.target.scaled(targets)
+        require_representable(scaled, config.model.dtype, plan.target.names, frame.index)
     notes = _notes(config, frame, plan)
     return Prepared(config, frame, split, plan, targets, weights, time.monotonic() - began, notes)
 

@@ -18,6 +18,7 @@ from tftrain.experiment.build import fit_settings, loss_of, network_of, optimize
 from tftrain.experiment.evaluate import metrics_of
 from tftrain.experiment.prepare import Prepared, prepare
 from tftrain.runs import Run, RunDirectory
+from tftrain.runs.directory import json_text
 from tftrain.runs.environment import environment
 from tftrain.runs.export import ServingModel, export
 from tftrain.runs.log import MetricsLog, TensorBoardLog, epoch_line
@@ -51,9 +52,8 @@ def train(
         KeyboardInterrupt: what was known is in the run directory, the model included if an epoch
             was over.
     """
-    if data is not None:
-        overrides = [*overrides, "data.source=dataframe"]
-    return train_prepared(prepare(load_config(config, overrides), data), output, observers)
+    loaded = load_config(config, overrides, dataframe=data is not None)
+    return train_prepared(prepare(loaded, data), output, observers)
 
 
 def train_prepared(
@@ -147,13 +147,18 @@ class Training:
             return
         last = self.history.epochs[-1:]
         scale = self.prepared.plan.target.scale
-        with suppress(OutputError):  # the error itself says more than one about the summary
+        state = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        reason = str(error) or type(error).__name__
+        try:
             self._write_summary(
-                "interrupted" if isinstance(error, KeyboardInterrupt) else "failed",
-                error=str(error) or type(error).__name__,
+                state,
+                error=reason,
                 epochs=len(self.history.epochs),
                 last_epoch=epoch_line(last[0], scale) if last else None,
             )
+        except OutputError:  # a full disk has no room beside the old summary, but in its place
+            with suppress(OSError):  # the error itself says more than one about the summary
+                self.directory.summary.write_text(json_text({"state": state, "error": reason}))
 
     def _arrays(self, part: str) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """Return inputs, targets and weights of a part of the table, as the network takes them."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tftrain.errors import unknown
+from tftrain.errors import entry
 from tftrain.optimizers.adagrad import Adagrad
 from tftrain.optimizers.adam import Adam, AdamW
 from tftrain.optimizers.clipping import clip_by_global_norm, clip_by_value, global_norm
@@ -44,6 +44,4 @@ def get(optimizer: str | Optimizer) -> Optimizer:
     """Return `optimizer` itself, or a new optimizer of that name with its default settings."""
     if isinstance(optimizer, Optimizer):
         return optimizer
-    if optimizer not in OPTIMIZERS:
-        raise unknown("optimizer", optimizer, OPTIMIZERS)
-    return OPTIMIZERS[optimizer]()
+    return entry("optimizer", optimizer, OPTIMIZERS)()

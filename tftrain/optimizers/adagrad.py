@@ -4,7 +4,8 @@ from typing import Unpack
 
 import tensorflow as tf
 
-from tftrain.optimizers.optimizer import Clipping, Optimizer, Slots, check_range
+from tftrain.errors import number
+from tftrain.optimizers.optimizer import Clipping, Optimizer, Slots
 from tftrain.optimizers.schedules import Schedule
 
 
@@ -32,7 +33,7 @@ class Adagrad(Optimizer):
         **clipping: Unpack[Clipping],
     ) -> None:
         super().__init__(learning_rate, **clipping)
-        self.epsilon = check_range("epsilon", epsilon)
+        self.epsilon = number("epsilon", epsilon)
 
     def update(
         self,

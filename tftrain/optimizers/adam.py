@@ -4,7 +4,8 @@ from typing import Unpack
 
 import tensorflow as tf
 
-from tftrain.optimizers.optimizer import Clipping, Optimizer, Slots, check_range
+from tftrain.errors import number
+from tftrain.optimizers.optimizer import Clipping, Optimizer, Slots
 from tftrain.optimizers.schedules import Schedule
 
 
@@ -37,9 +38,9 @@ class Adam(Optimizer):
         **clipping: Unpack[Clipping],
     ) -> None:
         super().__init__(learning_rate, **clipping)
-        self.beta_1 = check_range("beta_1", beta_1, below=1)
-        self.beta_2 = check_range("beta_2", beta_2, below=1)
-        self.epsilon = check_range("epsilon", epsilon)
+        self.beta_1 = number("beta_1", beta_1, below=1)
+        self.beta_2 = number("beta_2", beta_2, below=1)
+        self.epsilon = number("epsilon", epsilon)
 
     def update(
         self,
@@ -95,7 +96,7 @@ class AdamW(Adam):
             epsilon=epsilon,
             **clipping,
         )
-        self.weight_decay = check_range("weight_decay", weight_decay)
+        self.weight_decay = number("weight_decay", weight_decay)
 
     def update(
         self,

@@ -1,12 +1,12 @@
 """What all optimizers share: learning rate, clipping, the step counter and the slots."""
 
-import math
+import inspect
 from collections.abc import Sequence
 from typing import TypedDict, Unpack
 
 import tensorflow as tf
 
-from tftrain.errors import InputError
+from tftrain.errors import InputError, number, unknown
 from tftrain.optimizers.clipping import clip_by_global_norm, clip_by_value
 from tftrain.optimizers.schedules import Constant, Schedule
 
@@ -35,6 +35,9 @@ class Optimizer(tf.Module):
     Attributes:
         step: int64 variable, the number of updates made.
         slots: for each parameter the variables of its slots by name, after `build`.
+
+    Raises:
+        InputError: there is no such setting, or its value is out of range.
     """
 
     slot_names: tuple[str, ...] = ()
@@ -48,14 +51,23 @@ class Optimizer(tf.Module):
         self.schedule = (
             learning_rate if isinstance(learning_rate, Schedule) else Constant(learning_rate)
         )
+        for name, limit in clipping.items():
+            if name not in Clipping.__annotations__:
+                raise unknown(f"setting of {type(self).__name__}", name, self._settings())
+            if limit is not None:
+                number(name, limit, positive=True)
         self.clip_value = clipping.get("clip_value")
         self.clip_norm = clipping.get("clip_norm")
-        for name, limit in (("clip_value", self.clip_value), ("clip_norm", self.clip_norm)):
-            if limit is not None and not limit > 0:
-                raise InputError(f"{name} must be positive, got {limit}")
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
         self.slots: list[dict[str, tf.Variable]] = []
         self._built_for: frozenset[tuple[int, object]] = frozenset()
+
+    @classmethod
+    def _settings(cls) -> list[str]:
+        """Return the names of all settings: those of the class itself, and the clipping."""
+        _, *own = inspect.signature(cls.__init__).parameters.values()
+        named = [setting.name for setting in own if setting.kind != setting.VAR_KEYWORD]
+        return [*named, *Clipping.__annotations__]
 
     def build(self, parameters: Sequence[tf.Variable]) -> None:
         """Create the slots for `parameters`. Called once; `apply` does it where you do not.
@@ -118,11 +130,3 @@ class Optimizer(tf.Module):
             step: number of this update, counted from 1, as a float64 scalar.
         """
         raise NotImplementedError
-
-
-def check_range(name: str, value: float, below: float = math.inf) -> float:
-    """Return a setting; raise InputError unless it is at least 0 and below `below`."""
-    if not 0 <= value < below:
-        limit = "" if below == math.inf else f" and below {below:g}"
-        raise InputError(f"{name} must be at least 0{limit}, got {value}")
-    return value

@@ -4,7 +4,8 @@ from typing import Unpack
 
 import tensorflow as tf
 
-from tftrain.optimizers.optimizer import Clipping, Optimizer, Slots, check_range
+from tftrain.errors import number
+from tftrain.optimizers.optimizer import Clipping, Optimizer, Slots
 from tftrain.optimizers.schedules import Schedule
 
 
@@ -34,8 +35,8 @@ class RMSprop(Optimizer):
         **clipping: Unpack[Clipping],
     ) -> None:
         super().__init__(learning_rate, **clipping)
-        self.rho = check_range("rho", rho, below=1)
-        self.epsilon = check_range("epsilon", epsilon)
+        self.rho = number("rho", rho, below=1)
+        self.epsilon = number("epsilon", epsilon)
 
     def update(
         self,

@@ -4,7 +4,7 @@ import math
 
 import tensorflow as tf
 
-from tftrain.errors import InputError
+from tftrain.errors import InputError, number, of_type
 
 
 class Schedule:
@@ -15,9 +15,7 @@ class Schedule:
     """
 
     def __init__(self, learning_rate: float) -> None:
-        if not (learning_rate > 0 and math.isfinite(learning_rate)):
-            raise InputError(f"the learning rate must be positive and finite, got {learning_rate}")
-        self.learning_rate = float(learning_rate)
+        self.learning_rate = number("the learning rate", learning_rate, positive=True)
 
     def __call__(self, step: tf.Tensor) -> tf.Tensor:
         """Return the learning rate of step `step` (any integer dtype) as a float64 scalar."""
@@ -46,8 +44,8 @@ class Step(Schedule):
 
     def __init__(self, learning_rate: float, every: float, decay: float = 0.5) -> None:
         super().__init__(learning_rate)
-        self.every = _positive("every", every)
-        self.decay = _positive("decay", decay)
+        self.every = number("schedule: every", every, positive=True)
+        self.decay = number("schedule: decay", decay, positive=True)
 
     def factor(self, step: tf.Tensor) -> tf.Tensor:
         return tf.pow(tf.constant(self.decay, tf.float64), self.periods(step / self.every))
@@ -78,10 +76,10 @@ class Cosine(Schedule):
 
     def __init__(self, learning_rate: float, steps: float, final: float = 0.0) -> None:
         super().__init__(learning_rate)
-        self.steps = _positive("steps", steps)
-        if not 0 <= final <= 1:
-            raise InputError(f"cosine: final must lie between 0 and 1, got {final}")
-        self.final = final
+        self.steps = number("schedule: steps", steps, positive=True)
+        self.final = number("cosine: final", final)
+        if self.final > 1:
+            raise InputError(f"cosine: final must be at most 1, got {final}")
 
     def factor(self, step: tf.Tensor) -> tf.Tensor:
         elapsed = tf.minimum(step / self.steps, 1.0)
@@ -100,19 +98,12 @@ class Warmup(Schedule):
     """
 
     def __init__(self, schedule: Schedule, steps: float) -> None:
+        of_type("warm-up: schedule", schedule, Schedule, "a Schedule such as Constant(0.01)")
         super().__init__(schedule.learning_rate)
-        if not steps >= 0:
-            raise InputError(f"warm-up: steps must be zero or more, got {steps}")
         self.schedule = schedule
-        self.steps = float(steps)
+        self.steps = number("warm-up: steps", steps)
 
     def factor(self, step: tf.Tensor) -> tf.Tensor:
         rise = (step + 1) / (self.steps + 1)
         after = self.schedule.factor(tf.maximum(step - self.steps, 0.0))
         return tf.where(step < self.steps, rise, after)
-
-
-def _positive(name: str, value: float) -> float:
-    if not (value > 0 and math.isfinite(value)):
-        raise InputError(f"schedule: {name} must be positive and finite, got {value}")
-    return float(value)

@@ -4,8 +4,8 @@ from typing import Unpack
 
 import tensorflow as tf
 
-from tftrain.errors import InputError
-from tftrain.optimizers.optimizer import Clipping, Optimizer, Slots, check_range
+from tftrain.errors import InputError, number
+from tftrain.optimizers.optimizer import Clipping, Optimizer, Slots
 from tftrain.optimizers.schedules import Schedule
 
 
@@ -39,9 +39,9 @@ class SGD(Optimizer):
         **clipping: Unpack[Clipping],
     ) -> None:
         super().__init__(learning_rate, **clipping)
+        self.momentum = number("momentum", momentum, below=1)
         if nesterov and momentum == 0:
             raise InputError("sgd: nesterov needs a momentum above 0")
-        self.momentum = check_range("momentum", momentum, below=1)
         self.nesterov = nesterov
         self.slot_names = ("velocity",) if momentum else ()
 

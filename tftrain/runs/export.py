@@ -3,13 +3,15 @@
 import re
 import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from keyword import iskeyword
 from pathlib import Path
 
 import tensorflow as tf
 
 from tftrain.data.preprocessor import Preprocessor
+from tftrain.files import cannot_write
 
 
 class ServingModel(tf.Module):
@@ -58,11 +60,35 @@ def serving_names(columns: list[str]) -> list[str]:
 
 
 def export(model: ServingModel, path: Path) -> None:
-    """Write the SavedModel to `path`, whole or not at all."""
+    """Write the SavedModel to `path`, whole or not at all.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
     aside = path.with_name(path.name + ".part")
     try:
-        tf.saved_model.save(model, str(aside), signatures=model.predict)
-        aside.replace(path)
+        with tensorflow_writes(path):
+            tf.saved_model.save(model, str(aside), signatures=model.predict)
+            aside.replace(path)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
+
+
+@contextmanager
+def tensorflow_writes(path: Path) -> Iterator[None]:
+    """Raise OutputError where TensorFlow cannot write to `path`.
+
+    TensorFlow says `FILE; No space left on device [Op:SaveV2]`, in the class that it has for
+    exhausted memory too, whose message is `OOM when allocating tensor ...`.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise cannot_write(path, error) from None
+    except tf.errors.OpError as error:
+        if "OOM when allocating" in error.message:
+            raise
+        first_line = error.message.splitlines()[0]
+        reason = first_line.rpartition("; ")[2].partition(" [Op:")[0]
+        raise cannot_write(path, reason) from None

@@ -1,31 +1,46 @@
 """Observers that write what happens in each epoch into the run directory."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from tftrain.files import cannot_write
 from tftrain.runs.directory import json_text
+from tftrain.runs.export import tensorflow_writes
 from tftrain.training import EpochRecord, Observer
 
 
 class MetricsLog(Observer):
-    """Writes one JSON line an epoch.
+    """Writes one JSON line an epoch, whole or not at all.
 
     Args:
         path: the file, appended to.
         scale: from the network's units to the target's own, shape `(targets,)`.
+
+    Raises:
+        OutputError: a line cannot be written.
     """
 
     looks_at_network = False
 
     def __init__(self, path: Path, scale: np.ndarray) -> None:
-        self.file = path.open("a", encoding="utf-8", buffering=1)
+        self.path = path
+        self.file = path.open("ab", buffering=0)
         self.scale = scale
 
     def on_epoch(self, record: EpochRecord) -> None:
-        self.file.write(json_text(epoch_line(record, self.scale)) + "\n")
+        line = (json_text(epoch_line(record, self.scale)) + "\n").encode()
+        end = self.file.tell()
+        try:
+            while line:
+                line = line[self.file.write(line) :]
+        except OSError as error:
+            with suppress(OSError):
+                self.file.truncate(end)
+            raise cannot_write(self.path, error) from None
 
     def on_end(self) -> None:
         self.file.close()
@@ -54,11 +69,12 @@ class TensorBoardLog(Observer):
     looks_at_network = False
 
     def __init__(self, path: Path, scale: np.ndarray) -> None:
+        self.path = path
         self.writer = tf.summary.create_file_writer(str(path))
         self.scale = scale
 
     def on_epoch(self, record: EpochRecord) -> None:
-        with self.writer.as_default(step=record.epoch):
+        with tensorflow_writes(self.path), self.writer.as_default(step=record.epoch):
             tf.summary.scalar("train/loss", record.loss)
             if record.validation is not None:
                 tf.summary.scalar("validation/loss", record.validation_loss)
@@ -66,4 +82,5 @@ class TensorBoardLog(Observer):
                     tf.summary.scalar(f"validation/{name}", value)
 
     def on_end(self) -> None:
-        self.writer.close()
+        with tensorflow_writes(self.path):
+            self.writer.close()

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from tftrain.config import Config, load_config
-from tftrain.data.columns import BLOCK_ROWS, Column, raw_values
+from tftrain.data.columns import Column, raw_values
 from tftrain.data.tables import as_table, read_table
 from tftrain.errors import RunError
+from tftrain.metrics import BLOCK_ROWS
 from tftrain.runs.directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class Run:
             `(rows, targets)`.
 
         Raises:
+            InputError: it is no DataFrame.
             DataError: a column is missing, or holds something else than it should.
         """
         frame = as_table(frame)

@@ -22,7 +22,8 @@ from tftrain.training.watch import State, Verdict, Watch
 MODES = ("auto", "xla", "graph", "eager")
 
 CHUNK_SECONDS = 0.5
-"""Aim for the length of a chunk: the host does not matter, and Ctrl-C is answered soon."""
+"""Aim for the length of a chunk: the host does not matter, and Ctrl-C and the time budget, which
+are answered at its end, do not wait long."""
 
 CHUNK_STEPS = 8_192
 """Most steps of a chunk of several epochs, which bounds the results that it returns."""
@@ -46,11 +47,22 @@ class Mode:
     reason: str
 
     def compile(self, function: Callable[..., Any], *specs: tf.TensorSpec) -> Callable[..., Any]:
-        """Return `function`, for arguments of these specs, as a program of this mode."""
+        """Return `function`, for arguments of these specs, as a program of this mode.
+
+        Raises:
+            InputError: it cannot be compiled.
+        """
         if self.name == "eager":
             return function
         program = tf.function(function, jit_compile=self.name == "xla", autograph=False)
-        return program.get_concrete_function(*specs)
+        try:
+            return program.get_concrete_function(*specs)
+        except tf.errors.OperatorNotAllowedInGraphError as error:
+            raise InputError(
+                "the network or the loss takes a tensor for a Python value, as `if tensor:` does, "
+                "which no program can: choose with tf.where or tf.cond, loop with tf.while_loop, "
+                "or train with compile='eager'"
+            ) from error
 
 
 def choose_mode(wanted: str, operations: float, steps: int) -> Mode:
@@ -115,6 +127,7 @@ class Engine:
 
     Attributes:
         steps: number of steps in an epoch.
+        period: number of steps from one validation to the next.
         capacity: most epochs in a chunk.
         traces: how often a program was traced: once, or never in eager mode.
     """
@@ -137,6 +150,7 @@ class Engine:
         self.rows = int(data.x.shape[0])
         self.batch_size = min(batch_size, self.rows)
         self.steps = -(-self.rows // self.batch_size)
+        self.period = self.steps * watch.validate_every
         self.order_seed = order_seed if self.steps > 1 else None
         rows = 1 if self.order_seed is None else self.rows
         fitting = min(CHUNK_STEPS // self.steps, CHUNK_ROWS // rows, watch.epochs)
@@ -144,7 +158,8 @@ class Engine:
         self.state = State.first()
         self.traces = 0
         self._orders = (-1, tf.zeros([self.capacity, 0], tf.int32))
-        self._seconds_per_step = CHUNK_SECONDS
+        self._step_seconds = CHUNK_SECONDS
+        self._period_seconds: float | None = None
 
     def prepare(self) -> None:
         """Trace and compile the program, without running a step."""
@@ -167,7 +182,7 @@ class Engine:
             seconds = min(seconds, deadline - time.monotonic())
         epoch, start = divmod(done, self.steps)
         most = min(self.capacity, self.watch.epochs - epoch) * self.steps
-        stop = min(most, start + max(1, int(seconds / self._seconds_per_step)))
+        stop = min(most, start + self._steps_within(seconds, done))
         if stop > self.steps:
             stop -= stop % self.steps
         before = time.monotonic()
@@ -176,8 +191,29 @@ class Engine:
         ended = np.flatnonzero(lines[:, 0] != Verdict.GO_ON)
         if len(ended):
             stop = min(stop, (int(ended[0]) + 1) * self.steps)
-        self._seconds_per_step = max(spent / (stop - start), 1e-9)
+        self._learn(done, stop - start, spent)
         return Chunk(done, results[start:stop], lines[: -(-stop // self.steps)], spent)
+
+    def _steps_within(self, seconds: float, done: int) -> int:
+        """Return how many steps after `done` take about so long, validations included.
+
+        At least one; and none beyond the first validation, which may take any time.
+        """
+        if self._period_seconds is None:
+            to_validation = self.period - done % self.period
+            return max(1, min(int(seconds / self._step_seconds), to_validation))
+        return max(1, int(seconds * self.period / self._period_seconds))
+
+    def _learn(self, done: int, steps: int, spent: float) -> None:
+        """Learn from a chunk what a step takes, or else a period with the validation at its end."""
+        ends = (done % self.period + steps) // self.period
+        spent = max(spent, 1e-9)
+        step = spent / steps
+        if ends:
+            step = min(step, self._step_seconds)
+            self._period_seconds = (spent - (steps - ends * self.period) * step) / ends
+        else:
+            self._step_seconds = step
 
     @property
     def state(self) -> State:

@@ -1,6 +1,7 @@
 """Losses and errors over many rows, in batches, in one compiled program."""
 
 from collections.abc import Callable
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from tftrain.metrics import ErrorSums, deviation_sums
 from tftrain.training.step import Batch
 
 BATCH_ROWS = 8_192
+"""Rows that are evaluated at once, so that the activations of a network stay small."""
 
 
 class Evaluator:
@@ -122,6 +124,8 @@ def _as_tensor(name: str, value: Any, dtype: tf.DType) -> tf.Tensor:
             value = np.asarray(value)
         except ValueError as error:
             raise InputError(f"{name} is not an array: {error}") from None
+        if value.dtype == object:
+            value = _as_numbers(name, value)
         if value.dtype.kind not in "biuf":
             raise InputError(f"{name} must hold numbers, got the type {value.dtype}")
         value = tf.convert_to_tensor(_cast(value, dtype))
@@ -135,6 +139,17 @@ def _as_tensor(name: str, value: Any, dtype: tf.DType) -> tf.Tensor:
             f"{values[place]}: correct the value, or drop the row"
         )
     return tensor
+
+
+def _as_numbers(name: str, values: np.ndarray) -> np.ndarray:
+    """Return objects as float64, as of a DataFrame whose columns are numbers of several types."""
+    for place, value in np.ndenumerate(values):
+        if not isinstance(value, (Real, np.bool_)):
+            raise InputError(
+                f"{name} must hold numbers, but {name}{list(place)} is {value!r}: correct the "
+                "value, or drop the row"
+            )
+    return values.astype(np.float64)
 
 
 def _cast(values: np.ndarray, dtype: tf.DType) -> np.ndarray:

@@ -7,12 +7,12 @@ import numpy as np
 import tensorflow as tf
 
 from tftrain import losses, optimizers
-from tftrain.errors import InputError
+from tftrain.errors import InputError, number, of_type, whole_number
 from tftrain.training.engine import Engine, choose_mode
 from tftrain.training.evaluation import Evaluator, as_batch
 from tftrain.training.history import History, Observer
 from tftrain.training.loop import Loop
-from tftrain.training.step import Step
+from tftrain.training.step import Step, common_dtype
 from tftrain.training.stopping import Convergence, EarlyStopping
 from tftrain.training.watch import Watch
 
@@ -42,7 +42,8 @@ def fit(
     """Train a network by gradient descent.
 
     Args:
-        network: any `tf.Module` with a `__call__` and trainable variables of one dtype.
+        network: any `tf.Module` with a `__call__` and trainable variables of one dtype. Unless
+            `compile` is eager, the call chooses by tensors with `tf.where` or `tf.cond`, not `if`.
         x: inputs, shape `(rows, ...)`; arrays, tensors or anything that makes one.
         y: targets, of the shape of the network's output.
         loss: a loss or its name.
@@ -57,7 +58,8 @@ def fit(
         validate_every: epochs from one validation to the next; the last epoch is always validated.
         early_stopping: needs `validation`; the best weights are restored at the end.
         convergence: a test after each epoch.
-        time_budget: seconds after which training stops at the end of a step.
+        time_budget: seconds after which training stops, at the end of a chunk of steps. A chunk
+            aims at half a second, but holds at least one step, and the validation after it.
         compile: auto, xla, graph or eager.
         observers: are told of every chunk and epoch.
         history: filled as training goes on, so that what is known survives an interruption;
@@ -70,13 +72,14 @@ def fit(
         InputError: an argument is wrong, or shapes do not agree.
         DivergedError: the loss became NaN or infinite; the history holds the epochs before.
     """
+    _check_kinds(network, validation, early_stopping, convergence, observers, history)
     if early_stopping and validation is None:
         raise InputError("early stopping needs validation rows: give validation=(x, y)")
-    if validation is not None and len(validation) not in (2, 3):
-        raise InputError("validation must be (x, y) or (x, y, weight)")
-    epochs = _count("epochs", epochs)
+    epochs = whole_number("epochs", epochs)
     parameters = network.trainable_variables
-    dtype = _common_dtype(parameters)
+    dtype = common_dtype(parameters)
+    if not callable(network):
+        raise InputError("the network has no __call__ that maps inputs to predictions: write one")
     data = as_batch(x, y, weight, dtype)
     size = _rows_per_step(batch_size, int(data.x.shape[0]))
     loss, optimizer = losses.get(loss), optimizers.get(optimizer)
@@ -86,7 +89,7 @@ def fit(
         x_val, y_val, weight_val = (*validation, None)[:3]
         evaluator = Evaluator(network, loss, as_batch(x_val, y_val, weight_val, dtype))
     engine = Engine(
-        Step(network, parameters, loss, optimizer, _not_negative("l2", l2)),
+        Step(network, parameters, loss, optimizer, number("l2", l2)),
         data,
         size,
         choose_mode(compile, *_workload(parameters, int(data.x.shape[0]), size, epochs)),
@@ -94,31 +97,44 @@ def fit(
             parameters,
             evaluator,
             epochs=epochs,
-            validate_every=_count("validate_every", validate_every),
+            validate_every=whole_number("validate_every", validate_every),
             early_stopping=early_stopping,
             convergence=convergence,
         ),
-        order_seed=_count("seed", seed, minimum=0) if shuffle else None,
+        order_seed=whole_number("seed", seed, minimum=0) if shuffle else None,
         together=not any(observer.looks_at_network for observer in observers),
     )
     loop = Loop(
         engine,
-        time_budget=time_budget and _not_negative("time_budget", time_budget),
+        time_budget=None if time_budget is None else number("time_budget", time_budget),
         observers=observers,
         history=History() if history is None else history,
     )
     return loop.run()
 
 
-def _common_dtype(parameters: Sequence[tf.Variable]) -> tf.DType:
-    if not parameters:
-        raise InputError("the network has no trainable variables")
-    names = sorted({parameter.dtype.name for parameter in parameters})
-    if len(names) > 1:
-        raise InputError(
-            f"the network's variables are of several dtypes ({', '.join(names)}); use one"
-        )
-    return parameters[0].dtype
+def _check_kinds(
+    network: Any,
+    validation: Any,
+    early_stopping: Any,
+    convergence: Any,
+    observers: Any,
+    history: Any,
+) -> None:
+    """Raise InputError for an argument that is something else than `fit` takes."""
+    of_type("network", network, tf.Module, "a tf.Module with a __call__ and trainable variables")
+    pair = "(x, y) or (x, y, weight)"
+    of_type("validation", validation, (tuple, list), pair, optional=True)
+    if validation is not None and len(validation) not in (2, 3):
+        raise InputError(f"validation must be {pair}; got {len(validation)} values")
+    patience = "an EarlyStopping such as EarlyStopping(patience=20)"
+    of_type("early_stopping", early_stopping, EarlyStopping, patience, optional=True)
+    limit = "a Convergence such as Convergence(relative_change=1e-6)"
+    of_type("convergence", convergence, Convergence, limit, optional=True)
+    of_type("observers", observers, (tuple, list), "a list of Observers")
+    for i, observer in enumerate(observers):
+        of_type(f"observers[{i}]", observer, Observer, "an Observer: a subclass with on_epoch")
+    of_type("history", history, History, "a History", optional=True)
 
 
 def _rows_per_step(batch_size: int | str, rows: int) -> int:
@@ -126,19 +142,7 @@ def _rows_per_step(batch_size: int | str, rows: int) -> int:
         return rows
     if isinstance(batch_size, str):
         raise InputError(f'batch_size must be a number or "full", got {batch_size!r}')
-    return min(_count("batch_size", batch_size), rows)
-
-
-def _count(name: str, value: Any, minimum: int = 1) -> int:
-    if not isinstance(value, (int, np.integer)) or value < minimum:
-        raise InputError(f"{name} must be a whole number of at least {minimum}, got {value}")
-    return int(value)
-
-
-def _not_negative(name: str, value: float) -> float:
-    if not value >= 0:
-        raise InputError(f"{name} must be at least 0, got {value}")
-    return value
+    return min(whole_number("batch_size", batch_size), rows)
 
 
 def _workload(

@@ -1,4 +1,4 @@
-"""Ctrl-C, taken at the end of a step."""
+"""Ctrl-C, taken at the end of a chunk of steps."""
 
 import signal
 import threading
@@ -22,8 +22,10 @@ class Interrupt:
 def deferred_interrupt() -> Iterator[Interrupt]:
     """Make the first Ctrl-C a request, so that no step is lost that the weights have taken.
 
-    The second one interrupts at once. A handler that the program has set itself is left alone, and
-    so are threads, which get no signals.
+    It is answered at the end of the chunk, which aims at half a second, but holds at least one
+    step, and the validation after it. A second one interrupts as soon as Python runs again, which
+    is not before the chunk's end either, and the chunk is lost to the history. A handler that the
+    program has set itself is left alone, and so are threads, which get no signals.
     """
     interrupt = Interrupt()
     ours = (

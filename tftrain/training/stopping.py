@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from tftrain.errors import InputError
+from tftrain.errors import InputError, number, whole_number
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class EarlyStopping:
     min_delta: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.patience < 1 or not self.min_delta >= 0:
-            raise InputError("early stopping: patience must be positive, min_delta zero or more")
+        whole_number("early stopping: patience", self.patience)
+        number("early stopping: min_delta", self.min_delta)
 
     def improved(self, loss: tf.Tensor, best: tf.Tensor) -> tf.Tensor:
         """Return whether a validation loss counts as better than the best so far."""
@@ -49,12 +49,13 @@ class Convergence:
     patience: int = 1
 
     def __post_init__(self) -> None:
-        given = [v for v in (self.gradient_norm, self.relative_change) if v is not None]
-        if not given or not all(v > 0 for v in given) or self.patience < 1:
-            raise InputError(
-                "convergence: give gradient_norm, relative_change or both, positive, "
-                "and a positive patience"
-            )
+        tests = {"gradient_norm": self.gradient_norm, "relative_change": self.relative_change}
+        given = {name: limit for name, limit in tests.items() if limit is not None}
+        if not given:
+            raise InputError("convergence: give gradient_norm, relative_change or both, positive")
+        for name, limit in given.items():
+            number(f"convergence: {name}", limit, positive=True)
+        whole_number("convergence: patience", self.patience)
 
     def small_gradient(self, norm: tf.Tensor) -> tf.Tensor:
         """Return whether the test of the gradient's norm holds."""
