@@ -36,7 +36,7 @@ def check(case: Case) -> None:
     assert report.ok, report.verdict
 
 
-@settings(max_examples=25, deadline=None, derandomize=True, print_blob=True)
+@settings(max_examples=15, deadline=None, derandomize=True, print_blob=True)
 @given(cases())
 def test_no_false_alarm(case: Case) -> None:
     check(case)

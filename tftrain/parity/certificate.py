@@ -14,7 +14,7 @@ import numpy as np
 
 from tftrain import nn
 from tftrain.errors import InputError
-from tftrain.parity.checks import Check, compare, same
+from tftrain.parity.checks import END_TO_END, Check, compare, same
 from tftrain.reference import PRECISIONS, Bounded, Layer, Network, Precision
 from tftrain.reference.functions import allow
 from tftrain.reference.layers import Array, twin_class, twin_of
@@ -106,7 +106,8 @@ class Certificate:
         for i, gradient in enumerate(gradients):
             if i in expected:
                 node, name = self._owner(i)
-                yield compare(gradient, expected[i], self.mode, node, f"{name} as trained")
+                label = f"{name} as trained"
+                yield compare(gradient, expected[i], self.mode, node, label, END_TO_END)
 
     def end_to_end(self, trace: Trace) -> float:
         """Return the distance of TensorFlow's gradient from NumPy's in float64, over its norm."""
@@ -169,8 +170,7 @@ class Certificate:
                 expected = self._penalised(
                     totals[place], self._exact(node.parameters[name]), len(trace.target)
                 )
-                check = compare(node.gradients[name], expected, self.mode, part.name, name)
-                yield check
+                yield compare(node.gradients[name], expected, self.mode, part.name, name)
 
     def _loss(self, trace: Trace) -> Iterator[Check]:
         """Check the loss, and the delta with which the backward pass begins."""

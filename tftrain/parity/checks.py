@@ -1,12 +1,13 @@
 """One check: a number of TensorFlow's beside the reference's, and how far apart they may be."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from tftrain.reference import Bounded
 
 CERTIFICATE = "certificate"
+END_TO_END = "end to end"
 EVIDENCE = "evidence"
 
 
@@ -25,7 +26,8 @@ class Check:
         place: index of the worst element.
         actual: TensorFlow's number there.
         expected: the reference's.
-        kind: `certificate` where the bound is computed, `evidence` where it is estimated.
+        kind: `certificate` where the bound is computed for a node, `end to end` where it follows
+            the errors through the whole network, `evidence` where it is estimated.
         unsure: number of elements of which overflow leaves undetermined what they should be.
         relative_bound: norm of the bound over the norm of the array.
         remark: what else there is to say.
@@ -56,12 +58,8 @@ class Check:
         """The node and the quantity."""
         return f"{self.node}: {self.quantity}"
 
-    def of(self, node: str, quantity: str) -> "Check":
-        """Return the check under another name."""
-        return replace(self, node=node, quantity=quantity)
-
     def __str__(self) -> str:
-        allowed = "can be rounding" if self.kind == CERTIFICATE else "was to be expected"
+        allowed = "was to be expected" if self.kind == EVIDENCE else "can be rounding"
         text = (
             f"{self.where}{list(self.place) if self.place else ''} is {self.actual:.17g} but "
             f"should be {self.expected:.17g}: an error of {self.error:.3g}, where at most "
@@ -71,7 +69,12 @@ class Check:
 
 
 def compare(
-    actual: np.ndarray, expected: Bounded, mode: str, node: str = "", quantity: str = ""
+    actual: np.ndarray,
+    expected: Bounded,
+    mode: str,
+    node: str,
+    quantity: str,
+    kind: str = CERTIFICATE,
 ) -> Check:
     """Compare an array with what the reference has, element by element.
 
@@ -81,9 +84,9 @@ def compare(
     dtype = expected.precision.name
     if actual.shape != expected.shape:
         remark = f"the shape is {actual.shape}, the reference's {expected.shape}"
-        return Check(mode, dtype, node, quantity, np.inf, 0.0, np.inf, remark=remark)
+        return Check(mode, dtype, node, quantity, np.inf, 0.0, np.inf, kind=kind, remark=remark)
     if actual.size == 0:
-        return Check(mode, dtype, node, quantity, 0.0, 0.0, 0.0)
+        return Check(mode, dtype, node, quantity, 0.0, 0.0, 0.0, kind=kind)
     wide = actual.astype(expected.precision.wide)
     unsure = np.isinf(expected.bound)
     with np.errstate(all="ignore"):
@@ -103,6 +106,7 @@ def compare(
         place=tuple(int(i) for i in worst),
         actual=float(wide[worst]),
         expected=float(expected.value[worst]),
+        kind=kind,
         unsure=int(unsure.sum()),
         relative_bound=_relative_bound(expected, unsure),
     )

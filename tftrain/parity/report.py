@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tftrain.parity.checks import EVIDENCE, Check
+from tftrain.parity.checks import END_TO_END, EVIDENCE, Check
 
 WIDTH = 100
 
@@ -60,10 +60,12 @@ class Report:
     @property
     def verdict(self) -> str:
         """One line: proven, or which gradient is wrong."""
-        if self.failures:
-            wrong = list(dict.fromkeys(check.where for check in self.failures))
+        if failures := self.failures:
+            # Below a wrong node, gradients from end to end are wrong as well, and tell nothing new.
+            causes = [check for check in failures if check.kind != END_TO_END] or failures
+            wrong = list(dict.fromkeys(check.where for check in causes))
             more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-            return f"WRONG: {'; '.join(wrong[:3])}{more}. {self.failures[0]}"
+            return f"WRONG: {'; '.join(wrong[:3])}{more}. {causes[0]}"
         modes = ", ".join(dict.fromkeys(c.mode for c in self.checks if c.mode != "numpy"))
         dtypes = ", ".join(dict.fromkeys(c.dtype for c in self.checks))
         unsure = sum(check.unsure for check in self.checks)
@@ -133,7 +135,7 @@ def _table(dtype: str, rows: Sequence[Check]) -> str:
             Text(row.quantity),
             f"{row.error:.2e}",
             f"{row.bound:.2e}",
-            f"{row.ratio:.3f}",
+            f"{row.ratio:.3f}" if row.ratio < 1000 else f"{row.ratio:.1e}",
             row.mode,
             good if row.ok else "WRONG",
         )
