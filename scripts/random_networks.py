@@ -9,7 +9,6 @@ import argparse
 import os
 import time
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 
@@ -173,9 +172,9 @@ def main():
     bounds = {"float32": [], "float64": []}
     context = get_context("spawn")
     # A process is replaced after ten chunks: TensorFlow keeps every program that it ever compiled.
-    with ProcessPoolExecutor(options.processes, context, max_tasks_per_child=10) as pool:
+    with context.Pool(options.processes, maxtasksperchild=10) as pool:
         seeds = range(options.first, options.first + options.networks)
-        for done, result in enumerate(pool.map(check, seeds, chunksize=20), 1):
+        for done, result in enumerate(pool.imap(check, seeds, chunksize=20), 1):
             case, failures, ratio, where, number, undetermined, relative = result
             drawn.update([case.dtype, case.mode, case.inputs])
             checks, unsure = checks + number, unsure + undetermined

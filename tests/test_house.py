@@ -18,6 +18,7 @@ FLOORS = {
     "errors": 1,
     "files": 1,
     "streams": 1,
+    "terminal": 1,
     "traces": 1,
     "losses": 1,
     "optimizers": 1,

@@ -7,6 +7,8 @@ import click
 
 from tftrain.cli.check import check
 from tftrain.cli.evaluate import evaluate
+from tftrain.cli.explain import explain
+from tftrain.cli.gradcheck import gradcheck
 from tftrain.cli.init import init
 from tftrain.cli.predict import predict
 from tftrain.cli.schema import schema
@@ -23,7 +25,7 @@ def cli() -> None:
     """
 
 
-for command in (train, evaluate, predict, check, init, schema, version):
+for command in (train, evaluate, predict, check, init, gradcheck, explain, schema, version):
     cli.add_command(command)
 
 

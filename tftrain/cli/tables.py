@@ -1,11 +1,11 @@
 """Metrics as a table for the terminal."""
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
+
+from tftrain.terminal import rendered
 
 METRICS = ("mse", "rmse", "mae", "r2")
 
@@ -31,11 +31,7 @@ def metrics_table(parts: Mapping[str, Any], targets: Sequence[str]) -> str:
         table.add_row(name, f"{metrics['rows']:,}", *_cells(metrics))
         for target, own in metrics.get("targets", {}).items():
             table.add_row(f"  {target}", "", *_cells(own))
-    console = Console(file=io.StringIO(), width=100)
-    console.print(table)
-    file = console.file
-    assert isinstance(file, io.StringIO)
-    return file.getvalue().rstrip()
+    return rendered(table)
 
 
 def _cells(metrics: Mapping[str, float]) -> list[str]:

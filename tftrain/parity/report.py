@@ -1,19 +1,16 @@
 """What a gradient check found, as an object, a table and JSON."""
 
-import io
 import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from tftrain.parity.checks import END_TO_END, EVIDENCE, Check
-
-WIDTH = 100
+from tftrain.terminal import rendered
 
 
 @dataclass(frozen=True)
@@ -140,11 +137,7 @@ def _table(dtype: str, rows: Sequence[Check]) -> str:
             good if row.ok else "WRONG",
         )
         last = row.node
-    console = Console(file=io.StringIO(), width=WIDTH)
-    console.print(table)
-    file = console.file
-    assert isinstance(file, io.StringIO)
-    return file.getvalue().rstrip()
+    return rendered(table)
 
 
 def _plain(value: Any) -> Any:

@@ -147,9 +147,9 @@ class Bounded(NDArrayOperatorsMixin):
         size = self.magnitude.sum(axis=axis, keepdims=keepdims)
         terms = self.size // max(1, np.size(value))
         unsure = np.asarray(np.isinf(self.bound).any(axis=axis, keepdims=keepdims))
-        if not np.isfinite(value).all():
-            finite = _finite(self.magnitude).sum(axis=axis, keepdims=keepdims)
-            unsure = unsure | (finite > self.precision.largest)
+        if not np.max(size, initial=0.0) <= self.precision.largest:
+            parts = (part.sum(axis=axis, keepdims=keepdims) for part in _by_signs(self))
+            unsure = unsure | _clash(*parts, value, self.precision)
         return self._rounded(value, bound, terms - 1, size, terms, unsure)
 
     def mean(self, axis: int | tuple[int, ...] | None = None) -> Bounded:
@@ -216,8 +216,7 @@ class Bounded(NDArrayOperatorsMixin):
                 and np.max(most, initial=0.0) + np.max(bound, initial=0.0) < limit
             ):
                 return self._like(value, bound)
-            opposing = (most - _size(value)) / 2  # what a sum holds of the other sign
-            over = (_size(value) - bound > precision.largest) & (opposing <= precision.largest)
+            over = _size(value) - bound > precision.largest
             unsure = unsure | (~over & (most + bound > precision.largest) & np.isfinite(value))
             value = np.where(over, np.copysign(np.inf, value), value)
             bound = np.where(np.isfinite(value), bound, 0.0)
@@ -253,9 +252,26 @@ def _size(value: np.ndarray) -> np.ndarray:
     return np.where(zero & (value != 0), SMALLEST, size) if zero.any() else size
 
 
-def _finite(size: np.ndarray) -> np.ndarray:
-    """Return sizes with zero in place of those that are not finite."""
-    return np.where(np.isfinite(size), size, 0.0)
+def _by_signs(a: Bounded) -> tuple[np.ndarray, np.ndarray]:
+    """Return how large the finite elements can be, the positive ones and the negative ones."""
+    size = np.where(np.isfinite(a.value), a.magnitude, 0.0)
+    return np.where(a.value > 0, size, 0.0), np.where(a.value < 0, size, 0.0)
+
+
+def _clash(
+    plus: np.ndarray, minus: np.ndarray, value: np.ndarray, precision: Precision
+) -> np.ndarray:
+    """Return where a sum depends on the order because parts of it may overflow.
+
+    Args:
+        plus: what its positive terms can sum to.
+        minus: the size of what its negative terms can sum to.
+        value: the sum; where it is not finite because a term is not, that decides the outcome
+            unless others overflow besides.
+        precision: the arithmetic of the engine.
+    """
+    over = [~(part <= precision.largest) for part in (plus, minus)]
+    return (over[0] & over[1]) | (~np.isfinite(value) & (over[0] | over[1]))
 
 
 _min, _max = np.minimum, np.maximum
@@ -298,8 +314,7 @@ def _divide(a: Bounded, b: Bounded) -> Bounded:
 def _matmul(a: Bounded, b: Bounded) -> Bounded:
     """An inner product of length n loses at most `n u |a||b|`, in any order of summation.
 
-    Every product and every partial sum may be flushed. Infinity or NaN among the operands decides
-    the outcome, unless the finite products may overflow as well, with another sign.
+    Every product and every partial sum may be flushed.
     """
     length = a.shape[-1]
     size = a.magnitude @ b.magnitude
@@ -311,8 +326,10 @@ def _matmul(a: Bounded, b: Bounded) -> Bounded:
         ones = np.isinf(a.bound).astype(float), np.isinf(b.bound).astype(float)
         unsure = (ones[0] @ np.ones(b.shape) + np.ones(a.shape) @ ones[1]) > 0
     value, units = _product(a.value, b.value)
-    if not np.isfinite(value).all():
-        unsure = unsure | (_finite(a.magnitude) @ _finite(b.magnitude) > a.precision.largest)
+    if not np.max(size, initial=0.0) <= a.precision.largest:
+        (plus_a, minus_a), (plus_b, minus_b) = _by_signs(a), _by_signs(b)
+        plus, minus = plus_a @ plus_b + minus_a @ minus_b, plus_a @ minus_b + minus_a @ plus_b
+        unsure = unsure | _clash(plus, minus, value, a.precision)
     return a._rounded(value, inherited, units, size, 2 * length, unsure)
 
 

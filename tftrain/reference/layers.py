@@ -215,7 +215,8 @@ def _gelu(z: Array) -> Array:
 def _gelu_back(dy: Array, z: Array, y: Array) -> Array:
     """The product rule, with `erfc'(r) = -2 / sqrt(pi) exp(-r^2)`."""
     r = -z * math.sqrt(0.5)
-    through_erfc = (dy * (z * 0.5)) * (2 / math.sqrt(math.pi)) * exp(-(r * r)) * math.sqrt(0.5)
+    density = allow(exp(-(r * r)), 1)  # which constants may be multiplied by before the delta is
+    through_erfc = (dy * (z * 0.5)) * (2 / math.sqrt(math.pi)) * density * math.sqrt(0.5)
     return (dy * erfc(r)) * 0.5 + through_erfc
 
 

@@ -1,0 +1,84 @@
+"""`tftrain explain`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from tftrain.cli.options import set_option
+from tftrain.cli.tensorflow import load_tensorflow
+
+
+@click.command()
+@click.argument("subject", type=click.Path(), metavar="CONFIG|RUN", required=False)
+@click.option(
+    "--row",
+    type=click.IntRange(min=1),
+    metavar="K",
+    help="Which of the training rows, counted from 1.  [default: 1]",
+)
+@set_option
+@click.option(
+    "--function",
+    "formula",
+    metavar="FORMULA",
+    help="In place of a config or run: a formula such as 'x**2*y + y + 2'.",
+)
+@click.option(
+    "--at",
+    "point",
+    metavar="NAME=NUMBER",
+    multiple=True,
+    help="Value of an input of the formula. Once for each.",
+)
+def explain(
+    subject: str | None,
+    row: int | None,
+    overrides: tuple[str, ...],
+    formula: str | None,
+    point: tuple[str, ...],
+) -> None:
+    """Explain one step in numbers: forward pass, deltas, gradients, update.
+
+    For one row of the YAML file CONFIG with its initial weights, or of the directory RUN with its
+    trained ones; or, with --function and --at, for a formula.
+    """
+    if (subject is None) == (formula is None):
+        raise click.UsageError("give one of the two: CONFIG or RUN, or --function FORMULA")
+    if formula is not None:
+        if row is not None or overrides:
+            raise click.UsageError("--row and --set belong to a CONFIG or RUN, not to --function")
+        click.echo(_of_formula(formula, point))
+    elif subject is not None:
+        if point:
+            raise click.UsageError("--at belongs to --function, not to a CONFIG or RUN")
+        click.echo(_of_network(subject, row or 1, overrides))
+
+
+def _of_formula(formula: str, point: Sequence[str]) -> str:
+    from tftrain.reference.expression import Expression
+
+    expression = Expression(formula)
+    at = expression.point(point)
+    expression.gradient(at)
+    load_tensorflow()
+    from tftrain.experiment.explain import explain_expression
+
+    return explain_expression(expression, at)
+
+
+def _of_network(subject: str, row: int, overrides: Sequence[str]) -> str:
+    from tftrain.config import load_config
+    from tftrain.experiment.prepare import prepare
+    from tftrain.runs import load_run
+
+    run = load_run(subject) if Path(subject).is_dir() else None
+    if run is not None and overrides:
+        raise click.UsageError("--set belongs to a CONFIG: a RUN keeps what it was trained with")
+    prepared = prepare(load_config(subject, overrides) if run is None else run.config)
+    for note in prepared.notes:
+        click.echo(f"note: {note}", err=True)
+    load_tensorflow()
+    from tftrain.experiment.explain import explain as explain_row
+
+    return explain_row(prepared, row=row, run=run)

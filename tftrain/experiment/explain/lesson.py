@@ -1,0 +1,187 @@
+"""The lesson: one training step on one row, in TensorFlow and in NumPy."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+
+import numpy as np
+import tensorflow as tf
+
+from tftrain.data.preprocessor import Preprocessor
+from tftrain.experiment.build import (
+    arrays_of,
+    loss_of,
+    network_of,
+    optimizer_of,
+    restored_network,
+)
+from tftrain.experiment.prepare import Prepared
+from tftrain.parity import Report
+from tftrain.parity.certificate import Certificate, Part, parts_of
+from tftrain.parity.checks import Check
+from tftrain.reference.layers import Activation, Dense, twin_of
+from tftrain.reference.network import Network
+from tftrain.reference.optimizers import Optimizer
+from tftrain.runs import Run
+from tftrain.traces import Node, Trace, Update
+from tftrain.training.evaluation import as_batch
+from tftrain.training.step import Batch, Step, common_dtype
+from tftrain.training.tracing import Tracer
+
+MODE = "graph"
+
+SMALL_PARAMETERS = 40
+SMALL_WIDTH = 4
+"""Up to so many parameters, and units in a layer, a network is shown unit by unit."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One step on one row, in TensorFlow and in NumPy.
+
+    Attributes:
+        step: the training step.
+        parts: the nodes of its network on both sides.
+        tensorflow: TensorFlow's trace, with the update.
+        numpy: NumPy's.
+        report: the certificate of TensorFlow's trace.
+        distance: of TensorFlow's gradient from that of NumPy in float64, over its norm.
+    """
+
+    step: Step
+    parts: Sequence[Part]
+    tensorflow: Trace
+    numpy: Trace
+    report: Report
+    distance: float
+
+    @property
+    def small(self) -> bool:
+        """Whether the network can be shown unit by unit."""
+        count = sum(int(np.prod(p.shape)) for p in self.step.parameters)
+        widest = max(node.y.shape[-1] for node in self.tensorflow.nodes)
+        known = all(isinstance(part.twin, (Dense, Activation)) for part in self.parts)
+        return known and count <= SMALL_PARAMETERS and widest <= SMALL_WIDTH
+
+    @property
+    def pairs(self) -> list[tuple[Node, Node]]:
+        """Each node as TensorFlow and as NumPy left it."""
+        return list(zip(self.tensorflow.nodes, self.numpy.nodes, strict=True))
+
+    def check(self, node: str, quantity: str) -> Check:
+        """Return the check of a quantity."""
+        return next(c for c in self.report.checks if (c.node, c.quantity) == (node, quantity))
+
+
+def lesson_of(prepared: Prepared, row: int, run: Run | None = None) -> Lesson:
+    """Make one step of a config's network on one row (counted from 0), in both engines."""
+    config = prepared.config
+    network = network_of(config, len(prepared.plan.names))
+    if run is not None:
+        network = restored_network(run, network)
+    parameters = network.trainable_variables
+    optimizer = optimizer_of(config, len(prepared.split.train))
+    step = Step(network, parameters, loss_of(config), optimizer, config.loss.l2)
+    batch = _batch(prepared, row, common_dtype(parameters))
+    parts = parts_of(step)
+    certificate = Certificate(step, parts, MODE)
+    with np.errstate(all="ignore"):
+        ours = _trace_in_numpy(step, parts, batch)
+        theirs = Tracer(step, batch, MODE, update=True).run()
+        assert theirs.update is not None
+        checks = [*certificate.of_trace(theirs), *certificate.of_update(theirs.update)]
+        distance = certificate.end_to_end(theirs)
+    return Lesson(step, parts, theirs, ours, Report(checks), distance)
+
+
+def _batch(prepared: Prepared, row: int, dtype: tf.DType) -> Batch:
+    """Return one training row as a batch; its weight is relative to the mean over those rows."""
+    preprocessor = Preprocessor(prepared.plan, dtype.name)
+    x, y, weight = arrays_of(prepared, preprocessor, "train", [row])
+    batch = as_batch(x, y, None, dtype)
+    if weight is None or prepared.weights is None:
+        return batch
+    mean = prepared.weights[prepared.split.train].mean()
+    return replace(batch, weight=tf.constant(weight / mean, dtype))
+
+
+def _trace_in_numpy(step: Step, parts: Sequence[Part], batch: Batch) -> Trace:
+    """Return NumPy's own trace of the step, its update included."""
+    network = Network([twin_of(part.layer) for part in parts])
+    weight = None if batch.weight is None else batch.weight.numpy()
+    trace = network.trace(batch.x.numpy(), batch.y.numpy(), twin_of(step.loss), weight, step.l2)
+    owners = {
+        place: (node, name)
+        for part, node in zip(parts, trace.nodes, strict=True)
+        for name, place in part.places.items()
+    }
+    before = [owners[i][0].parameters[owners[i][1]] for i in range(len(owners))]
+    gradients = [owners[i][0].gradients[owners[i][1]] for i in range(len(owners))]
+    optimizer: Optimizer = twin_of(step.optimizer)
+    slots = [optimizer.first_slots(parameter) for parameter in before]
+    after, new = optimizer.apply(gradients, before, slots, 0)
+    return replace(trace, update=Update(0, gradients, before, after, slots, new))
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter with what both engines say of it.
+
+    Attributes:
+        name: such as `W1` or `b1`.
+        node: number of its node, counted from 1.
+        key: its name in the node.
+        value: before the step.
+        gradients: TensorFlow's and NumPy's.
+        after: TensorFlow's and NumPy's.
+        gradient_check: of the gradient.
+        update_check: of the updated parameter.
+    """
+
+    name: str
+    node: int
+    key: str
+    value: np.ndarray
+    gradients: tuple[np.ndarray, np.ndarray]
+    after: tuple[np.ndarray, np.ndarray]
+    gradient_check: Check
+    update_check: Check
+
+    @property
+    def elements(self) -> list[tuple[int, ...]]:
+        """The index of every element."""
+        return list(np.ndindex(self.value.shape))
+
+    def element(self, index: Iterable[int]) -> str:
+        """Return the name of an element, such as `W1[1,2]`."""
+        return f"{self.name}[{','.join(str(i + 1) for i in index)}]"
+
+
+def parameters_of(lesson: Lesson) -> Iterator[Parameter]:
+    """Yield the parameters, layer by layer."""
+    theirs, ours = lesson.tensorflow.update, lesson.numpy.update
+    assert theirs is not None
+    assert ours is not None
+    triples = zip(lesson.parts, lesson.pairs, layers_of(lesson.parts), strict=True)
+    for n, (part, (node, twin), layer) in enumerate(triples, 1):
+        for key in sorted(part.places, key=lambda name: name == "bias"):
+            place = part.places[key]
+            yield Parameter(
+                name=_symbol(key, layer),
+                node=n,
+                key=key,
+                value=node.parameters[key],
+                gradients=(node.gradients[key], twin.gradients[key]),
+                after=(theirs.after[place], ours.after[place]),
+                gradient_check=lesson.check(part.name, key),
+                update_check=lesson.check(part.name, f"updated {key}"),
+            )
+
+
+def _symbol(key: str, layer: int) -> str:
+    return {"weight": "W", "bias": "b"}.get(key, f"{key} ") + str(layer)
+
+
+def layers_of(parts: Sequence[Part]) -> list[int]:
+    """Return for each node the number of its layer: of the last one that has parameters."""
+    return list(accumulate(int(bool(part.places)) for part in parts))
