@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tftrain.cli.main import run
 from tftrain.config import load_config
 from tftrain.errors import ConfigError
 
@@ -32,3 +33,12 @@ def test_the_example_mistakes_are_reported_as_shown(
     with pytest.raises(ConfigError) as caught:
         load_config("houses.yaml")
     assert f"error: {caught.value}\n" in README.read_text(encoding="utf-8")
+
+
+def test_the_explanation_is_the_real_one(capsys: pytest.CaptureFixture[str]) -> None:
+    config = README.parent / "configs" / "two_hidden_layers.yaml"
+    assert run(["explain", str(config), "--row", "2"]) == 0
+    text = capsys.readouterr().out
+    # The tables have a column of rounding errors, which may differ between machines.
+    written = text[: text.index("3. GRADIENTS")]
+    assert written in README.read_text(encoding="utf-8")
