@@ -42,6 +42,7 @@ class Update:
 
     Attributes:
         step: the number of updates made before.
+        step_after: the number that the optimizer counts afterwards.
         gradients: what it was given, one for each parameter of the network.
         before: the parameters before, in the same order.
         after: the parameters after.
@@ -50,6 +51,7 @@ class Update:
     """
 
     step: int
+    step_after: int
     gradients: Sequence[np.ndarray]
     before: Sequence[np.ndarray]
     after: Sequence[np.ndarray]

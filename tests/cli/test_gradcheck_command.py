@@ -91,4 +91,4 @@ def test_counts_are_positive(option: list[str]) -> None:
 def test_a_json_file_that_cannot_be_written(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["gradcheck", SMALL, "--modes", "graph", "--json", "/nowhere/checks.json"]
     assert run(arguments) == 2
-    assert "/nowhere/checks.json: cannot be written" in capsys.readouterr().err
+    assert "/nowhere/checks.json: the folder does not exist" in capsys.readouterr().err

@@ -142,9 +142,10 @@ def test_an_unknown_layer_is_checked_by_evidence_and_its_neighbours_are_proven()
     report = tftrain.gradcheck(net, X, Y)
     assert report.ok
     assert not report.certified
-    kinds = {check.node: check.kind for check in report.checks}
-    assert kinds["1 Dense"] == kinds["3 Dense"] == "certificate"
-    assert kinds["2 Scale"] == "evidence"
+    kinds = {(check.node, check.quantity): check.kind for check in report.checks}
+    assert kinds["1 Dense", "weight"] == kinds["3 Dense", "dx"] == "certificate"
+    assert kinds["2 Scale", "forward mode"] == "evidence"
+    assert ("2 Scale", "dx") not in kinds
     assert "evidence and no certificate" in str(report)
     assert "no fault found" in report.verdict
 
@@ -161,7 +162,7 @@ def test_any_module_with_variables(mode: str) -> None:
     report = tftrain.gradcheck(Squares(), X, Y, modes=[mode], optimizer="sgd")
     assert report.ok, report
     assert not report.certified
-    assert {check.node for check in report.checks} == {"1 Squares", "loss"}
+    assert {check.node for check in report.checks} == {"1 Squares", "loss", "optimizer"}
 
 
 def test_evidence_in_float32_is_weaker_but_no_false_alarm() -> None:
@@ -285,3 +286,161 @@ def test_a_wrong_reference_is_told_from_a_wrong_layer() -> None:
         assert {check.where for check in report.failures} == {"1 Scale: complex step"}
     finally:
         del TWINS[Scale]
+
+
+class Slope(tf.Module):
+    """A stranger: `x * slope`; `detached` cuts the slope off, but only in compiled programs."""
+
+    def __init__(self, slope: tf.Variable, detached: bool = False) -> None:
+        super().__init__()
+        self.slope = slope
+        self.detached = detached
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        cut = self.detached and tf.inside_function()
+        return x * (tf.stop_gradient(self.slope) if cut else self.slope)
+
+
+def test_evidence_is_of_the_gradient_that_is_trained() -> None:
+    layer = Slope(tf.Variable([1.0, 2.0, 3.0], dtype=tf.float64), detached=True)
+    net = nn.Sequential([nn.Dense(3, 3, dtype="float64"), layer, nn.Dense(3, 2, dtype="float64")])
+    assert tftrain.gradcheck(net, X, Y, modes=["eager"]).ok
+    assert {c.node for c in tftrain.gradcheck(net, X, Y, modes=["graph"]).failures} == {"2 Slope"}
+
+
+def test_a_variable_shared_with_a_stranger_is_no_false_alarm() -> None:
+    dense = nn.Dense(3, 3, dtype="float64", seed=2, bias_initializer="normal")
+    net = nn.Sequential([dense, Slope(dense.bias), nn.Dense(3, 2, dtype="float64")])
+    report = tftrain.gradcheck(net, X, Y, l2=0.1)
+    assert report.ok, report
+    assert not report.certified
+
+
+def test_an_optimizer_that_forgets_to_count_is_found() -> None:
+    class Forgetful(optimizers.Adam):
+        def apply(self, gradients, parameters) -> None:
+            super().apply(gradients, parameters)
+            self.step.assign_sub(1)
+
+    report = tftrain.gradcheck(network(), X, Y, optimizer=Forgetful(0.1), modes=["graph"])
+    assert report.failures[0].where == "optimizer: updates counted"
+
+
+def test_a_variable_in_no_layer_is_refused() -> None:
+    class Extra(nn.Sequential):
+        def __init__(self) -> None:
+            super().__init__([nn.Dense(3, 2, dtype="float64")])
+            self.extra = tf.Variable(tf.ones([2], tf.float64))
+
+    with pytest.raises(InputError, match="belongs to no layer"):
+        tftrain.gradcheck(Extra(), X, Y)
+
+
+def test_scalar_parameters_are_parameters_of_the_reference() -> None:
+    class Gain(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gain = tf.Variable(1.5, dtype=tf.float64)
+
+        def __call__(self, x: tf.Tensor) -> tf.Tensor:
+            @tf.custom_gradient
+            def doubled(x, gain):
+                return x * gain, lambda dy: (dy * gain, 2 * tf.reduce_sum(dy * x))
+
+            return doubled(x, self.gain.read_value())
+
+    @reference.register(Gain)
+    @dataclass
+    class GainReference(reference.Layer):
+        gain: np.ndarray
+
+        def forward(self, x):
+            return x * self.gain
+
+        def backward(self, x, y, dy):
+            return dy * self.gain, {"gain": 2 * (dy * x).sum()}
+
+    try:
+        report = tftrain.gradcheck(nn.Sequential([Gain()]), X, X, modes=["graph"])
+        assert {check.where for check in report.failures} == {"1 Gain: complex step"}
+    finally:
+        del TWINS[Gain]
+
+
+def test_a_reference_without_complex_numbers_is_told() -> None:
+    @reference.register(Scale)
+    @dataclass
+    class RealOnly(reference.Layer):
+        gain: np.ndarray
+
+        def forward(self, x):
+            if np.iscomplexobj(getattr(x, "value", x)):
+                raise TypeError("real numbers only")
+            return x * self.gain
+
+        def backward(self, x, y, dy):
+            return dy * self.gain, {"gain": (dy * x).sum(axis=0)}
+
+    try:
+        report = tftrain.gradcheck(nn.Sequential([Scale()]), X, X, modes=["graph"])
+        assert report.ok
+        assert "The reference of 1 Scale could not be checked" in str(report)
+    finally:
+        del TWINS[Scale]
+
+
+def test_a_frozen_variable_needs_no_gradient() -> None:
+    dense = nn.Dense(3, 3, dtype="float64", seed=3)
+    dense.weight = tf.Variable(dense.weight, trainable=False)
+    net = nn.Sequential([dense, nn.Dense(3, 2, dtype="float64")])
+    assert tftrain.gradcheck(net, X, Y, modes=["graph"]).ok
+
+
+def test_a_network_may_say_itself_what_is_trained() -> None:
+    class LastOnly(nn.MLP):
+        @property
+        def trainable_variables(self):
+            return self.layers[-1].trainable_variables
+
+    report = tftrain.gradcheck(LastOnly(3, [4], 2, dtype="float64"), X, Y, modes=["graph"])
+    assert report.ok, report
+
+
+def test_gradients_that_are_all_zero_are_told() -> None:
+    net = nn.Sequential([nn.Dense(3, 2, initializer="zeros", dtype="float64")])
+    report = tftrain.gradcheck(net, X, np.zeros_like(Y), modes=["graph"])
+    assert report.ok
+    assert "Every gradient is zero on this batch" in str(report)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"modes": []}, "modes names none of"),
+        ({"modes": "graph"}, "modes must be a list"),
+        ({"l2": -1.0}, "l2 must be at least 0"),
+        ({"network": "abc"}, "network must be a tf.Module"),
+    ],
+)
+def test_arguments_of_the_wrong_kind(arguments: dict, message: str) -> None:
+    given = {"network": network(), "x": X, "y": Y, **arguments}
+    with pytest.raises(InputError, match=message):
+        tftrain.gradcheck(**given)
+
+
+def test_other_precisions_are_refused() -> None:
+    class Half(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = tf.Variable(tf.ones([3, 2], tf.float16))
+
+        def __call__(self, x: tf.Tensor) -> tf.Tensor:
+            return x @ self.weight
+
+    with pytest.raises(InputError, match="not in float16"):
+        tftrain.gradcheck(Half(), X, Y)
+
+
+def test_a_twin_is_a_layer() -> None:
+    with pytest.raises(InputError, match=r"must be a subclass of tftrain\.reference\.Layer"):
+        reference.register(Scale)(int)

@@ -125,8 +125,16 @@ def test_subnormal_inputs_may_be_flushed() -> None:
 
 def test_overflow_is_infinite_with_its_sign() -> None:
     big = Bounded.exact(np.array([3e38, -3e38], np.float32), SINGLE)
-    np.testing.assert_array_equal((big * 2.0).value, [np.inf, -np.inf])
-    assert (np.isfinite((big * 2.0).bound)).all()
+    np.testing.assert_array_equal((big * 100.0).value, [np.inf, -np.inf])
+    assert (np.isfinite((big * 100.0).bound)).all()
+
+
+def test_near_the_largest_number_it_is_undetermined_whether_a_product_overflows() -> None:
+    """An engine may multiply by a constant sooner, or later."""
+    big = Bounded.exact(np.array([3e38, 2e38], np.float32), SINGLE)
+    assert np.isinf((big * 2.0).bound).all()
+    assert np.isinf((big * 0.9).bound).all()
+    assert np.isfinite((big * 0.1).bound).all()
 
 
 def test_a_sum_whose_parts_overflow_is_undetermined() -> None:

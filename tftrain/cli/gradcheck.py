@@ -6,7 +6,7 @@ import click
 
 from tftrain.cli.options import set_option
 from tftrain.cli.tensorflow import load_tensorflow
-from tftrain.errors import InputError, TftrainError, unknown
+from tftrain.errors import InputError, OutputError, TftrainError, unknown
 
 
 @click.command()
@@ -57,6 +57,8 @@ def gradcheck(
                 raise unknown(what, name, known)
         if not chosen:
             raise InputError(f"--{what}s names none of {', '.join(known)}")
+    if json_file and not Path(json_file).absolute().parent.is_dir():
+        raise OutputError(f"{json_file}: the folder does not exist; name another with --json")
     opened = load_run(run) if run else None
     prepared = prepare(load_config(opened.config if opened else str(config), overrides))
     load_tensorflow()

@@ -55,6 +55,14 @@ def parts_of(step: Step) -> list[Part]:
     ]
 
 
+def precision_of(step: Step) -> Precision:
+    """Return the precision of a step; raise InputError where there are no bounds for it."""
+    dtype = step.parameters[0].dtype.name
+    if dtype not in PRECISIONS:
+        raise InputError(f"gradients are checked in {' and '.join(PRECISIONS)}, not in {dtype}")
+    return PRECISIONS[dtype]
+
+
 class Certificate:
     """Checks traces of a step against the reference.
 
@@ -68,7 +76,7 @@ class Certificate:
         self.step = step
         self.parts = parts
         self.mode = mode
-        self.precision: Precision = PRECISIONS[step.parameters[0].dtype.name]
+        self.precision = precision_of(step)
 
     def of_trace(self, trace: Trace) -> Iterator[Check]:
         """Check the nodes, the loss and the chain of a trace."""
@@ -87,6 +95,9 @@ class Certificate:
         slots = [{n: self._exact(v) for n, v in own.items()} for own in update.slots_before]
         gradients = self._exact_all(update.gradients)
         after, new = twin.apply(gradients, before, slots, update.step)
+        counted = np.asarray(update.step_after, np.float64)
+        expected_count = np.asarray(update.step + 1, np.float64)
+        yield same(counted, expected_count, self.mode, "optimizer", "updates counted")
         for i, (expected, own) in enumerate(zip(after, new, strict=True)):
             node, name = self._owner(i)
             yield compare(update.after[i], expected, self.mode, node, f"updated {name}")
@@ -148,10 +159,13 @@ class Certificate:
         with np.errstate(all="ignore"):
             y = self._bounded(twin.forward(x))
             dx, gradients = twin.backward(x, y, dy)
-        if set(gradients) != set(part.places):
+        frozen = {name for name in set(gradients) - set(part.places) if _held(part.layer, name)}
+        if set(gradients) - frozen != set(part.places):
             raise InputError(
                 f"{part.name}: its reference gives gradients for {sorted(gradients)}, but the "
-                f"layer's variables are {sorted(part.places)}: name them alike"
+                f"layer's trainable variables are {sorted(part.places)}: name them alike, or, if "
+                "the layer is a subclass that adds variables, register a reference of its own with "
+                "@tftrain.reference.register"
             )
         yield compare(node.y, y, self.mode, part.name, "y")
         yield compare(node.dx, self._bounded(dx), self.mode, part.name, "dx")
@@ -161,10 +175,12 @@ class Certificate:
 
     def _parameters(self, trace: Trace, totals: dict[int, Bounded]) -> Iterator[Check]:
         """Check the gradient of each parameter, once all nodes that share it have been added."""
-        seen: set[int] = set()
+        # What a layer shares that the reference does not know is left to evidence.
+        strangers = (part for part in self.parts if part.twin is None)
+        seen = {place for part in strangers for place in part.places.values()}
         for part, node in zip(self.parts, trace.nodes, strict=True):
             for name, place in part.places.items():
-                if place in seen or part.twin is None:
+                if place in seen:
                     continue
                 seen.add(place)
                 expected = self._penalised(
@@ -221,6 +237,11 @@ class Certificate:
 
     def _bounded(self, value: Bounded | np.ndarray) -> Bounded:
         return value if isinstance(value, Bounded) else self._exact(value)
+
+
+def _held(layer: object, name: str) -> bool:
+    """Return whether a layer has a variable of that name, trained or not."""
+    return hasattr(getattr(layer, name, None), "trainable")
 
 
 def _as_float64(value: np.ndarray) -> np.ndarray:

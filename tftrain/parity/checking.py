@@ -1,5 +1,6 @@
 """The door: a network, a batch, and the report on all its gradients."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -8,13 +9,14 @@ import numpy as np
 import tensorflow as tf
 
 from tftrain import losses, optimizers
-from tftrain.errors import InputError, unknown
-from tftrain.parity.certificate import Certificate, Part, parts_of
+from tftrain.errors import InputError, number, of_type, unknown
+from tftrain.parity.certificate import Certificate, Part, parts_of, precision_of
 from tftrain.parity.checks import Check
 from tftrain.parity.complex_step import complex_step, complex_step_of_loss
-from tftrain.parity.evidence import evidence
+from tftrain.parity.evidence import alike, evidence
 from tftrain.parity.report import Report
 from tftrain.reference.layers import twin_of
+from tftrain.traces import Trace
 from tftrain.training.evaluation import as_batch
 from tftrain.training.step import Step, common_dtype
 from tftrain.training.tracing import TRACED_MODES as MODES
@@ -27,6 +29,12 @@ BY_EVIDENCE = (
     "The reference does not know {}: checked along random directions only, which is evidence and "
     "no certificate. Register its mathematics with @tftrain.reference.register to have it proven."
 )
+
+NO_COMPLEX_STEP = (
+    "The reference of {} could not be checked against its own forward pass: that takes no complex "
+    "numbers, or gives none that are finite."
+)
+ALL_ZERO = "Every gradient is zero on this batch, so little was put to the test: give other data."
 
 
 def gradcheck(
@@ -64,14 +72,19 @@ def gradcheck(
         InputError: an argument is wrong, shapes do not agree, XLA cannot compile the network, or
             the reference does not know the loss or the optimizer.
     """
+    of_type("network", network, tf.Module, "a tf.Module with a __call__ and trainable variables")
+    of_type("modes", modes, (list, tuple), f"a list of {', '.join(MODES)}")
     for mode in modes:
         if mode not in MODES:
             raise unknown("mode", mode, MODES)
+    if not modes:
+        raise InputError(f"modes names none of {', '.join(MODES)}")
     parameters = network.trainable_variables
-    dtype = common_dtype(parameters)
-    batch = as_batch(x, y, weight, dtype)
+    batch = as_batch(x, y, weight, common_dtype(parameters))
     chosen = optimizers.get("sgd" if optimizer is None else optimizer)
-    step = Step(network, parameters, losses.get(loss), chosen, l2)
+    step = Step(network, parameters, losses.get(loss), chosen, number("l2", l2))
+    precision_of(step)
+    _require_owners(step)
     for thing in (step.loss, step.optimizer, step.optimizer.schedule):
         twin_of(thing)
     report = Report([])
@@ -89,46 +102,82 @@ def gradcheck(
     return report
 
 
+def _require_owners(step: Step) -> None:
+    """Raise InputError for a trainable variable that is in no node: nothing could check it."""
+    owned = {place for part in parts_of(step) for place in part.places.values()}
+    lost = [p.name for i, p in enumerate(step.parameters) if i not in owned]
+    if lost:
+        raise InputError(
+            f"the variable {', '.join(lost)} belongs to no layer of the network: put it into the "
+            "layer that uses it, or create it with trainable=False"
+        )
+
+
 def _check(tracer: Tracer, first: bool) -> Report:
     """Check the traces of a few steps in one mode."""
     step, mode = tracer.step, tracer.mode
     parts = parts_of(step)
     certificate = Certificate(step, parts, mode)
-    strangers = [part for part in parts if part.twin is None]
     plain = tracer.plain_gradients()
     with _unchanged(step):
         trace = tracer.run()
     checks = list(certificate.of_trace(trace))
     figures: dict[str, float] = {}
-    if strangers:
-        for part, node in zip(parts, trace.nodes, strict=True):
-            if part.twin is None:
-                checks += evidence(part, node, mode)
-    else:
+    if all(part.twin for part in parts):
         checks += certificate.as_trained(trace, plain)
         dtype = certificate.precision.name
         name = f"NumPy in float64 against TensorFlow {mode} in {dtype}, end to end"
         figures[name] = certificate.end_to_end(trace)
+    else:
+        checks += _by_evidence(step, parts, trace, plain, mode)
+    notes = _notes(parts, trace)
     if first:
-        checks += _of_reference(parts, step, trace)
+        own, more = _of_reference(parts, step, trace)
+        checks, notes = checks + own, notes + more
     for _ in range(UPDATES if tracer.update else 0):
         update = tracer.run().update
         assert update is not None
         checks += certificate.of_update(update)
-    names = ", ".join(dict.fromkeys(part.name.split(" ", 1)[1] for part in strangers))
-    return Report(checks, figures, [BY_EVIDENCE.format(names)] if strangers else [])
+    return Report(checks, figures, notes)
 
 
-def _of_reference(parts: Sequence[Part], step: Step, trace: Any) -> Iterator[Check]:
-    """Check the reference's own backward pass by complex steps through its forward pass."""
-    found = [
-        complex_step(part.name, part.twin, node)
+def _notes(parts: Sequence[Part], trace: Trace) -> list[str]:
+    """Return what must be read with the verdict."""
+    strangers = [part.name.split(" ", 1)[1] for part in parts if part.twin is None]
+    notes = [BY_EVIDENCE.format(", ".join(dict.fromkeys(strangers)))] if strangers else []
+    if not any(gradient.any() for node in trace.nodes for gradient in node.gradients.values()):
+        notes.append(ALL_ZERO)
+    return notes
+
+
+def _by_evidence(
+    step: Step, parts: Sequence[Part], trace: Trace, plain: Sequence[np.ndarray], mode: str
+) -> Iterator[Check]:
+    """Check the layers that the reference does not know, and the step that records nothing."""
+    owners = Counter(place for part in parts for place in part.places.values())
+    for part, node in zip(parts, trace.nodes, strict=True):
+        if part.twin is None:
+            shared = [name for name, place in part.places.items() if owners[place] > 1]
+            yield from evidence(part, node, mode, shared, step.l2)
+        for name, place in part.places.items():
+            yield alike(plain[place], node.gradients[name], mode, part.name, f"{name} as trained")
+
+
+def _of_reference(parts: Sequence[Part], step: Step, trace: Trace) -> tuple[list[Check], list[str]]:
+    """Check the reference's own backward pass by complex steps through its forward pass.
+
+    Returns:
+        The checks, and a note that names what could not be checked so.
+    """
+    found = {
+        part.name: complex_step(part.name, part.twin, node)
         for part, node in zip(parts, trace.nodes, strict=True)
         if part.twin is not None
-    ]
-    yield from (
-        check for check in [*found, complex_step_of_loss(twin_of(step.loss), trace)] if check
-    )
+    }
+    found["the loss"] = complex_step_of_loss(twin_of(step.loss), trace)
+    left = [name for name, check in found.items() if check is None]
+    notes = [NO_COMPLEX_STEP.format(", ".join(left))] if left else []
+    return [check for check in found.values() if check is not None], notes
 
 
 @contextmanager
@@ -138,7 +187,7 @@ def _unchanged(step: Step) -> Iterator[None]:
     optimizer.build(step.parameters)
     slots = [slot for own in optimizer.slots for slot in own.values()]
     variables = [*step.parameters, *slots, optimizer.step]
-    values = [variable.numpy() for variable in variables]
+    values = [variable.numpy().copy() for variable in variables]
     try:
         yield
     finally:

@@ -11,11 +11,12 @@ comes of the same derivatives, so a wrong formula may be wrong in both. Central 
 recipes", section 5.7) gives them with an estimate of their own error.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 
+from tftrain import nn
 from tftrain.parity.certificate import Part
 from tftrain.parity.checks import EVIDENCE, Check
 from tftrain.streams import Purpose, stream
@@ -26,9 +27,33 @@ ROUNDINGS = 1000
 """Units of roundoff, of the sizes of all products in (1), that rounding may explain."""
 
 
-def evidence(part: Part, node: Node, mode: str) -> Iterator[Check]:
-    """Check the deltas and gradients of a node along random directions."""
-    claim = _Claim(part, node, mode)
+def alike(plain: np.ndarray, recorded: np.ndarray, mode: str, node: str, quantity: str) -> Check:
+    """Compare a gradient as it is trained with that of the step that recorded everything."""
+    apart = np.abs(plain.astype(np.float64) - recorded)
+    equal = (plain == recorded) | (np.isnan(plain) & np.isnan(recorded))
+    apart = np.where(equal, 0.0, np.where(np.isnan(apart), np.inf, apart))
+    error = float(np.max(apart, initial=0.0))
+    roundoff = float(np.finfo(recorded.dtype).eps) / 2
+    bound = ROUNDINGS * roundoff * float(np.max(np.abs(recorded), initial=0.0))
+    ratio = 0.0 if error == 0 else error / bound if bound else np.inf
+    return Check(mode, recorded.dtype.name, node, quantity, error, bound, ratio, kind=EVIDENCE)
+
+
+def evidence(
+    part: Part, node: Node, mode: str, shared: Collection[str] = (), l2: float = 0.0
+) -> Iterator[Check]:
+    """Check the deltas and gradients of a node along random directions.
+
+    Args:
+        part: the layer.
+        node: its node in the trace.
+        mode: how the trace was made.
+        shared: names of those of its variables that other nodes have as well. The trace has the sum
+            of their gradients, so the layer's own share is taken from a tape of its own.
+        l2: strength of the penalty, whose gradient is no part of the layer's.
+    """
+    penalties = {n: l2 * p if p.ndim >= 2 else 0 * p for n, p in node.parameters.items()}
+    claim = _Claim(part, node, mode, shared, penalties)
     for number in range(DIRECTIONS):
         yield from claim.checks(number)
 
@@ -36,18 +61,22 @@ def evidence(part: Part, node: Node, mode: str) -> Iterator[Check]:
 class _Claim:
     """What reverse mode says of one node."""
 
-    def __init__(self, part: Part, node: Node, mode: str) -> None:
+    def __init__(
+        self,
+        part: Part,
+        node: Node,
+        mode: str,
+        shared: Collection[str],
+        penalties: Mapping[str, np.ndarray],
+    ) -> None:
         self.part, self.node, self.mode = part, node, mode
-        self.variables = [v for v in tf.nest.flatten(_variables(part)) if v is not None]
+        named = nn.named_variables(part.layer)
+        self.variables = [named[name] for name in part.places]
         self.x = tf.constant(node.x)
         self.dy = node.dy.astype(np.float64)
-        with tf.GradientTape() as tape:
-            tape.watch(self.x)
-            y = part.layer(self.x)
-        found = tape.gradient(
-            y, self.variables, output_gradients=tf.constant(node.dy), unconnected_gradients="zero"
-        )
-        self.gradients = [node.dx, *(tf.convert_to_tensor(g).numpy() for g in found)]
+        trained = {name: gradient - penalties[name] for name, gradient in node.gradients.items()}
+        own = [self._of_layer(named[n]) if n in shared else trained[n] for n in part.places]
+        self.gradients = [node.dx, *own]
 
     def checks(self, number: int) -> Iterator[Check]:
         rng = stream(number, Purpose.DIRECTIONS)
@@ -61,6 +90,14 @@ class _Claim:
         _, values = _inner([self.dy], [self.node.y])
         slope, uncertain = _ridders(lambda t: self._along(sources, direction, t), roundoff * values)
         yield self._check("central differences", claimed, slope, 10 * uncertain + noise)
+
+    def _of_layer(self, variable: tf.Variable) -> np.ndarray:
+        """Return the gradient of the layer alone with respect to one of its variables."""
+        with tf.GradientTape() as tape:
+            y = self.part.layer(self.x)
+        gradient = tape.gradient(y, variable, output_gradients=tf.constant(self.node.dy))
+        found: np.ndarray = tf.convert_to_tensor(gradient).numpy()
+        return found
 
     def _forward(self, direction: Sequence[np.ndarray]) -> np.ndarray:
         tangents = [tf.constant(v) for v in direction]
@@ -99,10 +136,6 @@ class _Claim:
             expected=expected,
             kind=EVIDENCE,
         )
-
-
-def _variables(part: Part) -> list[tf.Variable]:
-    return list(getattr(part.layer, "trainable_variables", ()))
 
 
 def _direction(rng: np.random.Generator, value: np.ndarray) -> np.ndarray:

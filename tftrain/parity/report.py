@@ -64,7 +64,7 @@ class Report:
             more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
             return f"WRONG: {'; '.join(wrong[:3])}{more}. {causes[0]}"
         modes = ", ".join(dict.fromkeys(c.mode for c in self.checks if c.mode != "numpy"))
-        dtypes = ", ".join(dict.fromkeys(c.dtype for c in self.checks))
+        dtypes = ", ".join(dict.fromkeys(c.dtype for c in self.checks if c.mode != "numpy"))
         unsure = sum(check.unsure for check in self.checks)
         words = "proven" if self.certified else "no fault found (by evidence, not all is proven)"
         text = (

@@ -34,6 +34,10 @@ SAFETY = 1 + 2.0**-20
 LONG_PRODUCTS = 2**18
 """Most multiplications of a matrix product that is computed in long double."""
 
+ORDER = 4.0
+"""An engine may multiply by a constant such as 2 or 1/2 sooner or later. So within this factor of
+the largest number it is not determined whether a product overflows."""
+
 SMALLEST = float(np.finfo(np.float64).smallest_subnormal)
 
 
@@ -148,8 +152,8 @@ class Bounded(NDArrayOperatorsMixin):
         terms = self.size // max(1, np.size(value))
         unsure = np.asarray(np.isinf(self.bound).any(axis=axis, keepdims=keepdims))
         if not np.max(size, initial=0.0) <= self.precision.largest:
-            parts = (part.sum(axis=axis, keepdims=keepdims) for part in _by_signs(self))
-            unsure = unsure | _clash(*parts, value, self.precision)
+            plus, minus = (p.sum(axis=axis, keepdims=keepdims) for p in _by_signs(self))
+            unsure = unsure | _clash(plus, minus, value, self.precision)
         return self._rounded(value, bound, terms - 1, size, terms, unsure)
 
     def mean(self, axis: int | tuple[int, ...] | None = None) -> Bounded:
@@ -203,7 +207,7 @@ class Bounded(NDArrayOperatorsMixin):
             unsure: where the operands are not determined.
         """
         precision = self.precision
-        limit = precision.largest / 2
+        limit = precision.largest / ORDER
         with np.errstate(all="ignore"):
             most = _size(value) + inherited
             if size is not None:
@@ -216,8 +220,8 @@ class Bounded(NDArrayOperatorsMixin):
                 and np.max(most, initial=0.0) + np.max(bound, initial=0.0) < limit
             ):
                 return self._like(value, bound)
-            over = _size(value) - bound > precision.largest
-            unsure = unsure | (~over & (most + bound > precision.largest) & np.isfinite(value))
+            over = _size(value) - bound > ORDER * precision.largest
+            unsure = unsure | (~over & (most + bound > limit) & np.isfinite(value))
             value = np.where(over, np.copysign(np.inf, value), value)
             bound = np.where(np.isfinite(value), bound, 0.0)
             bound = np.where(unsure | np.isnan(bound), np.inf, bound)

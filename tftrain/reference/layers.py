@@ -48,6 +48,8 @@ def register(original: Any) -> Callable[[type], type]:
     """
 
     def keep(twin: type) -> type:
+        if not hasattr(twin, "of"):
+            raise InputError(f"{twin.__name__} must be a subclass of tftrain.reference.Layer")
         TWINS[original] = twin
         return twin
 
@@ -89,7 +91,7 @@ class Mirror:
 
 
 def _plain(value: Any) -> Any:
-    return value.numpy().copy() if hasattr(value, "numpy") else value
+    return np.array(value.numpy()) if hasattr(value, "numpy") else value
 
 
 class Layer(Mirror):

@@ -41,10 +41,8 @@ class Loss(Mirror):
     def delta(self, prediction: Array, target: Array, weight: Array | None = None) -> Array:
         """Return `delta_N = scale * w * term'(e)`, of the shape of the prediction."""
         error = _error(prediction, target)
-        slope = self.slope(error)
-        if weight is not None:
-            slope = slope * _per_case(weight, error)
-        return slope * self.scale(error)
+        factor = self.scale(error)
+        return self.slope(error) * (factor if weight is None else factor * _per_case(weight, error))
 
 
 def _error(prediction: Array, target: Array) -> Array:

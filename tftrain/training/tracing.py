@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tftrain import losses, nn, optimizers
-from tftrain.errors import unknown
+from tftrain.errors import number, of_type, unknown
 from tftrain.traces import Arrays, Node, Trace, Update
 from tftrain.training.engine import Mode
 from tftrain.training.evaluation import as_batch
@@ -80,7 +80,7 @@ class Tracer:
         """Make one step; return its trace. A gradient that does not exist is NaN there."""
         before, slots, made = self._state()
         objective, passed, deltas, gradients = self._program()
-        after, slots_after, _ = self._state()
+        after, slots_after, counted = self._state()
         arrays = [gradient.numpy() for gradient in gradients]
         return Trace(
             engine=f"tensorflow {self.mode}",
@@ -88,7 +88,9 @@ class Tracer:
             target=self.batch.y.numpy(),
             weight=None if self.batch.weight is None else self.batch.weight.numpy(),
             loss=float(objective.numpy()),
-            update=Update(made, arrays, before, after, slots, slots_after) if self.update else None,
+            update=Update(made, counted, arrays, before, after, slots, slots_after)
+            if self.update
+            else None,
         )
 
     def plain_gradients(self) -> list[np.ndarray]:
@@ -131,7 +133,8 @@ class Tracer:
         place = {parameter.ref(): i for i, parameter in enumerate(self.step.parameters)}
         nodes = []
         for i, (label, layer) in enumerate(nn.nodes(self.step.network)):
-            own = {name: place[v.ref()] for name, v in nn.named_variables(layer).items()}
+            named = nn.named_variables(layer).items()
+            own = {name: place[v.ref()] for name, v in named if v.ref() in place}
             nodes.append(
                 Node(
                     label=label,
@@ -183,7 +186,8 @@ def trace(
     """
     if mode not in TRACED_MODES:
         raise unknown("mode", mode, TRACED_MODES)
+    of_type("network", network, tf.Module, "a tf.Module with a __call__ and trainable variables")
     parameters = network.trainable_variables
     batch = as_batch(x, y, weight, common_dtype(parameters))
-    step = Step(network, parameters, losses.get(loss), optimizers.SGD(), l2)
+    step = Step(network, parameters, losses.get(loss), optimizers.SGD(), number("l2", l2))
     return Tracer(step, batch, mode, update=False).run()

@@ -120,7 +120,7 @@ def _trace_in_numpy(step: Step, parts: Sequence[Part], batch: Batch) -> Trace:
     optimizer: Optimizer = twin_of(step.optimizer)
     slots = [optimizer.first_slots(parameter) for parameter in before]
     after, new = optimizer.apply(gradients, before, slots, 0)
-    return replace(trace, update=Update(0, gradients, before, after, slots, new))
+    return replace(trace, update=Update(0, 1, gradients, before, after, slots, new))
 
 
 @dataclass(frozen=True)
