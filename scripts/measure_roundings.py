@@ -40,9 +40,8 @@ from scipy import special
 
 from tftrain.parity.checks import compare
 from tftrain.reference.bounded import PRECISIONS, Bounded
-from tftrain.reference.functions import cos, erfc, exp, sigmoid, softplus, tanh
+from tftrain.reference.functions import cos, erfc, exp, power, sigmoid, softplus, tanh
 from tftrain.reference.layers import ACTIVATIONS, SELU_SCALE_ALPHA
-from tftrain.reference.optimizers import _power
 
 try:
     import mpmath
@@ -209,6 +208,7 @@ class Subject:
         at: arguments where the reference loses exactly the constant that it allows.
         unit: of the error over `u`, given the exact result and the arguments.
         dtypes: those that the reference uses it in.
+        single: whether the reference uses it on single numbers alone.
         others: further functions on arrays, in place of TensorFlow's.
     """
 
@@ -220,6 +220,7 @@ class Subject:
     at: tuple = (0.0,)
     unit: Callable = lambda exact, *z: np.abs(exact)
     dtypes: tuple = ("float32", "float64")
+    single: bool = False
     others: dict = field(default_factory=dict)
 
     def allowed(self, dtype):
@@ -293,10 +294,11 @@ def subjects():
                 "pow, by mpmath",
                 tf.pow,
                 by_mpmath("power"),
-                lambda base, exponent: _power(base.value, exponent),
+                lambda base, exponent: power(base.value, exponent),
                 sample=by_decay,
                 at=(0.5, 1.0),
                 dtypes=("float64",),
+                single=True,
             ),
         ]
     return everything
@@ -371,6 +373,7 @@ def rows(subject, dtype, points):
     found = [
         (mode, lambda *a, f=f: f(*map(tf.constant, a)).numpy(), scalars)
         for mode, f, scalars in ways(subject.function)
+        if scalars or not subject.single
     ]
     found += [(name, function, False) for name, function in subject.others.items()]
     for mode, function, scalars in found:

@@ -1,5 +1,6 @@
 import math
 from collections.abc import Callable
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -95,3 +96,18 @@ def test_the_optimizer_takes_the_rate_of_steps_counted_from_zero() -> None:
 def test_wrong_settings(make: Callable[[], Schedule], message: str) -> None:
     with pytest.raises(InputError, match=message):
         make()
+
+
+@pytest.mark.parametrize("mode", ["eager", "graph", "xla"])
+@pytest.mark.parametrize("every", [1, 3, 49, 98, 103, 107, 2.5, 0.7])
+def test_steps_down_at_every_multiple_in_every_mode(mode: str, every: float) -> None:
+    """A compiler that multiplies by 1 / every falls short of some multiples."""
+    schedule = Step(1.0, every=every, decay=0.5)
+    rate = tf.function(schedule, jit_compile=mode == "xla") if mode != "eager" else schedule
+    for k in range(1, 8):
+        first = int(np.ceil(k * every))
+        for step in (first, first + 1):
+            expected = 0.5 ** int(Fraction(step) // Fraction(every))
+            assert float(rate(tf.constant(step, tf.int64))) == expected
+        before = 0.5 ** int(Fraction(first - 1) // Fraction(every))
+        assert float(rate(tf.constant(first - 1, tf.int64))) == before

@@ -48,18 +48,24 @@ class Step(Schedule):
         self.decay = number("schedule: decay", decay, positive=True)
 
     def factor(self, step: tf.Tensor) -> tf.Tensor:
-        return tf.pow(tf.constant(self.decay, tf.float64), self.periods(step / self.every))
+        return tf.pow(tf.constant(self.decay, tf.float64), self.periods(step))
 
-    def periods(self, elapsed: tf.Tensor) -> tf.Tensor:
-        """Return how many changes have happened after `elapsed` periods."""
-        return tf.floor(elapsed)
+    def periods(self, step: tf.Tensor) -> tf.Tensor:
+        """Return how many changes have happened: the largest `k` with `k * every <= step`.
+
+        Compilers multiply by `1 / every` where this says divide, which falls short of some whole
+        numbers (49 / 49, say); so what the division gives is put right.
+        """
+        k = tf.floor(step / self.every)
+        k = tf.where(k * self.every > step, k - 1, k)
+        return tf.where((k + 1) * self.every <= step, k + 1, k)
 
 
 class Exponential(Step):
     """`learning_rate * decay ** (step / every)`: a little smaller at every step."""
 
-    def periods(self, elapsed: tf.Tensor) -> tf.Tensor:
-        return elapsed
+    def periods(self, step: tf.Tensor) -> tf.Tensor:
+        return step / self.every
 
 
 class Cosine(Schedule):

@@ -7,12 +7,13 @@ the new slots. Sources of the equations are with the twins of the same names.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from tftrain.reference.bounded import PRECISIONS, Bounded
-from tftrain.reference.functions import cos
+from tftrain.reference.functions import allow, cos, power
 from tftrain.reference.layers import Array, Mirror, register, twin_of
 
 Slots = Mapping[str, Array]
@@ -53,8 +54,8 @@ class Step(Schedule):
     decay: float
 
     def factor(self, step: Bounded) -> Bounded:
-        periods = np.floor(float(step.value) / self.every)  # as TensorFlow rounds it, in float64
-        return _power(self.decay, Bounded.exact(periods, step.precision))
+        whole = Fraction(float(step.value)) // Fraction(self.every)
+        return power(self.decay, Bounded.exact(float(whole), step.precision))
 
 
 @register("tftrain.optimizers.schedules.Exponential")
@@ -63,7 +64,7 @@ class Exponential(Step):
     """`decay ^ (step / every)`."""
 
     def factor(self, step: Bounded) -> Bounded:
-        return _power(self.decay, step / self.every)
+        return power(self.decay, _share(step, self.every))
 
 
 @register("tftrain.optimizers.schedules.Cosine")
@@ -76,7 +77,7 @@ class Cosine(Schedule):
     final: float
 
     def factor(self, step: Bounded) -> Bounded:
-        angle = math.pi * np.minimum(step / self.steps, 1.0)
+        angle = math.pi * np.minimum(_share(step, self.steps), 1.0)
         return self.final + (1 - self.final) * (1 + cos(angle)) / 2
 
 
@@ -95,13 +96,13 @@ class Warmup(Schedule):
 
     def factor(self, step: Bounded) -> Bounded:
         if step.value < self.steps:
-            return (step + 1) / (self.steps + 1)
+            return _share(step + 1, self.steps + 1)
         return self.schedule.factor(step - self.steps)
 
 
-def _power(base: float, exponent: Bounded) -> Bounded:
-    """Return `base ^ exponent`, to within 4 units of roundoff (`scripts/measure_roundings.py`)."""
-    return exponent.through(lambda value: np.power(exponent.precision.wide(base), value), 4)
+def _share(part: Bounded, whole: float) -> Array:
+    """Return `part / whole`; compilers multiply by `1 / whole`, which costs a rounding more."""
+    return allow(part / whole, 1)
 
 
 def clip_by_value(gradients: Sequence[Array], limit: float) -> list[Array]:
@@ -227,7 +228,7 @@ class Adagrad(Optimizer):
         self, gradient: Array, parameter: Array, slots: Slots, rate: Array, step: int
     ) -> tuple[Array, Slots]:
         total = slots["sum_of_squares"] + gradient * gradient
-        return -rate * gradient / (np.sqrt(total) + self.epsilon), {"sum_of_squares": total}
+        return _scaled(-rate * gradient, total, self.epsilon), {"sum_of_squares": total}
 
 
 @register("tftrain.optimizers.rmsprop.RMSprop")
@@ -243,7 +244,7 @@ class RMSprop(Optimizer):
         self, gradient: Array, parameter: Array, slots: Slots, rate: Array, step: int
     ) -> tuple[Array, Slots]:
         square = self.rho * slots["mean_square"] + (1 - self.rho) * (gradient * gradient)
-        return -rate * gradient / (np.sqrt(square) + self.epsilon), {"mean_square": square}
+        return _scaled(-rate * gradient, square, self.epsilon), {"mean_square": square}
 
 
 @register("tftrain.optimizers.adam.Adam")
@@ -268,14 +269,22 @@ class Adam(Optimizer):
         square = self.beta_2 * slots["mean_square"] + (1 - self.beta_2) * (gradient * gradient)
         unbiased_mean = mean / _one_minus_power(self.beta_1, step, parameter)
         unbiased_square = square / _one_minus_power(self.beta_2, step, parameter)
-        change = -rate * unbiased_mean / (np.sqrt(unbiased_square) + self.epsilon)
+        change = _scaled(-rate * unbiased_mean, unbiased_square, self.epsilon)
         return change, {"mean": mean, "mean_square": square}
+
+
+def _scaled(descent: Array, square: Array, epsilon: float) -> Array:
+    """Return `descent / (sqrt(square) + epsilon)`.
+
+    Without epsilon, compilers may multiply by a reciprocal square root: two roundings more.
+    """
+    return allow(descent / (np.sqrt(square) + epsilon), 2)
 
 
 def _one_minus_power(beta: float, step: int, parameter: Array) -> Array:
     """Return `1 - beta^t`, computed in float64 and rounded to the parameter's dtype."""
-    power = _power(beta, Bounded.exact(float(step), PRECISIONS["float64"]))
-    return _rate_for(parameter, 1 - power)
+    kept = power(beta, Bounded.exact(float(step), PRECISIONS["float64"]))
+    return _rate_for(parameter, 1 - kept)
 
 
 @register("tftrain.optimizers.adam.AdamW")
