@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from tftrain.cli.main import run
@@ -43,7 +44,10 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         (HEADER.encode(), ["t.csv", "a header but no rows"]),
         ((HEADER + "1,2,a,3\n").encode(), ["1 row is too few", "data.split"]),
         (GOOD.replace("y\n", "yy\n", 1).encode(), ["'y'", "data.target", "did you mean yy?"]),
-        (GOOD.replace("1,1,b,1\n", "1,1,b,much\n").encode(), ["'y'"]),
+        (
+            GOOD.replace("1,1,b,1\n", "1,1,b,much\n").encode(),
+            ["'y' (data.target) must be numeric, but holds text such as 'much' in row 2"],
+        ),
         ((HEADER + "".join(f"{i},2,a,7\n" for i in range(30))).encode(), ["'y' is 7", "nothing"]),
         (GOOD.replace("1,1,b,1\n", "1,1,b,\n").encode(), ["'y'", "row 2"]),
         (GOOD.replace("1,1,b,1\n", "1,1,b,inf\n").encode(), ["'y'", "infinite", "row 2"]),
@@ -81,8 +85,13 @@ def test_wrong_csv(
     ("overrides", "fragments"),
     [
         (["data.source.path=tt.csv"], ["tt.csv", "did you mean t.csv?"]),
+        (["data.source.path=tt*.csv"], ["tt*.csv: no file matches\n"]),
+        (["data.source.path=no/*.csv"], ["no/*.csv: no file matches\n"]),
         (["data.source.path=no/t.csv"], ["no", "does not exist"]),
-        (["data.source={kind: sklearn, dataset: california}"], ["'california'", "download"]),
+        (
+            ["data.source={kind: sklearn, dataset: california}"],
+            ["data.source.dataset: ", "'california'"],
+        ),
         (["data.source=dataframe"], ["DataFrame", "--data"]),
         (["data.target=Y"], ["'Y'", "did you mean y?"]),
         (["data.target=word"], ["'word'"]),
@@ -147,6 +156,21 @@ def test_damaged_parquet(folder: Path, capsys: pytest.CaptureFixture[str], damag
     flags = ("--set", "data.source={kind: parquet, path: t.parquet}")
     assert "t.parquet" in refused(capsys, "train", "t.yaml", *flags)
     assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("ending", "name"), [("gz", "gzip"), ("bz2", "bzip2"), ("zst", "zstd"), ("lz4", "lz4")]
+)
+def test_a_name_that_promises_compression(
+    folder: Path, capsys: pytest.CaptureFixture[str], ending: str, name: str
+) -> None:
+    file = f"u.csv.{ending}"
+    Path(file).write_text(GOOD)
+    message = refused(capsys, "train", "t.yaml", "--set", f"data.source.path={file}")
+    assert f"{file}: is not a {name} file, though its name says so" in message
+    with pa.CompressedOutputStream(file, "bz2" if ending == "bz2" else name) as stream:
+        stream.write(GOOD.encode())
+    assert run(["check", "t.yaml", "--set", f"data.source.path={file}"]) == 0
 
 
 def test_truncated_gzip(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

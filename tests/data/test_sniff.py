@@ -5,7 +5,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tftrain.data.sniff import as_patterns, sniff, split_columns, useless_columns
+from tftrain.data.sniff import (
+    as_patterns,
+    sniff,
+    split_columns,
+    useless_columns,
+    with_missing_values,
+)
 from tftrain.data.tables import read_csv
 from tftrain.errors import DataError
 
@@ -104,7 +110,10 @@ def test_marks_among_numbers_are_missing_values(tmp_path: Path) -> None:
     rows = [f"{i},{i / 2},x{i % 3},0{i}" for i in range(30)]
     rows[6], rows[20] = "?,-,?,A7", "21,-,x0,01"
     path.write_text("\n".join(["a,b,word,code", *rows]) + "\n")
-    table = sniff(path)
+    plain = sniff(path)
+    assert plain.options == {}
+    assert plain.frame["a"][6] == "?"
+    table = with_missing_values(path, plain)
     assert table.options == {"missing_values": ["?", "-"]}
     assert table.remarks == {"missing_values": "'?' in row 7 of a, '-' in row 7 of b"}
     assert table.frame["a"].isna().sum() == 1
@@ -117,7 +126,7 @@ def test_a_stray_text_among_numbers_is_named_as_the_reason(tmp_path: Path) -> No
     rows = [f"{i},{i / 2}" for i in range(200)]
     rows[7] = "7,1.2.3"
     path.write_text("\n".join(["a,b", *rows]) + "\n")
-    table = sniff(path)
+    table = with_missing_values(path, sniff(path))
     reason = "row 8 holds '1.2.3', nearly all others a number"
     assert useless_columns(table.frame) == {"b": reason}
 
@@ -126,3 +135,10 @@ def test_columns_that_can_be_no_feature_are_useless() -> None:
     frame = pd.DataFrame({"a": [1, 2], "b": [[1], [2]]})
     assert useless_columns(frame) == {"b": "it holds neither numbers, dates nor text"}
     assert split_columns(frame) == []
+
+
+def test_marks_in_parquet_stay(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    pd.DataFrame({"a": [*map(str, range(30)), "?"]}).to_parquet(path)
+    table = sniff(path)
+    assert with_missing_values(path, table) is table

@@ -110,3 +110,18 @@ def test_a_mark_of_missing_values_is_found_and_explained(tmp_path: Path) -> None
     assert "'a' is taken as text because row 12 holds '?'" in note
     assert "data.source.missing_values" in note
     assert describe(plain)["notes"] == [note]
+
+
+def test_a_text_among_the_targets_is_named(tmp_path: Path) -> None:
+    """Even where it is a mark of a missing value in another column."""
+    rows = [f"{i % 7},{i}" for i in range(40)]
+    rows[4], rows[11] = "4,x", "x,11"
+    (tmp_path / "t.csv").write_text("\n".join(["a,y", *rows]) + "\n")
+    with pytest.raises(DataError, match=r"t\.csv: column 'y' \(--target\) .* 'x' in row 5$"):
+        propose(tmp_path / "t.csv", ["y"], tmp_path)
+
+
+def test_errors_about_columns_name_the_file(tmp_path: Path) -> None:
+    table().to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(DataError, match=r"t\.csv: the table has no column 'tarket' \(--target\)"):
+        propose(tmp_path / "t.csv", ["tarket"], tmp_path)

@@ -245,6 +245,31 @@ def test_interrupted_run_keeps_what_it_has() -> None:
     np.testing.assert_array_equal(run.predict(table()), three.predict(table()))
 
 
+def test_interrupted_before_the_first_epoch() -> None:
+    class Early(tftrain.Observer):
+        def on_chunk(self, epoch: int, step: int, loss: float) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tftrain.train(config_of(), data=table(), output="run", observers=[Early()])
+    summary = json.loads(Path("run/summary.json").read_text())
+    reason = "stopped before the first epoch was over"
+    assert (summary["state"], summary["error"], summary["epochs"]) == ("interrupted", reason, 0)
+    with pytest.raises(RunError, match=f"has no model .*'interrupted': {reason}"):
+        tftrain.load_run("run")
+
+
+def test_interrupted_before_the_export(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*model: Any, **settings: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tf.saved_model, "save", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        tftrain.train(config_of(), data=table(), output="run")
+    with pytest.raises(RunError, match="'interrupted': stopped before its model was written"):
+        tftrain.load_run("run")
+
+
 def test_failed_run_says_so() -> None:
     with pytest.raises(ZeroDivisionError):
         tftrain.train(

@@ -31,6 +31,17 @@ def test_needs_a_layer() -> None:
         Sequential([])
 
 
+def test_what_are_no_layers() -> None:
+    with pytest.raises(InputError, match=r"layers must be a list of layers; got Dense\(2, 1\)"):
+        Sequential(Dense(2, 1))  # type: ignore[arg-type]
+    with pytest.raises(
+        InputError, match=r"layers\[1\] must be nn\.Activation\('tanh'\); got 'tanh'"
+    ):
+        Sequential([Dense(2, 1), "tanh"])
+    with pytest.raises(InputError, match=r"layers\[0\] must be a layer; got None"):
+        Sequential([None])  # type: ignore[list-item]
+
+
 def test_repr_shows_the_layers() -> None:
     network = Sequential([Dense(2, 3), Activation("relu")])
     assert repr(network) == "Sequential([Dense(2, 3), Activation('relu')])"

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -402,6 +403,15 @@ def test_an_interruption_leaves_what_is_known() -> None:
     assert observer.ended
 
 
+@pytest.fixture
+def _ctrl_c_interrupts() -> Iterator[None]:
+    """Let SIGINT interrupt, as it does not where pytest was started with the signal ignored."""
+    kept = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, kept)
+
+
+@pytest.mark.usefixtures("_ctrl_c_interrupts")
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("batch_size", [5, "full"])
 def test_ctrl_c_stops_at_a_step_that_the_history_knows(mode: str, batch_size: Any) -> None:
@@ -417,8 +427,9 @@ def test_ctrl_c_stops_at_a_step_that_the_history_knows(mode: str, batch_size: An
     x, y = table()
     network, history = linear(), History()
     settings: dict[str, Any] = {"batch_size": batch_size, "compile": mode}
+    endless = {"epochs": 10**6, "time_budget": 20}  # where it is not interrupted, the test fails
     with pytest.raises(KeyboardInterrupt):
-        fit(network, x, y, epochs=10**6, history=history, observers=[Interrupt()], **settings)
+        fit(network, x, y, history=history, observers=[Interrupt()], **endless, **settings)
     assert history.stop_reason == "interrupted"
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert sum(map(len, history.step_losses)) == history.steps == history.epochs[-1].steps
@@ -431,6 +442,7 @@ def test_ctrl_c_stops_at_a_step_that_the_history_knows(mode: str, batch_size: An
         np.testing.assert_allclose(weights(network), weights(again), rtol=1e-9)
 
 
+@pytest.mark.usefixtures("_ctrl_c_interrupts")
 def test_a_second_ctrl_c_interrupts_at_once() -> None:
     class Impatient(Observer):
         def on_chunk(self, epoch: int, step: int, loss: float) -> None:

@@ -1,6 +1,7 @@
 """`tftrain check`."""
 
 import json
+from typing import Any
 
 import click
 
@@ -24,4 +25,11 @@ def check(config: str, overrides: tuple[str, ...], as_json: bool) -> None:
         for note in facts.pop("notes"):
             click.echo(f"  note: {note}")
         for name, value in facts.items():
-            click.echo(f"  {name + ':':12} {value}")
+            click.echo(f"  {name + ':':12} {_plain(value)}")
+
+
+def _plain(value: Any) -> str:
+    """Return a fact in plain words."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {item:,}" for key, item in value.items())
+    return ", ".join(value) if isinstance(value, list) else f"{value:,}"

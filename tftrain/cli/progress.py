@@ -5,7 +5,9 @@ import time
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, Task, TextColumn, TimeRemainingColumn
+from rich.table import Column
+from rich.text import Text
 
 from tftrain.training import EpochRecord, Observer
 
@@ -26,8 +28,20 @@ def describe(record: EpochRecord) -> str:
     return f"{text}  {record.rows_per_second:,.0f} rows/s"
 
 
+class CutText(TextColumn):
+    """A text that is cut where there is no room for it."""
+
+    def render(self, task: Task) -> Text:
+        text = super().render(task)
+        text.no_wrap = True
+        return text
+
+
 class LiveProgress(Observer):
-    """A bar with epoch, loss, validation, rows per second and the time left."""
+    """A bar with epoch, loss, validation, rows per second and the time left.
+
+    Where there is no room for all, the bar gives way first, then the losses and the speed.
+    """
 
     looks_at_network = False
 
@@ -36,9 +50,10 @@ class LiveProgress(Observer):
         self.text = ""
         self.progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=30),
-            TextColumn("{task.fields[text]}"),
-            TimeRemainingColumn(),
+            BarColumn(bar_width=None, table_column=Column(ratio=1, no_wrap=True)),
+            CutText("{task.fields[text]}", table_column=Column()),
+            TimeRemainingColumn(table_column=Column(no_wrap=True)),
+            expand=True,
             console=Console(stderr=True),
             refresh_per_second=5,
         )

@@ -180,8 +180,7 @@ class Data(Section):
         part_of: dict[str | None, str] = {}
         for name, part in named:
             if name is not None and name in part_of:
-                raise ValueError(
-                    f"column {name!r} is named twice, as {part_of[name]} and as {part}"
-                )
+                first = "" if part_of[name] == part else f", as {part_of[name]} and"
+                raise ValueError(f"column {name!r} is named twice{first} as {part}")
             part_of[name] = part
         return value

@@ -32,15 +32,30 @@ class Problem:
 
 def problems_of(error: ValidationError, model: type[BaseModel], value: Any) -> list[Problem]:
     """Return the problems in a validation error of `model` for `value`, one for each place."""
-    problems: dict[Path_, Problem] = {}
+    messages: dict[Path_, list[str]] = {}
     for detail in error.errors():
         path, sections = _follow(detail, model, value)
-        problem = Problem(path, _message(detail, path, sections))
-        if path in problems and problems[path].message != problem.message:
-            joined = f"{problems[path].message}, or {problem.message}"
-            problem = Problem(path, joined)
-        problems[path] = problem
-    return [p for p in problems.values() if not _explained_below(p.path, problems)]
+        messages.setdefault(path, []).append(_message(detail, path, sections))
+        if detail["type"] == "union_tag_invalid":  # pydantic looks no further into the section
+            for key in detail["input"]:
+                if key not in keys_of(sections):
+                    messages.setdefault((*path[:-1], key), []).append(_unknown_key(key, sections))
+    return [
+        Problem(path, _joined(said))
+        for path, said in messages.items()
+        if not _explained_below(path, messages)
+    ]
+
+
+def _joined(messages: list[str]) -> str:
+    """Return what the members of a union say about a value as one sentence."""
+    parts = [message.removeprefix("expected ").partition(", got ") for message in messages]
+    wanted = list(dict.fromkeys(wanted for wanted, _, _ in parts))
+    if len(wanted) == 1:
+        return messages[0]
+    several = any(" or " in choices for choices in wanted)
+    got = max((got for _, _, got in parts), key=len)  # with the nearest spelling, if one has it
+    return f"expected {', or '.join(wanted) if several else _either(wanted)}, got {got}"
 
 
 def _explained_below(path: Path_, problems: Iterable[Path_]) -> bool:
@@ -66,8 +81,9 @@ def _follow(detail: ErrorDetails, model: type[BaseModel], value: Any) -> tuple[P
             continue
         path.append(part)
         if last:
-            if detail["type"] == "union_tag_invalid" and isinstance(value[part], dict):
-                path.append("kind")
+            if detail["type"] == "union_tag_invalid":
+                sections = sections_below(sections, part)
+                path += ["kind"] if isinstance(value[part], dict) else []
             break
         value = value[part]
         sections = sections_below(sections, part)
@@ -82,9 +98,7 @@ def _message(detail: ErrorDetails, path: Path_, sections: Sections) -> str:
     given = detail["input"]
     match detail["type"]:
         case "extra_forbidden":
-            known = sorted(keys_of(sections))
-            hint = did_you_mean(str(path[-1]), known)
-            return f"unknown key{hint or ', known keys: ' + ', '.join(known)}"
+            return _unknown_key(path[-1], sections)
         case "missing":
             return "is required"
         case "union_tag_invalid" | "literal_error":
@@ -99,15 +113,21 @@ def _message(detail: ErrorDetails, path: Path_, sections: Sections) -> str:
             return "expected at least one"
         case "value_error":
             return str(context["error"])
+        case "list_type":
+            return f"expected a list, got {_shown(given)}"
         case "model_type" | "model_attributes_type" | "dict_type":
             return f"expected a section with keys, got {_shown(given)}"
         case "string_pattern_mismatch":
             return f"expected letters, digits, '.', '-' and '_' only, got {_shown(given)}"
         case _:
-            return (
-                f"{_lower_first(detail['msg']).replace('input should be', 'expected')}, "
-                f"got {_shown(given)}"
-            )
+            wanted = _lower_first(detail["msg"]).replace("input should be", "expected")
+            return f"{wanted.partition(', got ')[0]}, got {_shown(given)}"
+
+
+def _unknown_key(key: str | int, sections: Sections) -> str:
+    """Return the message for a key that none of the sections has."""
+    known = sorted(keys_of(sections))
+    return f"unknown key{did_you_mean(str(key), known) or ', known keys: ' + ', '.join(known)}"
 
 
 def _as_file(path: Path_, tag: Any) -> str:

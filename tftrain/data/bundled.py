@@ -59,8 +59,9 @@ def read_sklearn(dataset: str) -> pd.DataFrame:
     """
     if dataset not in SKLEARN:
         raise DataError(
-            f"no data set {dataset!r} for regression comes inside scikit-learn"
-            f"{did_you_mean(dataset, SKLEARN) or '.'} Inside are: {', '.join(SKLEARN)}. Others "
-            "(california_housing, say) are downloads: save such a table as CSV or Parquet"
+            f"data.source.dataset: no data set {dataset!r} for regression comes inside "
+            f"scikit-learn{did_you_mean(dataset, SKLEARN) or '.'} Inside are: "
+            f"{', '.join(SKLEARN)}. Others (california_housing, say) are downloads: save such a "
+            "table as CSV or Parquet"
         )
     return SKLEARN[dataset]()

@@ -12,6 +12,8 @@ import pandas as pd
 from tftrain.data.columns import (
     ONE_HOT,
     Column,
+    Kind,
+    first_row,
     kind_of,
     raw_values,
     require_column,
@@ -289,11 +291,21 @@ def target_values(frame: pd.DataFrame, name: str, key: str = "data.target") -> n
     require_column(frame, name, key)
     kind = kind_of(frame, name)
     if kind not in ("numeric", "boolean"):
-        example = frame[name].dropna().head(1).to_list()
+        wrong = _no_number(frame[name], kind)
+        example = str(frame[name].iloc[int(np.argmax(wrong))])
         raise DataError(
             f"column {name!r} ({key}) must be numeric, but holds {kind}"
-            + (f" such as {str(example[0])!r}" if example else "")
+            + (f" such as {example!r} in {first_row(frame, wrong)}" if wrong.any() else "")
         )
     values = values_of(frame, Column(name, kind))
     require_present(frame, values, name)
     return values
+
+
+def _no_number(column: pd.Series, kind: Kind) -> np.ndarray:
+    """Return which values keep a column from being one of numbers: those that are none, or all."""
+    present = column.notna()
+    if kind == "text":
+        wrong = present & pd.to_numeric(column.astype(object), errors="coerce").isna()
+        present = wrong if wrong.any() else present
+    return present.to_numpy()

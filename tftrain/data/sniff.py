@@ -33,6 +33,8 @@ class Table:
 def sniff(path: str | Path) -> Table:
     """Read a table whose delimiter, decimal mark and encoding are not known.
 
+    Marks of missing values are left as they are, for `with_missing_values`.
+
     Raises:
         DataError: it cannot be read in any way.
     """
@@ -52,7 +54,7 @@ def sniff(path: str | Path) -> Table:
             if best is None or len(frame.columns) > len(best.frame.columns):
                 best = Table(frame, options)
         if best is not None:
-            return _with_missing_values(path, _with_decimal(path, best))
+            return _with_decimal(path, best)
     assert first is not None
     raise first
 
@@ -69,8 +71,8 @@ def _with_decimal(path: str | Path, table: Table) -> Table:
     return Table(table.frame, changed)
 
 
-def _with_missing_values(path: str | Path, table: Table) -> Table:
-    """Return the table read anew where marks such as `?` alone make text of numbers."""
+def with_missing_values(path: str | Path, table: Table) -> Table:
+    """Return the table of a file read anew where marks such as `?` alone make text of numbers."""
     marks: dict[str, str] = {}
     for name in table.frame.columns:
         if _kind(table.frame, name) != "text":
@@ -79,7 +81,7 @@ def _with_missing_values(path: str | Path, table: Table) -> Table:
         if not strays.str.contains(r"\d").any():
             for row, mark in zip(strays.index, strays, strict=True):
                 marks.setdefault(mark, f"{mark!r} in row {row + 1} of {name}")
-    if not marks:
+    if not marks or is_parquet(path):
         return table
     options = {**table.options, "missing_values": list(marks)}
     remarks = {"missing_values": ", ".join(marks.values())}

@@ -27,6 +27,14 @@ fit, once more with the second size."""
 
 DELIMITERS = (",", ";", "\t", "|")
 
+COMPRESSIONS = {
+    ".gz": ("gzip", b"\x1f\x8b"),
+    ".bz2": ("bzip2", b"BZh"),
+    ".zst": ("zstd", b"\x28\xb5\x2f\xfd"),
+    ".lz4": ("lz4", b"\x04\x22\x4d\x18"),
+}
+"""Name and first bytes of the compressions that a file's extension tells."""
+
 
 @dataclass(frozen=True)
 class CsvFormat:
@@ -87,7 +95,7 @@ def files_of(path: str | Path) -> list[str]:
     """Return the files that a path or glob pattern names, sorted.
 
     Raises:
-        DataError: there is none, naming the nearest file of the folder.
+        DataError: there is none, naming the nearest file of the folder for one that is no pattern.
     """
     text = str(path)
     if Path(text).is_file():
@@ -95,6 +103,8 @@ def files_of(path: str | Path) -> list[str]:
     if Path(text).is_dir():
         raise DataError(f"{text}: is a folder; name a file or a pattern such as {text}/*.csv")
     files = sorted(f for f in glob.glob(text, recursive=True) if Path(f).is_file())
+    if not files and glob.has_magic(text):
+        raise DataError(f"{text}: no file matches")
     if not files:
         folder = Path(text).parent
         if not folder.is_dir():
@@ -184,6 +194,7 @@ def _seconds(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _read_csv_file(file: str, form: CsvFormat) -> pa.Table:
+    _check_compression(file)
     delimiter, encoding = form.delimiter, form.encoding
     nulls = [*arrow_csv.ConvertOptions().null_values, *form.missing_values]
     single = _columns_in_header(file, form) == 1  # where an empty line is a missing value
@@ -229,6 +240,14 @@ def _read_csv_file(file: str, form: CsvFormat) -> pa.Table:
                 f"header holds {other[0]!r}: set data.source.delimiter to it"
             )
     return table
+
+
+def _check_compression(file: str) -> None:
+    """Raise DataError where a file is not compressed as its name says."""
+    name, magic = COMPRESSIONS.get(Path(file).suffix, ("", b""))
+    with open(file, "rb") as stream:
+        if stream.read(len(magic)) != magic:
+            raise DataError(f"{file}: is not a {name} file, though its name says so; rename it")
 
 
 def _wrong_encoding(file: str, encoding: str, detail: str) -> DataError:

@@ -10,8 +10,16 @@ from string import Template
 from tftrain.config.loading import check_text
 from tftrain.data.columns import kind_of
 from tftrain.data.features import target_values
-from tftrain.data.sniff import Table, as_patterns, sniff, split_columns, useless_columns
+from tftrain.data.sniff import (
+    Table,
+    as_patterns,
+    sniff,
+    split_columns,
+    useless_columns,
+    with_missing_values,
+)
 from tftrain.data.tables import is_parquet
+from tftrain.errors import naming
 
 TEMPLATE = Template("""\
 # $rows rows; $columns
@@ -62,17 +70,18 @@ def propose(path: str | Path, targets: Sequence[str], folder: Path) -> str:
         DataError: the table cannot be read, or a target is missing or not numeric.
     """
     table = sniff(path)
-    frame = table.frame
-    for target in targets:
-        target_values(frame, target, "--target")
+    with naming(str(path)):
+        for target in targets:  # of which no value may be missing, so a mark is an error
+            target_values(table.frame, target, "--target")
+    table = with_missing_values(path, table)
     text = TEMPLATE.substitute(
-        rows=f"{len(frame):,}",
+        rows=f"{len(table.frame):,}",
         columns=_columns_line(table, targets),
         source=_source(Path(path), table, folder),
         target=_yaml(targets[0] if len(targets) == 1 else list(targets)),
         features=_features(table, targets),
         split=_split(table),
-        **_settings(len(frame)),
+        **_settings(len(table.frame)),
     )
     check_text(text, "the proposed config")
     return text

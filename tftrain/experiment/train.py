@@ -14,7 +14,13 @@ from tftrain.config import Config, load_config
 from tftrain.config.loading import config_text
 from tftrain.data.preprocessor import Preprocessor
 from tftrain.errors import OutputError, TftrainError
-from tftrain.experiment.build import fit_settings, loss_of, network_of, optimizer_of
+from tftrain.experiment.build import (
+    arrays_of,
+    fit_settings,
+    loss_of,
+    network_of,
+    optimizer_of,
+)
 from tftrain.experiment.evaluate import metrics_of
 from tftrain.experiment.prepare import Prepared, prepare
 from tftrain.runs import Run, RunDirectory
@@ -117,7 +123,7 @@ class Training:
         directory.write_text(directory.config, config_text(self.config))
         directory.write_json(directory.environment, environment(self.prepared.frame))
         self.network = network_of(self.config, len(self.prepared.plan.names))
-        arrays = {name: self._arrays(name) for name in PARTS}
+        arrays = {name: arrays_of(self.prepared, self.preprocessor, name) for name in PARTS}
         load = self.prepared.seconds + watch.lap()
         interrupted = self._fit(arrays, observers)
         watch.lap()
@@ -147,8 +153,10 @@ class Training:
             return
         last = self.history.epochs[-1:]
         scale = self.prepared.plan.target.scale
-        state = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-        reason = str(error) or type(error).__name__
+        state, reason = "failed", str(error) or type(error).__name__
+        if isinstance(error, KeyboardInterrupt):
+            end = "its model was written" if last else "the first epoch was over"
+            state, reason = "interrupted", f"stopped before {end}"
         try:
             self._write_summary(
                 state,
@@ -159,13 +167,6 @@ class Training:
         except OutputError:  # a full disk has no room beside the old summary, but in its place
             with suppress(OSError):  # the error itself says more than one about the summary
                 self.directory.summary.write_text(json_text({"state": state, "error": reason}))
-
-    def _arrays(self, part: str) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        """Return inputs, targets and weights of a part of the table, as the network takes them."""
-        prepared = self.prepared
-        weight = None if prepared.weights is None else prepared.weights[prepared.split[part]]
-        targets = self.preprocessor.targets(prepared.targets[prepared.split[part]])
-        return self.preprocessor.features(prepared.part(part)), targets, weight
 
     def _fit(self, arrays: Mapping[str, Any], observers: Sequence[Observer]) -> bool:
         """Train the network; return whether Ctrl-C ended it after at least one epoch."""

@@ -1,11 +1,11 @@
 """Layers in a row."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
-from tftrain.errors import InputError
+from tftrain.errors import InputError, of_type
 from tftrain.nn.activation import Activation
 
 Layer = Callable[[tf.Tensor], tf.Tensor]
@@ -21,9 +21,12 @@ class Sequential(tf.Module):
 
     def __init__(self, layers: Sequence[Layer]) -> None:
         super().__init__()
-        if not layers:
+        self.layers = list(of_type("layers", layers, Iterable, "a list of layers"))
+        if not self.layers:
             raise InputError("Sequential needs at least one layer")
-        self.layers = list(layers)
+        for i, layer in enumerate(self.layers):
+            wanted = f"nn.Activation({layer!r})" if isinstance(layer, str) else "a layer"
+            of_type(f"layers[{i}]", layer, Callable, wanted)  # type: ignore[arg-type]
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         """Return the output of the last layer; `x` is the input of the first."""
