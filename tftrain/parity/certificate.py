@@ -7,7 +7,7 @@ number that leaves a node the number that arrives at the next: then the whole gr
 whatever the depth. Where that `x` lies on a kink, any subgradient there is accepted, nothing else.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -111,9 +111,7 @@ class Certificate:
         A program that need not tell what passes between its nodes may be compiled otherwise. So
         these bounds follow the errors through the whole network, and are wider than those of nodes.
         """
-        twins = [part.twin for part in self.parts]
-        network = Network([twin for twin in twins if twin is not None])
-        expected = self._end_to_end(network.with_parameters(self._exact), trace)
+        expected = self._end_to_end(trace, self._exact)
         for i, gradient in enumerate(gradients):
             if i in expected:
                 node, name = self._owner(i)
@@ -122,10 +120,8 @@ class Certificate:
 
     def end_to_end(self, trace: Trace) -> float:
         """Return the distance of TensorFlow's gradient from NumPy's in float64, over its norm."""
-        twins = [part.twin for part in self.parts]
-        network = Network([twin for twin in twins if twin is not None])
         with np.errstate(all="ignore"):
-            expected = self._end_to_end(network.with_parameters(_as_float64), trace)
+            expected = self._end_to_end(trace, _as_float64)
             found = {
                 place: node.gradients[name]
                 for part, node in zip(self.parts, trace.nodes, strict=True)
@@ -135,9 +131,15 @@ class Certificate:
             size = sum(float(np.sum(g**2)) for g in expected.values())
         return float((distance / size) ** 0.5) if size else 0.0
 
-    def _end_to_end(self, network: Network, trace: Trace) -> dict[int, Array]:
-        """Return the gradient of each parameter, computed through the whole network."""
-        kind = self._exact if _is_bounded(network) else _as_float64
+    def _end_to_end(self, trace: Trace, kind: Callable[[np.ndarray], Array]) -> dict[int, Array]:
+        """Return the gradient of each parameter, computed through the whole network.
+
+        Args:
+            trace: where it starts from.
+            kind: makes of every array of the trace the numbers that are computed with.
+        """
+        twins = [part.twin for part in self.parts if part.twin is not None]
+        network = Network(twins).with_parameters(kind)
         weight = None if trace.weight is None else kind(trace.weight)
         _, gradients = network.gradients(
             kind(trace.nodes[0].x), kind(trace.target), twin_of(self.step.loss), weight
@@ -246,7 +248,3 @@ def _held(layer: object, name: str) -> bool:
 
 def _as_float64(value: np.ndarray) -> np.ndarray:
     return np.asarray(value, np.float64)
-
-
-def _is_bounded(network: Network) -> bool:
-    return any(isinstance(value, Bounded) for value in network.parameters.values())

@@ -83,13 +83,12 @@ class Report:
         nodes = list(dict.fromkeys(check.node for check in self.checks))
         return sorted(worst.values(), key=lambda check: nodes.index(check.node))
 
-    def table(self, only: str | None = None) -> str:
+    def table(self) -> str:
         """Return the table of rows as text, one table for each dtype."""
         rows = self.rows()
         return "\n".join(
             _table(dtype, [row for row in rows if row.dtype == dtype])
             for dtype in dict.fromkeys(row.dtype for row in rows)
-            if only in (None, dtype)
         )
 
     def __str__(self) -> str:
