@@ -115,6 +115,15 @@ def test_zero_stays_exact() -> None:
         assert (result.bound == 0).all()
 
 
+def test_what_lies_between_two_subnormal_numbers_of_float64_may_be_flushed() -> None:
+    # Seen by chance: exp(-744.3) is 1.14 times the smallest number, which float64 rounds down to 1.
+    z = Bounded.exact(np.array([-744.3056508020535]), DOUBLE)
+    y = sigmoid(z)
+    assert 0 < y.value[0] <= y.bound[0]
+    delta = y * np.array([-9.259994689465724e17])
+    assert abs(delta.value[0]) <= delta.bound[0]
+
+
 def test_subnormal_inputs_may_be_flushed() -> None:
     tiny = np.array([1e-40], np.float32)
     scaled = Bounded.exact(tiny, SINGLE) * 1e30

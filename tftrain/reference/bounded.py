@@ -248,12 +248,12 @@ class Bounded(NDArrayOperatorsMixin):
 
 
 def _size(value: np.ndarray) -> np.ndarray:
-    """Return absolute values as float64, rounded up where that type has only zero for them."""
+    """Return absolute values as float64, rounded up where that type has few digits for them."""
     size = np.abs(value).astype(np.float64, copy=False)
     if value.dtype == np.float64:
         return size
-    zero = size == 0
-    return np.where(zero & (value != 0), SMALLEST, size) if zero.any() else size
+    coarse = size < np.finfo(np.float64).tiny
+    return np.where(coarse & (value != 0), size + SMALLEST, size) if coarse.any() else size
 
 
 def _by_signs(a: Bounded) -> tuple[np.ndarray, np.ndarray]:
