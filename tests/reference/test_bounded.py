@@ -124,6 +124,15 @@ def test_what_lies_between_two_subnormal_numbers_of_float64_may_be_flushed() -> 
     assert abs(delta.value[0]) <= delta.bound[0]
 
 
+def test_infinity_times_what_may_be_zero_is_undetermined() -> None:
+    infinite = Bounded.exact(np.array([np.inf], np.float32), SINGLE)
+    perhaps = 1 - np.square(tanh(Bounded.exact(np.array([8.5], np.float32), SINGLE)))
+    assert perhaps.value[0] > 0
+    for product in (infinite * perhaps, perhaps * infinite, infinite * 0.0):
+        assert np.isinf(product.bound[0])
+    assert (infinite * 2.0).bound[0] == 0
+
+
 def test_subnormal_inputs_may_be_flushed() -> None:
     tiny = np.array([1e-40], np.float32)
     scaled = Bounded.exact(tiny, SINGLE) * 1e30

@@ -285,6 +285,10 @@ def _unsure(a: Bounded, b: Bounded) -> np.ndarray:
     return np.isinf(a.bound) | np.isinf(b.bound)
 
 
+def _perhaps_zero(a: Bounded) -> np.ndarray:
+    return _size(a.value) <= a.bound
+
+
 def _add(a: Bounded, b: Bounded) -> Bounded:
     """`|fl(a + b) - (a + b)| <= u |a + b|`."""
     return a._rounded(a.value + b.value, a.bound + b.bound, 1, unsure=_unsure(a, b))
@@ -297,12 +301,15 @@ def _subtract(a: Bounded, b: Bounded) -> Bounded:
 def _multiply(a: Bounded, b: Bounded) -> Bounded:
     """`(a + da)(b + db) - ab = a db + b da + da db`, and one rounding.
 
-    Where 0 meets infinity or NaN, an engine that selects instead of multiplying has 0: unsure.
+    Where infinity or NaN meets what may be 0, the product is NaN, or 0 in an engine that selects
+    instead of multiplying: unsure.
     """
     value = a.value * b.value
     inherited = _size(a.value) * b.bound + _size(b.value) * a.bound + a.bound * b.bound
-    selects = ((a.value == 0) & ~np.isfinite(b.value)) | ((b.value == 0) & ~np.isfinite(a.value))
-    return a._rounded(value, inherited, 1, unsure=_unsure(a, b) | selects)
+    zero_meets = [
+        _perhaps_zero(one) & ~np.isfinite(other.value) for one, other in ((a, b), (b, a))
+    ]
+    return a._rounded(value, inherited, 1, unsure=_unsure(a, b) | zero_meets[0] | zero_meets[1])
 
 
 def _divide(a: Bounded, b: Bounded) -> Bounded:
@@ -310,7 +317,7 @@ def _divide(a: Bounded, b: Bounded) -> Bounded:
     value = a.value / b.value
     room = _size(b.value) - b.bound
     inherited = (a.bound + _size(value) * b.bound) / room
-    perhaps = [(_size(one.value) <= one.bound) & (one.bound > 0) for one in (a, b)]  # zero
+    perhaps = [_perhaps_zero(one) & (one.bound > 0) for one in (a, b)]
     unsure = _unsure(a, b) | perhaps[1] | (perhaps[0] & (b.value == 0))
     return a._rounded(value, inherited, 1, unsure=unsure)
 
@@ -360,9 +367,9 @@ def _absolute(a: Bounded) -> Bounded:
 
 def _sign(a: Bounded) -> Bounded:
     """The subgradient of the absolute value: anything from -1 to 1 where the argument may be 0."""
-    perhaps_zero = np.abs(a.value) <= a.bound
-    bound = np.where(np.isinf(a.bound), np.inf, perhaps_zero)  # what is undetermined may be NaN
-    return a._like(np.where(perhaps_zero, 0, np.sign(a.value)), bound)
+    zero = _perhaps_zero(a)
+    bound = np.where(np.isinf(a.bound), np.inf, zero)  # what is undetermined may be NaN
+    return a._like(np.where(zero, 0, np.sign(a.value)), bound)
 
 
 def _square(a: Bounded) -> Bounded:
