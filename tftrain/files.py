@@ -9,14 +9,18 @@ from tftrain.errors import OutputError
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def whole_file(path: Path, option: str = "--output") -> Iterator[Path]:
     """Give a path to write to, beside `path`, and rename it to `path` when it is written.
+
+    Args:
+        path: the file.
+        option: with which another can be named.
 
     Raises:
         OutputError: it cannot be written; what was at `path` is as it was.
     """
     if path.is_dir():
-        raise cannot_write(path, "it is a folder")
+        raise cannot_write(path, "it is a folder", option)
     aside = path.with_name(path.name + ".part")
     try:
         yield aside
@@ -24,13 +28,13 @@ def whole_file(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         aside.replace(path)
     except OSError as error:
-        raise cannot_write(path, error) from None
+        raise cannot_write(path, error, option) from None
     finally:
         if aside.exists():
             aside.unlink()
 
 
-def cannot_write(path: Path, error: OSError | str) -> OutputError:
+def cannot_write(path: Path, error: OSError | str, option: str = "--output") -> OutputError:
     """Return the error for a file or folder that the system, for some reason, lets us not write."""
     reason = error if isinstance(error, str) else error.strerror
-    return OutputError(f"{path}: cannot be written: {reason}; choose another with --output")
+    return OutputError(f"{path}: cannot be written: {reason}; choose another with {option}")

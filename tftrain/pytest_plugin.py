@@ -34,8 +34,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Add the configs to what is collected."""
     for path in config.getoption("--tftrain-configs"):
-        if not (config.invocation_params.dir / path).exists():
+        place = config.invocation_params.dir / path
+        if not place.exists():
             raise pytest.UsageError(f"--tftrain-configs {path}: no such file or folder")
+        files = place.rglob("*") if place.is_dir() else [place]
+        if not any(file.suffix in SUFFIXES for file in files):
+            wanted = " or ".join(SUFFIXES)
+            raise pytest.UsageError(f"--tftrain-configs {path}: no config ({wanted}) there")
         config.args.append(str(config.invocation_params.dir / path))
 
 
@@ -90,7 +95,11 @@ def assert_gradient_parity() -> Callable[..., None]:
         __tracebackhide__ = True
         import tftrain
 
-        _require(tftrain.gradcheck(network, x, y, **options))
+        try:
+            report = tftrain.gradcheck(network, x, y, **options)
+        except TftrainError as error:
+            pytest.fail(f"the gradients cannot be checked: {error}", pytrace=False)
+        _require(report)
 
     return check
 

@@ -118,11 +118,13 @@ def test_a_fault_fails_with_node_element_both_values_and_bound(known_scale: None
         "1 Scale: gain",
         "1 Scale: gain as trained",
     }
-    worst = report.failures[0]
+    first = [check for check in report.failures if check.where == "1 Scale: gain"]
+    worst = max(first, key=lambda check: check.ratio)
     right = (
         2 / Y.size * (net(tf.constant(X)) - Y).numpy() @ net.layers[1].weight.numpy().T * X
     ).sum(0)
-    assert worst.expected == pytest.approx(right[worst.place[0]])
+    assert worst.expected == pytest.approx(right[worst.place[0]], rel=0.2)  # weights have moved
+    assert first[0].expected == pytest.approx(right[first[0].place[0]])
     assert worst.error == pytest.approx(abs(worst.expected) * 1e-11, rel=1e-3)
     text = str(report)
     assert "WRONG" in text
@@ -444,3 +446,181 @@ def test_other_precisions_are_refused() -> None:
 def test_a_twin_is_a_layer() -> None:
     with pytest.raises(InputError, match=r"must be a subclass of tftrain\.reference\.Layer"):
         reference.register(Scale)(int)
+
+
+class StaleWeight(nn.Dense):
+    """Its backward pass multiplies by the weights that it was made with."""
+
+    def __init__(self) -> None:
+        super().__init__(3, 3, dtype="float64")
+        self.transposed = tf.constant(self.weight.numpy().T)
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        @tf.custom_gradient
+        def affine(x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor) -> tuple[tf.Tensor, object]:
+            def backward(dy: tf.Tensor) -> tuple[tf.Tensor, ...]:
+                gradient = tf.matmul(x, dy, transpose_a=True)
+                return dy @ self.transposed, gradient, tf.reduce_sum(dy, axis=0)
+
+            return x @ weight + bias, backward
+
+        assert self.bias is not None
+        return affine(x, self.weight.read_value(), self.bias.read_value())
+
+
+def test_weights_of_yesterday_in_the_backward_pass_are_caught() -> None:
+    report = tftrain.gradcheck(
+        nn.Sequential([StaleWeight(), nn.Dense(3, 2, dtype="float64")]), X, Y
+    )
+    assert {check.where for check in report.failures} == {"1 StaleWeight: dx"}
+    assert "has no reference of its own" in report.verdict
+
+
+class NeverDecays(optimizers.Step):
+    def factor(self, step: tf.Tensor) -> tf.Tensor:
+        return tf.ones_like(step)
+
+
+def test_schedules_are_checked_where_they_change() -> None:
+    for schedule in (NeverDecays(0.1, every=12), optimizers.Warmup(NeverDecays(0.1, 12), 30)):
+        report = tftrain.gradcheck(network(), X, Y, optimizer=optimizers.SGD(schedule))
+        assert any("updated weight" in check.quantity for check in report.failures)
+
+
+def test_the_step_that_trains_is_the_step_that_is_checked(monkeypatch) -> None:
+    apply = optimizers.SGD.apply
+
+    def doubled(self, gradients, parameters) -> None:
+        apply(self, [2 * gradient for gradient in gradients], parameters)
+
+    monkeypatch.setattr(optimizers.SGD, "apply", doubled)
+    report = tftrain.gradcheck(network(), X, Y, optimizer="sgd", modes=["graph"])
+    assert "1 Dense: updated weight" in {check.where for check in report.failures}
+
+
+class FewSlots(optimizers.Adam):
+    slot_names = ("mean",)
+
+    def update(self, gradient, parameter, slots, learning_rate, step):
+        mean = 0.9 * slots["mean"] + 0.1 * gradient
+        return -learning_rate * mean, {"mean": mean}
+
+
+class MoreSlots(optimizers.SGD):
+    slot_names = ("sevenfold",)
+
+    def __init__(self) -> None:
+        super().__init__(0.1)
+        self.slot_names = MoreSlots.slot_names
+
+    def update(self, gradient, parameter, slots, learning_rate, step):
+        return -learning_rate * gradient, {"sevenfold": 7 * gradient}
+
+
+@pytest.mark.parametrize("kind", [FewSlots, MoreSlots])
+def test_slots_that_only_one_side_keeps_are_named(kind) -> None:
+    report = tftrain.gradcheck(network(), X, Y, optimizer=kind(), modes=["eager"])
+    assert next(check.where for check in report.failures) == "optimizer: slots"
+    assert "register one of its own" in report.verdict
+
+
+class Cubes(nn.Sequential):
+    """Three layers that are no row: a module of the user's own."""
+
+    def __init__(self) -> None:
+        tf.Module.__init__(self)
+        self.first, self.second, self.third = (nn.Dense(3, 3, dtype="float64") for _ in range(3))
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        return self.first(x) + self.second(x) * self.third(x)
+
+
+def test_every_variable_of_a_composite_module_is_found() -> None:
+    class Composite(tf.Module):
+        __call__ = Cubes.__call__
+
+    composite = Composite()
+    Cubes.__init__(composite)  # type: ignore[arg-type]
+    names = {f"{layer}.{of}" for layer in ("first", "second", "third") for of in ("weight", "bias")}
+    assert set(nn.named_variables(composite)) == names
+    report = tftrain.gradcheck(nn.Sequential([composite, nn.Dense(3, 2, dtype="float64")]), X, Y)
+    assert report.ok
+    nested = nn.Sequential([nn.MLP(3, [4], 3), nn.Activation("tanh"), nn.MLP(3, [4], 2)])
+    assert len(nn.named_variables(nested)) == len(nested.trainable_variables) == 8
+
+
+@dataclass
+class AbsReference(reference.Layer):
+    """Not analytic, and with an array that is no parameter."""
+
+    mask: np.ndarray
+
+    def forward(self, x):
+        return np.abs(x) * self.mask
+
+    def backward(self, x, y, dy):
+        return dy * np.sign(x) * self.mask, {}
+
+
+def test_a_reference_that_is_not_analytic_or_has_constants_is_no_false_alarm() -> None:
+    class Abs(tf.Module):
+        mask = np.array([1.0, 0.0, -2.0])
+
+        def __call__(self, x: tf.Tensor) -> tf.Tensor:
+            return tf.abs(x) * self.mask
+
+    reference.register(Abs)(AbsReference)
+    try:
+        report = tftrain.gradcheck(nn.Sequential([Abs(), nn.Dense(3, 2, dtype="float64")]), X, Y)
+    finally:
+        del TWINS[Abs]
+    assert report.ok
+    assert any("1 Abs" in note and "analytic" in note for note in report.notes)
+
+
+def test_a_reference_that_cannot_follow_rounding_says_so() -> None:
+    class Peak(tf.Module):
+        def __call__(self, x: tf.Tensor) -> tf.Tensor:
+            return tf.reduce_max(x, axis=1, keepdims=True) * tf.ones_like(x)
+
+    @reference.register(Peak)
+    @dataclass
+    class PeakReference(reference.Layer):
+        def forward(self, x):
+            return x.max(axis=1, keepdims=True) * np.ones(x.shape)
+
+        def backward(self, x, y, dy):
+            return dy, {}
+
+    try:
+        with pytest.raises(InputError, match="1 Peak: its reference PeakReference cannot"):
+            tftrain.gradcheck(nn.Sequential([Peak(), nn.Dense(3, 2, dtype="float64")]), X, Y)
+    finally:
+        del TWINS[Peak]
+
+
+@pytest.mark.parametrize("scale", [1e-320, 1e160])
+def test_what_proves_little_is_noted(scale: float) -> None:
+    report = tftrain.gradcheck(nn.Dense(3, 2, dtype="float64"), scale * X, scale * Y)
+    assert report.ok
+    assert any("little was put to the test" in note for note in report.notes)
+
+
+def test_a_layer_that_draws_at_random_is_refused() -> None:
+    class Drop(tf.Module):
+        def __call__(self, x: tf.Tensor) -> tf.Tensor:
+            return x * tf.cast(tf.random.uniform(tf.shape(x)) < 0.5, x.dtype)
+
+    with pytest.raises(InputError, match="1 Drop gives other outputs at each call"):
+        tftrain.gradcheck(nn.Sequential([Drop(), nn.Dense(3, 2, dtype="float64")]), X, Y)
+
+
+def test_a_module_without_call_is_refused() -> None:
+    class Silent(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gain = tf.Variable(1.0)
+
+    for door in (tftrain.gradcheck, tftrain.trace):
+        with pytest.raises(InputError, match="no __call__"):
+            door(Silent(), X, Y)

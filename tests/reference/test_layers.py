@@ -8,7 +8,7 @@ import pytest
 from tftrain import reference
 from tftrain.errors import InputError
 from tftrain.reference import Activation, Dense, Network
-from tftrain.reference.layers import ACTIVATIONS, TWINS, Layer
+from tftrain.reference.layers import ACTIVATIONS, TWINS, Layer, Mirror
 
 DTYPES = (np.float32, np.float64, np.longdouble)
 every_activation = pytest.mark.parametrize("name", ACTIVATIONS)
@@ -120,7 +120,7 @@ def test_twins_are_found_by_class_parent_and_name() -> None:
 
     @reference.register(Thing)
     @dataclass
-    class ThingReference(Layer):
+    class ThingReference(Mirror):
         gain: float
 
     try:
@@ -129,3 +129,27 @@ def test_twins_are_found_by_class_parent_and_name() -> None:
             reference.twin_of(1)
     finally:
         del TWINS[Thing]
+
+
+def test_misuse_of_register_is_told() -> None:
+    with pytest.raises(InputError, match=r"write @tftrain\.reference\.register"):
+        reference.register(5)
+    with pytest.raises(InputError, match=r"write @tftrain\.reference\.register"):
+        reference.register(reference.Dense)  # the decorator without its argument
+    with pytest.raises(InputError, match=r"subclass of tftrain\.reference\.Layer"):
+        reference.register(float)(int)
+
+    class Plain(Layer):
+        pass
+
+    with pytest.raises(InputError, match="Plain must be a dataclass"):
+        reference.register(float)(Plain)
+    with pytest.raises(InputError, match="has no method 'forward'"):
+        reference.register(float)(dataclass(Plain))
+
+    @dataclass
+    class Misspelt(Mirror):
+        gane: float
+
+    with pytest.raises(InputError, match="has the field 'gane', but float has no such attribute"):
+        Misspelt.of(1.0)

@@ -1,5 +1,6 @@
 """`tftrain gradcheck`."""
 
+import os
 from pathlib import Path
 
 import click
@@ -57,8 +58,10 @@ def gradcheck(
                 raise unknown(what, name, known)
         if not chosen:
             raise InputError(f"--{what}s names none of {', '.join(known)}")
-    if json_file and not Path(json_file).absolute().parent.is_dir():
-        raise OutputError(f"{json_file}: the folder does not exist; name another with --json")
+    if run and overrides:
+        raise InputError("--set changes a CONFIG; a run is checked as it was trained")
+    if json_file:
+        _require_writable(Path(json_file))
     opened = load_run(run) if run else None
     prepared = prepare(load_config(opened.config if opened else str(config), overrides))
     load_tensorflow()
@@ -69,7 +72,7 @@ def gradcheck(
     report = check_config(prepared, run=opened, modes=chosen_modes, dtypes=chosen_dtypes, rows=rows)
     click.echo(report)
     if json_file:
-        with whole_file(Path(json_file)) as aside:
+        with whole_file(Path(json_file), "--json") as aside:
             aside.write_text(report.to_json_text(), encoding="utf-8")
     if steps:
         for found in trajectories(
@@ -80,5 +83,14 @@ def gradcheck(
         raise TftrainError("a gradient is wrong: " + report.failures[0].where)
 
 
+def _require_writable(file: Path) -> None:
+    """Raise OutputError, before anything is computed, where a file cannot be written."""
+    folder = file.absolute().parent
+    if not folder.is_dir():
+        raise OutputError(f"{file}: the folder does not exist; name another with --json")
+    if file.is_dir() or not os.access(folder, os.W_OK):
+        raise OutputError(f"{file}: cannot be written; name another with --json")
+
+
 def _listed(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
+    return list(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))

@@ -48,6 +48,10 @@ class Subject:
         order = np.arange(len(self.prepared.split.train))
         if config.training.shuffle:
             order = batch_order(len(order), config.seed, 0)
+        weights = self.prepared.weights
+        if weights is not None and rows < len(order):  # rows of weight 0 would prove nothing
+            counts = weights[self.prepared.split.train][order] > 0
+            order = np.concatenate([order[counts], order[~counts]])
         return Batch(*arrays_of(self.prepared, preprocessor, "train", order[:rows]))
 
 
@@ -66,12 +70,16 @@ def check_config(
         run: takes the weights of this trained run in place of the initial ones.
         modes: any of eager, graph and xla.
         dtypes: any of float32 and float64, whatever the config's own is.
-        rows: rows of the batch; by default the config's batch, and at most 256.
+        rows: rows of the batch, at most those of the training split; by default the config's
+            batch, and at most 256. Rows of weight zero come last.
 
     Raises:
         InputError: an argument is wrong, or a run's weights cannot be read.
     """
-    report = Report([])
+    available = len(prepared.split.train)
+    few = rows is not None and rows > available
+    notes = [f"The batch has {available} rows: the training split has no more."] if few else []
+    report = Report([], notes=notes)
     for subject in _subjects(prepared, run, dtypes):
         config = subject.prepared.config
         batch = subject.batch(rows or min(ROWS, _batch_size(prepared)))
@@ -130,7 +138,9 @@ def trajectories(
 
 
 def _subjects(prepared: Prepared, run: Run | None, dtypes: Sequence[str]) -> list[Subject]:
-    configs = [load_config(prepared.config, [f"model.dtype={dtype}"]) for dtype in dtypes]
+    configs = [
+        load_config(prepared.config, [f"model.dtype={dtype}"]) for dtype in dict.fromkeys(dtypes)
+    ]
     return [Subject(replace(prepared, config=config), run) for config in configs]
 
 

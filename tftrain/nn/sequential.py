@@ -65,15 +65,16 @@ def _collect(thing: Any, path: str, found: dict[str, tf.Variable], seen: set[int
     if id(thing) in seen:
         return
     seen.add(id(thing))
-    if isinstance(thing, tf.Variable):
-        if thing.trainable:
-            found[path] = thing
-    elif isinstance(thing, tf.Module):
-        own = {name: v for name, v in vars(thing).items() if not name.startswith("_self_")}
-        _collect(own, path, found, seen)  # _self_: TensorFlow's own notes for checkpoints
-    elif isinstance(thing, Mapping):
-        for name, value in thing.items():
-            _collect(value, f"{path}.{name}" if path else str(name), found, seen)
-    elif isinstance(thing, (list, tuple)):
-        for i, value in enumerate(thing):
-            _collect(value, f"{path}.{i}" if path else str(i), found, seen)
+    if isinstance(thing, tf.Variable) and thing.trainable:
+        found[path] = thing
+    for name, value in _inside(thing):
+        _collect(value, f"{path}.{name}" if path else str(name), found, seen)
+
+
+def _inside(thing: Any) -> Iterable[tuple[Any, Any]]:
+    """Return what a module, list or dictionary holds, by name or number."""
+    if isinstance(thing, tf.Module):  # _self_: TensorFlow's own notes for checkpoints
+        return [(name, v) for name, v in vars(thing).items() if not name.startswith("_self_")]
+    if isinstance(thing, Mapping):
+        return list(thing.items())
+    return enumerate(thing) if isinstance(thing, (list, tuple)) else ()

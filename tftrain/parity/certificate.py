@@ -8,7 +8,7 @@ whatever the depth. Where that `x` lies on a kink, any subgradient there is acce
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -91,19 +91,37 @@ class Certificate:
     def of_update(self, update: Update) -> Iterator[Check]:
         """Check what the optimizer made of TensorFlow's own gradients."""
         twin = twin_of(self.step.optimizer)
+        kept, expected_slots = set(update.slots_before[0]), set(twin.first_slots(update.before[0]))
+        if expected_slots - kept:
+            yield self._slots(kept, expected_slots)
+            return
         before = self._exact_all(update.before)
         slots = [{n: self._exact(v) for n, v in own.items()} for own in update.slots_before]
         gradients = self._exact_all(update.gradients)
         after, new = twin.apply(gradients, before, slots, update.step)
-        counted = np.asarray(update.step_after, np.float64)
-        expected_count = np.asarray(update.step + 1, np.float64)
-        yield same(counted, expected_count, self.mode, "optimizer", "updates counted")
+        counted, due = (
+            np.asarray(n, self.precision.name) for n in (update.step_after, update.step + 1)
+        )
+        yield same(counted, due, self.mode, "optimizer", "updates counted")
         for i, (expected, own) in enumerate(zip(after, new, strict=True)):
             node, name = self._owner(i)
             yield compare(update.after[i], expected, self.mode, node, f"updated {name}")
             for slot, value in own.items():
                 actual = update.slots_after[i][slot]
                 yield compare(actual, value, self.mode, node, f"{slot} of {name}")
+        yield self._slots(kept, expected_slots)
+
+    def _slots(self, kept: set[str], expected: set[str]) -> Check:
+        """Check that an optimizer and its reference keep the same slots."""
+        error, remark = 0.0, ""
+        if kept != expected:
+            error = np.inf
+            remark = (
+                f"{type(self.step.optimizer).__name__} keeps {sorted(kept)}, its reference "
+                f"{sorted(expected)}: register one of its own with @tftrain.reference.register"
+            )
+        name = self.precision.name
+        return Check(self.mode, name, "optimizer", "slots", error, 0.0, error, remark=remark)
 
     def as_trained(self, trace: Trace, gradients: Sequence[np.ndarray]) -> Iterator[Check]:
         """Check the gradients of the step that records nothing, from end to end.
@@ -158,9 +176,15 @@ class Certificate:
         assert part.twin is not None
         twin = part.twin.with_parameters(self._exact)
         x, dy = self._exact(node.x), self._exact(node.dy)
-        with np.errstate(all="ignore"):
-            y = self._bounded(twin.forward(x))
-            dx, gradients = twin.backward(x, y, dy)
+        try:
+            with np.errstate(all="ignore"):
+                y = self._bounded(twin.forward(x))
+                dx, gradients = twin.backward(x, y, dy)
+        except (AttributeError, TypeError) as error:
+            raise InputError(
+                f"{part.name}: its reference {type(twin).__name__} cannot be computed with arrays "
+                f"that carry rounding errors (tftrain.reference.Bounded): {error}"
+            ) from error
         frozen = {name for name in set(gradients) - set(part.places) if _held(part.layer, name)}
         if set(gradients) - frozen != set(part.places):
             raise InputError(
@@ -169,8 +193,9 @@ class Certificate:
                 "the layer is a subclass that adds variables, register a reference of its own with "
                 "@tftrain.reference.register"
             )
-        yield compare(node.y, y, self.mode, part.name, "y")
-        yield compare(node.dx, self._bounded(dx), self.mode, part.name, "dx")
+        for quantity, actual, expected in (("y", node.y, y), ("dx", node.dx, self._bounded(dx))):
+            check = compare(actual, expected, self.mode, part.name, quantity)
+            yield check if check.ok else replace(check, remark=_inherited(part.layer))
         for name, place in part.places.items():
             own = self._bounded(gradients[name])
             totals[place] = totals[place] + own if place in totals else own
@@ -239,6 +264,16 @@ class Certificate:
 
     def _bounded(self, value: Bounded | np.ndarray) -> Bounded:
         return value if isinstance(value, Bounded) else self._exact(value)
+
+
+def _inherited(layer: object) -> str:
+    """Return a remark for a layer that is checked against its parent's reference, else none."""
+    if twin_class(layer, inherited=False):
+        return ""
+    return (
+        f"{type(layer).__name__} has no reference of its own and is checked against its parent's: "
+        "register one with @tftrain.reference.register if its mathematics differ"
+    )
 
 
 def _held(layer: object, name: str) -> bool:

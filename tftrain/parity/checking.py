@@ -1,5 +1,6 @@
 """The door: a network, a batch, and the report on all its gradients."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,12 +19,18 @@ from tftrain.parity.report import Report
 from tftrain.reference.layers import twin_of
 from tftrain.traces import Trace
 from tftrain.training.evaluation import as_batch
-from tftrain.training.step import Step, common_dtype
+from tftrain.training.step import Step, parameters_of
 from tftrain.training.tracing import TRACED_MODES as MODES
 from tftrain.training.tracing import Tracer
 
 UPDATES = 3
 """Steps whose update is checked: slots start at zero, so that the first one tells little."""
+
+LATE = {100, 10_000}
+"""Steps whose update is checked besides, and those about which the schedule changes."""
+
+MOST_STEPS = 2**53
+"""Steps that float64, in which schedules are computed, can count."""
 
 BY_EVIDENCE = (
     "The reference does not know {}: checked along random directions only, which is evidence and "
@@ -32,7 +39,12 @@ BY_EVIDENCE = (
 
 NO_COMPLEX_STEP = (
     "The reference of {} could not be checked against its own forward pass: that takes no complex "
-    "numbers, or gives none that are finite."
+    "numbers, is not analytic (np.abs is not, tftrain.reference.absolute is), or gives numbers "
+    "that are not finite."
+)
+WITHOUT_WORTH = (
+    "On this batch these numbers are not finite, or rounding may be as large as they are, so that "
+    "little was put to the test: {}. Give other data."
 )
 ALL_ZERO = "Every gradient is zero on this batch, so little was put to the test: give other data."
 
@@ -72,15 +84,14 @@ def gradcheck(
         InputError: an argument is wrong, shapes do not agree, XLA cannot compile the network, or
             the reference does not know the loss or the optimizer.
     """
-    of_type("network", network, tf.Module, "a tf.Module with a __call__ and trainable variables")
+    parameters = parameters_of(network)
     of_type("modes", modes, (list, tuple), f"a list of {', '.join(MODES)}")
     for mode in modes:
         if mode not in MODES:
             raise unknown("mode", mode, MODES)
     if not modes:
         raise InputError(f"modes names none of {', '.join(MODES)}")
-    parameters = network.trainable_variables
-    batch = as_batch(x, y, weight, common_dtype(parameters))
+    batch = as_batch(x, y, weight, parameters[0].dtype)
     chosen = optimizers.get("sgd" if optimizer is None else optimizer)
     step = Step(network, parameters, losses.get(loss), chosen, number("l2", l2))
     precision_of(step)
@@ -88,11 +99,11 @@ def gradcheck(
     for thing in (step.loss, step.optimizer, step.optimizer.schedule):
         twin_of(thing)
     report = Report([])
-    for mode in modes:
+    for mode in dict.fromkeys(modes):
         with _unchanged(step), np.errstate(all="ignore"):
             try:
-                tracer = Tracer(step, batch, mode, update=optimizer is not None)
-                report += _check(tracer, first=mode == modes[0])
+                tracer = Tracer(step, batch, mode, update=True)
+                report += _check(tracer, first=mode == modes[0], updates=optimizer is not None)
             except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
                 reason = str(error).splitlines()[0]
                 raise InputError(
@@ -113,8 +124,14 @@ def _require_owners(step: Step) -> None:
         )
 
 
-def _check(tracer: Tracer, first: bool) -> Report:
-    """Check the traces of a few steps in one mode."""
+def _check(tracer: Tracer, *, first: bool, updates: bool) -> Report:
+    """Check the traces of a few steps in one mode.
+
+    Args:
+        tracer: makes them.
+        first: whether to check the reference itself as well.
+        updates: whether to check what the optimizer does.
+    """
     step, mode = tracer.step, tracer.mode
     parts = parts_of(step)
     certificate = Certificate(step, parts, mode)
@@ -130,23 +147,60 @@ def _check(tracer: Tracer, first: bool) -> Report:
         figures[name] = certificate.end_to_end(trace)
     else:
         checks += _by_evidence(step, parts, trace, plain, mode)
-    notes = _notes(parts, trace)
+    notes = _notes(parts, trace, checks)
     if first:
         own, more = _of_reference(parts, step, trace)
         checks, notes = checks + own, notes + more
-    for _ in range(UPDATES if tracer.update else 0):
-        update = tracer.run().update
-        assert update is not None
-        checks += certificate.of_update(update)
-    return Report(checks, figures, notes)
+    return Report([*checks, *_of_later_steps(tracer, updates)], figures, notes)
 
 
-def _notes(parts: Sequence[Part], trace: Trace) -> list[str]:
+def _of_later_steps(tracer: Tracer, updates: bool) -> Iterator[Check]:
+    """Make further steps; check the nodes where the weights have moved, and perhaps the updates."""
+    optimizer = tracer.step.optimizer
+    first = list(range(UPDATES if updates else 2))
+    later = sorted((_landmarks(optimizer.schedule) | LATE) - set(first)) if updates else []
+    for count in [*first, *later]:
+        if count in later:
+            optimizer.step.assign(max(count, int(optimizer.step)))
+        certificate = Certificate(tracer.step, parts_of(tracer.step), tracer.mode)
+        trace = tracer.run()
+        if count == first[-1]:
+            yield from certificate.of_trace(trace)
+        assert trace.update is not None
+        if updates:
+            yield from certificate.of_update(trace.update)
+
+
+def _landmarks(schedule: optimizers.Schedule) -> set[int]:
+    """Return the steps about which a schedule changes: the ends of the lengths that it is given."""
+    inner = [value for value in vars(schedule).values() if isinstance(value, optimizers.Schedule)]
+    lengths = [
+        math.ceil(value)
+        for name, value in vars(schedule).items()
+        if name != "learning_rate" and isinstance(value, (int, float)) and 1 < value < MOST_STEPS
+    ]
+    ends = {
+        *lengths,
+        *(length + end for of in inner for end in _landmarks(of) for length in lengths),
+    }
+    return {step for end in ends for step in (end - 1, end)}
+
+
+def _notes(parts: Sequence[Part], trace: Trace, checks: Sequence[Check]) -> list[str]:
     """Return what must be read with the verdict."""
     strangers = [part.name.split(" ", 1)[1] for part in parts if part.twin is None]
     notes = [BY_EVIDENCE.format(", ".join(dict.fromkeys(strangers)))] if strangers else []
-    if not any(gradient.any() for node in trace.nodes for gradient in node.gradients.values()):
+    gradients = {
+        f"{name}: {of}": gradient
+        for name, node in zip(trace.names(), trace.nodes, strict=True)
+        for of, gradient in node.gradients.items()
+    }
+    lost = [check.where for check in checks if not check.relative_bound < 1]
+    lost += [where for where, gradient in gradients.items() if not np.isfinite(gradient).all()]
+    if not any(gradient.any() for gradient in gradients.values()):
         notes.append(ALL_ZERO)
+    elif lost:
+        notes.append(WITHOUT_WORTH.format(", ".join(dict.fromkeys(lost))))
     return notes
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from tftrain import nn
+from tftrain.errors import InputError
 from tftrain.parity.certificate import Part
 from tftrain.parity.checks import EVIDENCE, Check
 from tftrain.streams import Purpose, stream
@@ -53,9 +54,21 @@ def evidence(
         l2: strength of the penalty, whose gradient is no part of the layer's.
     """
     penalties = {n: l2 * p if p.ndim >= 2 else 0 * p for n, p in node.parameters.items()}
+    _require_repeatable(part, node)
     claim = _Claim(part, node, mode, shared, penalties)
     for number in range(DIRECTIONS):
         yield from claim.checks(number)
+
+
+def _require_repeatable(part: Part, node: Node) -> None:
+    """Raise InputError for a layer that gives other numbers at each call."""
+    one, other = (part.layer(tf.constant(node.x)).numpy() for _ in range(2))
+    apart = np.max(np.abs(one.astype(np.float64) - other), initial=0.0)
+    if apart > np.sqrt(np.finfo(one.dtype).eps) * np.max(np.abs(one), initial=0.0):
+        raise InputError(
+            f"{part.name} gives other outputs at each call for the same input, as dropout does: a "
+            "gradient can only be checked with the randomness switched off or made a fixed mask"
+        )
 
 
 class _Claim:
@@ -88,7 +101,7 @@ class _Claim:
         noise = ROUNDINGS * roundoff * (size + more)
         yield self._check("forward mode", claimed, forward, noise)
         _, values = _inner([self.dy], [self.node.y])
-        slope, uncertain = _ridders(lambda t: self._along(sources, direction, t), roundoff * values)
+        slope, uncertain = ridders(lambda t: self._along(sources, direction, t), roundoff * values)
         yield self._check("central differences", claimed, slope, 10 * uncertain + noise)
 
     def _of_layer(self, variable: tf.Variable) -> np.ndarray:
@@ -150,7 +163,7 @@ def _inner(left: Sequence[np.ndarray], right: Sequence[np.ndarray]) -> tuple[flo
     return float(sum(t.sum() for t in terms)), float(sum(np.abs(t).sum() for t in terms))
 
 
-def _ridders(function: Callable[[float], float], noise: float) -> tuple[float, float]:
+def ridders(function: Callable[[float], float], noise: float) -> tuple[float, float]:
     """Return the derivative at 0 of a function with values of this noise, and its estimated error.
 
     The error is the spread of the tableau's entries, or what the noise does to the differences at

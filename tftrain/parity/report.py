@@ -62,16 +62,18 @@ class Report:
             causes = [check for check in failures if check.kind != END_TO_END] or failures
             wrong = list(dict.fromkeys(check.where for check in causes))
             more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-            return f"WRONG: {'; '.join(wrong[:3])}{more}. {causes[0]}"
+            first = [check for check in causes if check.where == causes[0].where]
+            worst = max(first, key=lambda check: check.ratio)
+            return f"WRONG: {'; '.join(wrong[:3])}{more}. {worst}"
         modes = ", ".join(dict.fromkeys(c.mode for c in self.checks if c.mode != "numpy"))
         dtypes = ", ".join(dict.fromkeys(c.dtype for c in self.checks if c.mode != "numpy"))
         unsure = sum(check.unsure for check in self.checks)
         words = "proven" if self.certified else "no fault found (by evidence, not all is proven)"
-        text = (
+        words += f", but for {unsure} elements that overflow leaves undetermined" if unsure else ""
+        return (
             f"{words}: {len(self.checks)} checks ({modes}; {dtypes}), the largest error is "
             f"{self.worst.ratio:.2f} of its bound ({self.worst.where})"
         )
-        return text + (f"; {unsure} elements undetermined by overflow" if unsure else "")
 
     def rows(self) -> list[Check]:
         """Return the worst check of each node, quantity and dtype, over modes and repetitions."""

@@ -4,6 +4,7 @@ Nothing here imports TensorFlow, and nothing is shared with its side but the ord
 """
 
 from tftrain.reference.bounded import PRECISIONS, Bounded, Precision
+from tftrain.reference.functions import Elementary, absolute, by_sign
 from tftrain.reference.layers import Activation, Dense, Layer, register, twin_class, twin_of
 from tftrain.reference.losses import (
     Huber,
@@ -39,6 +40,7 @@ __all__ = [
     "Constant",
     "Cosine",
     "Dense",
+    "Elementary",
     "Exponential",
     "Huber",
     "Layer",
@@ -53,6 +55,8 @@ __all__ = [
     "Step",
     "SumSquaredError",
     "Warmup",
+    "absolute",
+    "by_sign",
     "fit",
     "register",
     "twin_class",

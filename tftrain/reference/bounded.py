@@ -28,6 +28,8 @@ from typing import Any
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
+from tftrain.errors import InputError
+
 SAFETY = 1 + 2.0**-20
 """The bounds themselves are computed in float64: far more than all that can be lost in them."""
 
@@ -37,6 +39,9 @@ LONG_PRODUCTS = 2**18
 ORDER = 4.0
 """An engine may multiply by a constant such as 2 or 1/2 sooner or later. So within this factor of
 the largest number it is not determined whether a product overflows."""
+
+MOST_FACTORS = 8
+"""Highest power that is taken by multiplication."""
 
 SMALLEST = float(np.finfo(np.float64).smallest_subnormal)
 
@@ -80,15 +85,23 @@ class Bounded(NDArrayOperatorsMixin):
 
     Attributes:
         value: in the wide dtype of the precision.
-        bound: float64, of the shape of the value. Infinite where the outcome depends on the order
-            of operations: a sum whose parts overflow, 0 times infinity.
+        bound: float64, of the shape of the value. Infinite where an engine may have any number.
         precision: the arithmetic of the engine.
+        spills: where it depends on the order of operations whether an engine overflows, as in a sum
+            whose parts do. There it may also have infinity or NaN, but no other number.
     """
 
-    def __init__(self, value: np.ndarray, bound: np.ndarray | float, precision: Precision) -> None:
+    def __init__(
+        self,
+        value: np.ndarray,
+        bound: np.ndarray | float,
+        precision: Precision,
+        spills: np.ndarray | bool = False,
+    ) -> None:
         self.value = np.asarray(value, precision.wide)
         self.bound = np.broadcast_to(np.asarray(bound, np.float64), self.value.shape)
         self.precision = precision
+        self.spills = np.broadcast_to(np.asarray(spills), self.value.shape)
 
     @classmethod
     def exact(cls, value: Any, precision: Precision) -> Bounded:
@@ -124,7 +137,7 @@ class Bounded(NDArrayOperatorsMixin):
     @property
     def T(self) -> Bounded:  # noqa: N802 - NumPy's name
         """The transpose."""
-        return self._like(self.value.T, self.bound.T)
+        return self.map(np.transpose)
 
     @property
     def magnitude(self) -> np.ndarray:
@@ -133,10 +146,14 @@ class Bounded(NDArrayOperatorsMixin):
 
     def reshape(self, *shape: Any) -> Bounded:
         """Return the same numbers in another shape."""
-        return self._like(self.value.reshape(*shape), self.bound.reshape(*shape))
+        return self.map(lambda array: array.reshape(*shape))
 
     def __getitem__(self, key: Any) -> Bounded:
-        return self._like(self.value[key], self.bound[key])
+        return self.map(lambda array: array[key])
+
+    def map(self, move: Callable[[np.ndarray], np.ndarray]) -> Bounded:
+        """Return the elements as `move` arranges them, which computes nothing."""
+        return Bounded(move(self.value), move(self.bound), self.precision, move(self.spills))
 
     def __len__(self) -> int:
         return len(self.value)
@@ -151,20 +168,22 @@ class Bounded(NDArrayOperatorsMixin):
         size = self.magnitude.sum(axis=axis, keepdims=keepdims)
         terms = self.size // max(1, np.size(value))
         unsure = np.asarray(np.isinf(self.bound).any(axis=axis, keepdims=keepdims))
+        spills = np.asarray(self.spills.any(axis=axis, keepdims=keepdims))
         if not np.max(size, initial=0.0) <= self.precision.largest:
             plus, minus = (p.sum(axis=axis, keepdims=keepdims) for p in _by_signs(self))
-            unsure = unsure | _clash(plus, minus, value, self.precision)
-        return self._rounded(value, bound, terms - 1, size, terms, unsure)
+            spills = spills | _clash(plus, minus, value, self.precision)
+        return self._rounded(value, bound, terms - 1, size, terms, unsure, spills)
 
-    def mean(self, axis: int | tuple[int, ...] | None = None) -> Bounded:
+    def mean(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Bounded:
         """Return the sum divided by the number of terms."""
-        total = self.sum(axis=axis)
+        total = self.sum(axis=axis, keepdims=keepdims)
         return total / (self.size // max(1, total.size))
 
     def cast(self, precision: Precision) -> Bounded:
         """Return the numbers rounded to another precision."""
         value = self.value.astype(precision.wide)
-        return Bounded(value, 0.0, precision)._rounded(value, self.bound, 1, self.magnitude)
+        here = Bounded(value, 0.0, precision)
+        return here._rounded(value, self.bound, 1, self.magnitude, spills=self.spills)
 
     def through(
         self, function: Callable[[np.ndarray], np.ndarray], units: float | np.ndarray
@@ -180,12 +199,12 @@ class Bounded(NDArrayOperatorsMixin):
             value = function(self.value)
             moved = np.zeros(self.shape)
             if self.bound.any():
-                ends = (function(self.value + sign * self.bound) for sign in (-1, 1))
-                moved = _max(*(_size(end - value) for end in ends))
-        return self._rounded(value, moved, units, unsure=np.isinf(self.bound))
-
-    def _like(self, value: np.ndarray, bound: np.ndarray | float) -> Bounded:
-        return Bounded(value, bound, self.precision)
+                inexact = self.bound > 0
+                ends = (self.value + sign * self.bound for sign in (-1, 1))
+                outer = (np.nextafter(e, s * np.inf) for e, s in zip(ends, (-1, 1), strict=True))
+                sizes = (_size(function(end) - value) for end in outer)
+                moved = np.where(inexact, _max(*sizes), 0.0)
+        return self._rounded(value, moved, units, unsure=np.isinf(self.bound) | self.spills)
 
     def _rounded(
         self,
@@ -195,6 +214,7 @@ class Bounded(NDArrayOperatorsMixin):
         size: np.ndarray | None = None,
         flushes: float = 1,
         unsure: np.ndarray | bool = False,
+        spills: np.ndarray | bool = False,
     ) -> Bounded:
         """Return the result of an operation.
 
@@ -204,7 +224,8 @@ class Bounded(NDArrayOperatorsMixin):
             units: roundings on the way, in units of roundoff of `size`.
             size: magnitude of what is rounded on the way, where it may exceed that of the result.
             flushes: how many results on the way may be flushed to zero.
-            unsure: where the operands are not determined.
+            unsure: where an engine may have any number.
+            spills: where it may have infinity or NaN besides, because operands may be.
         """
         precision = self.precision
         limit = precision.largest / ORDER
@@ -219,13 +240,13 @@ class Bounded(NDArrayOperatorsMixin):
                 not np.any(unsure)
                 and np.max(most, initial=0.0) + np.max(bound, initial=0.0) < limit
             ):
-                return self._like(value, bound)
+                return Bounded(value, bound, precision, spills)
             over = _size(value) - bound > ORDER * precision.largest
-            unsure = unsure | (~over & (most + bound > limit) & np.isfinite(value))
+            spills = spills | (~over & (most + bound > limit) & np.isfinite(value))
             value = np.where(over, np.copysign(np.inf, value), value)
             bound = np.where(np.isfinite(value), bound, 0.0)
             bound = np.where(unsure | np.isnan(bound), np.inf, bound)
-        return self._like(value, bound)
+        return Bounded(value, bound, precision, spills)
 
     def _operand(self, other: Any) -> Bounded:
         return other if isinstance(other, Bounded) else Bounded.exact(other, self.precision)
@@ -237,13 +258,20 @@ class Bounded(NDArrayOperatorsMixin):
         if ufunc in COMPARISONS:
             return ufunc(*(one.value for one in operands))
         if ufunc not in RULES:
-            return NotImplemented
+            raise InputError(
+                f"no bound on rounding is known for np.{ufunc.__name__}, but for "
+                f"{', '.join(sorted(known.__name__ for known in RULES))}: write the formula with "
+                "these, or say with tftrain.reference.Elementary what engines lose in the function"
+            )
         with np.errstate(all="ignore"):
             return RULES[ufunc](*operands)
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
         if function not in FUNCTIONS:
-            return NotImplemented
+            raise InputError(
+                f"np.{function.__name__} cannot follow rounding errors; these can: "
+                f"{', '.join(sorted(known.__name__ for known in FUNCTIONS))}"
+            )
         return FUNCTIONS[function](*args, **options)
 
 
@@ -281,8 +309,9 @@ def _clash(
 _min, _max = np.minimum, np.maximum
 
 
-def _unsure(a: Bounded, b: Bounded) -> np.ndarray:
-    return np.isinf(a.bound) | np.isinf(b.bound)
+def _states(a: Bounded, b: Bounded) -> dict[str, Any]:
+    """Return what a result inherits of two operands: where any number is possible, where spills."""
+    return {"unsure": np.isinf(a.bound) | np.isinf(b.bound), "spills": a.spills | b.spills}
 
 
 def _perhaps_zero(a: Bounded) -> np.ndarray:
@@ -291,7 +320,7 @@ def _perhaps_zero(a: Bounded) -> np.ndarray:
 
 def _add(a: Bounded, b: Bounded) -> Bounded:
     """`|fl(a + b) - (a + b)| <= u |a + b|`."""
-    return a._rounded(a.value + b.value, a.bound + b.bound, 1, unsure=_unsure(a, b))
+    return a._rounded(a.value + b.value, a.bound + b.bound, 1, **_states(a, b))
 
 
 def _subtract(a: Bounded, b: Bounded) -> Bounded:
@@ -301,15 +330,18 @@ def _subtract(a: Bounded, b: Bounded) -> Bounded:
 def _multiply(a: Bounded, b: Bounded) -> Bounded:
     """`(a + da)(b + db) - ab = a db + b da + da db`, and one rounding.
 
-    Where infinity or NaN meets what may be 0, the product is NaN, or 0 in an engine that selects
-    instead of multiplying: unsure.
+    Where infinity or NaN meets what may be 0, the product is infinite or NaN, or 0 in an engine
+    that selects instead of multiplying.
     """
     value = a.value * b.value
     inherited = _size(a.value) * b.bound + _size(b.value) * a.bound + a.bound * b.bound
-    zero_meets = [
-        _perhaps_zero(one) & ~np.isfinite(other.value) for one, other in ((a, b), (b, a))
-    ]
-    return a._rounded(value, inherited, 1, unsure=_unsure(a, b) | zero_meets[0] | zero_meets[1])
+    states = _states(a, b)
+    for zero, other in ((a, b), (b, a)):
+        selects = _perhaps_zero(zero) & ~np.isfinite(other.value)
+        if selects.any():
+            value, inherited = np.where(selects, 0, value), np.where(selects, 0, inherited)
+            states["spills"] = states["spills"] | selects
+    return a._rounded(value, inherited, 1, **states)
 
 
 def _divide(a: Bounded, b: Bounded) -> Bounded:
@@ -318,8 +350,9 @@ def _divide(a: Bounded, b: Bounded) -> Bounded:
     room = _size(b.value) - b.bound
     inherited = (a.bound + _size(value) * b.bound) / room
     perhaps = [_perhaps_zero(one) & (one.bound > 0) for one in (a, b)]
-    unsure = _unsure(a, b) | perhaps[1] | (perhaps[0] & (b.value == 0))
-    return a._rounded(value, inherited, 1, unsure=unsure)
+    states = _states(a, b)
+    states["unsure"] |= perhaps[1] | (perhaps[0] & (b.value == 0)) | b.spills
+    return a._rounded(value, inherited, 1, **states)
 
 
 def _matmul(a: Bounded, b: Bounded) -> Bounded:
@@ -332,16 +365,21 @@ def _matmul(a: Bounded, b: Bounded) -> Bounded:
     inherited = np.zeros(size.shape)
     if a.bound.any() or b.bound.any():
         inherited = a.bound @ b.magnitude + _size(a.value) @ b.bound
-    unsure: np.ndarray | bool = False
-    if np.isinf(a.bound).any() or np.isinf(b.bound).any():
-        ones = np.isinf(a.bound).astype(float), np.isinf(b.bound).astype(float)
-        unsure = (ones[0] @ np.ones(b.shape) + np.ones(a.shape) @ ones[1]) > 0
+    unsure = _reached(a.bound == np.inf, b.bound == np.inf)
+    spills = _reached(a.spills, b.spills)
     value, units = _product(a.value, b.value)
     if not np.max(size, initial=0.0) <= a.precision.largest:
         (plus_a, minus_a), (plus_b, minus_b) = _by_signs(a), _by_signs(b)
         plus, minus = plus_a @ plus_b + minus_a @ minus_b, plus_a @ minus_b + minus_a @ plus_b
-        unsure = unsure | _clash(plus, minus, value, a.precision)
-    return a._rounded(value, inherited, units, size, 2 * length, unsure)
+        spills = spills | _clash(plus, minus, value, a.precision)
+    return a._rounded(value, inherited, units, size, 2 * length, unsure, spills)
+
+
+def _reached(a: np.ndarray, b: np.ndarray) -> np.ndarray | bool:
+    """Return which elements of a matrix product depend on a marked element of an operand."""
+    if not a.any() and not b.any():
+        return False
+    return np.logical_or(a.any(axis=-1, keepdims=True), b.any(axis=-2, keepdims=True))
 
 
 def _product(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, int]:
@@ -358,18 +396,18 @@ def _product(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def _negative(a: Bounded) -> Bounded:
-    return a._like(-a.value, a.bound)
+    return Bounded(-a.value, a.bound, a.precision, a.spills)
 
 
 def _absolute(a: Bounded) -> Bounded:
-    return a._like(np.abs(a.value), a.bound)
+    return Bounded(np.abs(a.value), a.bound, a.precision, a.spills)
 
 
 def _sign(a: Bounded) -> Bounded:
     """The subgradient of the absolute value: anything from -1 to 1 where the argument may be 0."""
     zero = _perhaps_zero(a)
-    bound = np.where(np.isinf(a.bound), np.inf, zero)  # what is undetermined may be NaN
-    return a._like(np.where(zero, 0, np.sign(a.value)), bound)
+    bound = np.where(np.isinf(a.bound) | a.spills, np.inf, zero)
+    return Bounded(np.where(zero, 0, np.sign(a.value)), bound, a.precision)
 
 
 def _square(a: Bounded) -> Bounded:
@@ -377,7 +415,8 @@ def _square(a: Bounded) -> Bounded:
 
 
 def _maximum(a: Bounded, b: Bounded) -> Bounded:
-    return a._like(np.maximum(a.value, b.value), _max(a.bound, b.bound))
+    bound = np.where(a.spills | b.spills, np.inf, _max(a.bound, b.bound))
+    return Bounded(np.maximum(a.value, b.value), bound, a.precision)
 
 
 def _minimum(a: Bounded, b: Bounded) -> Bounded:
@@ -391,19 +430,41 @@ def _clip(a: Bounded, low: Any, high: Any) -> Bounded:
 def _where(mask: np.ndarray, a: Any, b: Any) -> Bounded:
     one = a if isinstance(a, Bounded) else b
     a, b = one._operand(a), one._operand(b)
-    return a._like(np.where(mask, a.value, b.value), np.where(mask, a.bound, b.bound))
+    value, bound = np.where(mask, a.value, b.value), np.where(mask, a.bound, b.bound)
+    return Bounded(value, bound, a.precision, np.where(mask, a.spills, b.spills))
 
 
 def _sqrt(a: Bounded) -> Bounded:
-    """Square roots are rounded correctly (IEEE 754); `scripts/measure_roundings.py` found 1 u."""
-    return a.through(lambda value: np.sqrt(np.maximum(value, 0)), 1)
+    """Square roots are rounded correctly (IEEE 754); `scripts/measure_roundings.py` found 1 u.
+
+    What is negative for sure has none. What may be below zero by its bound alone, as a sum of
+    squares whose parts were flushed, is not.
+    """
+    root = a.through(lambda value: np.sqrt(np.maximum(value, 0)), 1)
+    none = a.value + a.bound < 0
+    return _where(none, Bounded(np.array(np.nan), 0.0, a.precision), root) if none.any() else root
+
+
+def _power(a: Bounded, exponent: Bounded) -> Bounded:
+    """Whole powers by multiplication, in any order."""
+    times = exponent.value if exponent.ndim == 0 else np.nan
+    if times not in range(1, MOST_FACTORS + 1):
+        raise InputError(
+            f"no bound on rounding is known for powers but whole ones from 1 to {MOST_FACTORS}: "
+            "write the formula with np.exp, or with a tftrain.reference.Elementary"
+        )
+    product = a
+    for _ in range(int(times) - 1):
+        product = _multiply(product, a)
+    return product
 
 
 def either(mask: np.ndarray, a: Bounded, b: Bounded) -> Bounded:
     """Return `a`, but where `mask` holds anything from `a` to `b`."""
     middle, half = (a.value + b.value) / 2, _size(a.value - b.value) / 2
     value = np.where(mask, middle, a.value)
-    return a._like(value, np.where(mask, half + _max(a.bound, b.bound), a.bound))
+    bound = np.where(mask, half + _max(a.bound, b.bound), a.bound)
+    return Bounded(value, bound, a.precision, a.spills | (mask & b.spills))
 
 
 COMPARISONS = {
@@ -430,6 +491,7 @@ RULES: dict[np.ufunc, Callable[..., Bounded]] = {
     np.maximum: _maximum,
     np.minimum: _minimum,
     np.sqrt: _sqrt,
+    np.power: _power,
 }
 """What each operation loses; `functions.py` adds the elementary functions."""
 

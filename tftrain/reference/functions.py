@@ -107,8 +107,8 @@ def by_sign(z: Any, negative: Any, positive: Any, *, at_zero: Any = None) -> Any
     chosen, other = np.where(left, negative, positive), np.where(left, positive, negative)
     found = either(np.abs(z.value) <= z.bound, chosen, other)
     # NaN is on neither side: engines differ in which they take. What is undetermined may be NaN.
-    lost = (np.isnan(z.value) & ~np.isnan(found.value)) | np.isinf(z.bound)
-    return Bounded(found.value, np.where(lost, np.inf, found.bound), z.precision)
+    lost = (np.isnan(z.value) & ~np.isnan(found.value)) | np.isinf(z.bound) | z.spills
+    return Bounded(found.value, np.where(lost, np.inf, found.bound), z.precision, found.spills)
 
 
 def absolute(z: Any) -> Any:
@@ -121,4 +121,7 @@ def allow(value: Any, roundings: float) -> Any:
 
     For places where an engine may reach the same number on a longer way.
     """
-    return value.through(lambda z: z, roundings) if isinstance(value, Bounded) else value
+    if not isinstance(value, Bounded):
+        return value
+    unsure = np.isinf(value.bound)
+    return value._rounded(value.value, value.bound, roundings, unsure=unsure, spills=value.spills)

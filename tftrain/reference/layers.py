@@ -46,19 +46,39 @@ def register(original: Any) -> Callable[[type], type]:
             def backward(self, x, y, dy):
                 return dy * self.gain, {"gain": (dy * x).sum(axis=0)}
     """
+    dotted = isinstance(original, str) and "." in original
+    if not dotted and (not isinstance(original, type) or issubclass(original, Mirror)):
+        raise InputError(
+            f"register takes the class that is derived by hand, got {original!r}: write "
+            "@tftrain.reference.register(MyLayer) above the reference"
+        )
 
     def keep(twin: type) -> type:
-        if not hasattr(twin, "of"):
-            raise InputError(f"{twin.__name__} must be a subclass of tftrain.reference.Layer")
+        _require_mirror(twin)
         TWINS[original] = twin
         return twin
 
     return keep
 
 
-def twin_class(thing: Any) -> type | None:
+def _require_mirror(twin: Any) -> None:
+    """Raise InputError for a class that cannot be a reference."""
+    if not isinstance(twin, type) or not issubclass(twin, Mirror):
+        name = getattr(twin, "__name__", repr(twin))
+        raise InputError(f"{name} must be a subclass of tftrain.reference.Layer")
+    if not hasattr(twin, "__dataclass_fields__"):
+        raise InputError(
+            f"{twin.__name__} must be a dataclass: write @dataclass between "
+            "@tftrain.reference.register and the class"
+        )
+    for name in ("forward", "backward") if issubclass(twin, Layer) else ():
+        if getattr(twin, name) is getattr(Layer, name):
+            raise InputError(f"{twin.__name__} has no method {name!r}: write it in NumPy")
+
+
+def twin_class(thing: Any, *, inherited: bool = True) -> type | None:
     """Return the class that is registered for the class of a thing, or the nearest parent's."""
-    for kind in type(thing).__mro__:
+    for kind in type(thing).__mro__ if inherited else [type(thing)]:
         for key in (kind, f"{kind.__module__}.{kind.__qualname__}"):
             if key in TWINS:
                 return TWINS[key]
@@ -86,8 +106,14 @@ class Mirror:
     @classmethod
     def of(cls, original: Any) -> Self:
         """Return the mirror of an object: its attributes, variables as arrays."""
-        named = {f.name: getattr(original, f.name) for f in fields(cls) if f.init}  # type: ignore
-        return cls(**{name: _plain(value) for name, value in named.items()})
+        names = [f.name for f in fields(cls) if f.init]  # type: ignore[arg-type]
+        lost = [name for name in names if not hasattr(original, name)]
+        if lost:
+            raise InputError(
+                f"{cls.__name__} has the field {lost[0]!r}, but {type(original).__name__} has no "
+                "such attribute: name the reference's fields like the layer's attributes"
+            )
+        return cls(**{name: _plain(getattr(original, name)) for name in names})
 
 
 def _plain(value: Any) -> Any:
@@ -95,7 +121,14 @@ def _plain(value: Any) -> Any:
 
 
 class Layer(Mirror):
-    """A layer; a dataclass whose array fields are its parameters."""
+    """A layer; a dataclass whose array fields are its parameters.
+
+    `forward` and `backward` are written once and are given three kinds of arrays: plain ones,
+    complex ones for the check of the reference itself (take `absolute` and `by_sign` where a
+    formula chooses by sign), and `Bounded` ones, from which the bound on rounding follows. A
+    function that NumPy's operators do not make comes as an `Elementary`, with what engines may lose
+    in it. A layer whose rounding does not follow its formula may return a `Bounded` of its own.
+    """
 
     @property
     def parameters(self) -> dict[str, Array]:

@@ -110,7 +110,9 @@ class Network(Layer):
         weight: np.ndarray | None = None,
         l2: float = 0.0,
     ) -> Trace:
-        """Return the trace of one forward and backward pass."""
+        """Return the trace of one forward and backward pass; networks within are taken apart."""
+        if any(isinstance(layer, Network) for layer in self.layers):
+            return Network(list(self._leaves())).trace(x, y, loss, weight, l2)
         values = self.outputs(x)
         deltas, _ = self.deltas(values, loss.delta(values[-1], y, weight))
         objective, gradients = self.gradients(x, y, loss, weight, l2)
@@ -127,6 +129,10 @@ class Network(Layer):
             for n, layer in enumerate(self.layers)
         ]
         return Trace("numpy", nodes, y, weight, float(objective), None)
+
+    def _leaves(self) -> Iterator[Layer]:
+        for layer in self.layers:
+            yield from layer._leaves() if isinstance(layer, Network) else [layer]
 
     def assign(self, values: dict[str, Array]) -> None:
         """Give the parameters new values, by the names of `parameters`."""

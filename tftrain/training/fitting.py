@@ -12,7 +12,7 @@ from tftrain.training.engine import Engine, choose_mode
 from tftrain.training.evaluation import Evaluator, as_batch
 from tftrain.training.history import History, Observer
 from tftrain.training.loop import Loop
-from tftrain.training.step import Step, common_dtype
+from tftrain.training.step import Step, parameters_of
 from tftrain.training.stopping import Convergence, EarlyStopping
 from tftrain.training.watch import Watch
 
@@ -72,14 +72,12 @@ def fit(
         InputError: an argument is wrong, or shapes do not agree.
         DivergedError: the loss became NaN or infinite; the history holds the epochs before.
     """
-    _check_kinds(network, validation, early_stopping, convergence, observers, history)
+    _check_kinds(validation, early_stopping, convergence, observers, history)
     if early_stopping and validation is None:
         raise InputError("early stopping needs validation rows: give validation=(x, y)")
     epochs = whole_number("epochs", epochs)
-    parameters = network.trainable_variables
-    dtype = common_dtype(parameters)
-    if not callable(network):
-        raise InputError("the network has no __call__ that maps inputs to predictions: write one")
+    parameters = parameters_of(network)
+    dtype = parameters[0].dtype
     data = as_batch(x, y, weight, dtype)
     size = _rows_per_step(batch_size, int(data.x.shape[0]))
     loss, optimizer = losses.get(loss), optimizers.get(optimizer)
@@ -114,7 +112,6 @@ def fit(
 
 
 def _check_kinds(
-    network: Any,
     validation: Any,
     early_stopping: Any,
     convergence: Any,
@@ -122,7 +119,6 @@ def _check_kinds(
     history: Any,
 ) -> None:
     """Raise InputError for an argument that is something else than `fit` takes."""
-    of_type("network", network, tf.Module, "a tf.Module with a __call__ and trainable variables")
     pair = "(x, y) or (x, y, weight)"
     of_type("validation", validation, (tuple, list), pair, optional=True)
     if validation is not None and len(validation) not in (2, 3):

@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tftrain.errors import InputError
+from tftrain.errors import InputError, of_type
 from tftrain.losses import Loss, l2_penalty
 from tftrain.optimizers import Optimizer, global_norm
 
@@ -105,6 +105,16 @@ class Step:
         norm = global_norm(gradients) if with_norm else tf.zeros_like(objective)
         self.optimizer.apply(gradients, self.parameters)
         return tf.stack([objective, tf.cast(norm, objective.dtype)])
+
+
+def parameters_of(network: tf.Module) -> Sequence[tf.Variable]:
+    """Return the trainable variables of a network; raise InputError for what is none."""
+    of_type("network", network, tf.Module, "a tf.Module with a __call__ and trainable variables")
+    parameters = network.trainable_variables
+    common_dtype(parameters)
+    if not callable(network):
+        raise InputError("the network has no __call__ that maps inputs to predictions: write one")
+    return parameters
 
 
 def common_dtype(parameters: Sequence[tf.Variable]) -> tf.DType:

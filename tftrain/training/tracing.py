@@ -1,7 +1,7 @@
 """The trace of a TensorFlow network: the training step, made to tell what passes between nodes."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, fields
 from itertools import chain
 from typing import Any
 
@@ -9,11 +9,11 @@ import numpy as np
 import tensorflow as tf
 
 from tftrain import losses, nn, optimizers
-from tftrain.errors import number, of_type, unknown
+from tftrain.errors import number, unknown
 from tftrain.traces import Arrays, Node, Trace, Update
 from tftrain.training.engine import Mode
 from tftrain.training.evaluation import as_batch
-from tftrain.training.step import Batch, Step, common_dtype
+from tftrain.training.step import Batch, Step, parameters_of
 
 TRACED_MODES = ("eager", "graph", "xla")
 
@@ -54,6 +54,32 @@ class Recorder:
         if self.always is None:
             return tf.identity(x)
         return tf.cond(self.always, lambda: x, lambda: -x)
+
+
+@dataclass(frozen=True)
+class RecordedStep(Step):
+    """A training step that remembers what passes between its nodes.
+
+    Attributes:
+        always: as for `Recorder`.
+        record: what passed, its deltas and the gradients, after a step.
+    """
+
+    always: tf.Tensor | None = None
+    record: list[list[tf.Tensor]] = field(default_factory=list)
+
+    def gradients(self, batch: Batch) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """Return the objective and its gradients; NaN stands for one that does not exist."""
+        recorder = Recorder(self.network, self.always)
+        step = Step(recorder, self.parameters, self.loss, self.optimizer, self.l2)
+        objective, found = step.differentiate(
+            batch, chain(self.parameters, recorder.passed), watched=[batch.x]
+        )
+        sources = [*self.parameters, *recorder.passed]
+        found = [_or_nan(gradient, of) for gradient, of in zip(found, sources, strict=True)]
+        gradients, deltas = found[: len(self.parameters)], found[len(self.parameters) :]
+        self.record[:] = [recorder.passed, deltas, gradients]
+        return objective, [recorder.handed_over(gradient) for gradient in gradients]
 
 
 class Tracer:
@@ -104,18 +130,10 @@ class Tracer:
     def _recorded(self) -> tuple[tf.Tensor, ...]:
         """Make one step; return the objective, what passed, its deltas and the gradients."""
         always = self._always.read_value() if self.mode == "xla" else None
-        recorder = Recorder(self.step.network, always)
-        parameters = self.step.parameters
-        objective, found = replace(self.step, network=recorder).differentiate(
-            self.batch, chain(parameters, recorder.passed), watched=[self.batch.x]
-        )
-        sources = [*parameters, *recorder.passed]
-        found = [_or_nan(gradient, of) for gradient, of in zip(found, sources, strict=True)]
-        gradients, deltas = found[: len(parameters)], found[len(parameters) :]
-        if self.update:
-            given = [recorder.handed_over(gradient) for gradient in gradients]
-            self.step.optimizer.apply(given, parameters)
-        return objective, recorder.passed, deltas, gradients
+        of_step = {f.name: getattr(self.step, f.name) for f in fields(Step)}
+        step = RecordedStep(**of_step, always=always)
+        objective = step(self.batch)[0] if self.update else step.gradients(self.batch)[0]
+        return objective, *step.record
 
     def _state(self) -> tuple[list[np.ndarray], list[Arrays], int]:
         """Return copies of the parameters and slots, and the number of updates made."""
@@ -186,8 +204,7 @@ def trace(
     """
     if mode not in TRACED_MODES:
         raise unknown("mode", mode, TRACED_MODES)
-    of_type("network", network, tf.Module, "a tf.Module with a __call__ and trainable variables")
-    parameters = network.trainable_variables
-    batch = as_batch(x, y, weight, common_dtype(parameters))
+    parameters = parameters_of(network)
+    batch = as_batch(x, y, weight, parameters[0].dtype)
     step = Step(network, parameters, losses.get(loss), optimizers.SGD(), number("l2", l2))
     return Tracer(step, batch, mode, update=False).run()
