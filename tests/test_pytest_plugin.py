@@ -112,3 +112,27 @@ def test_a_folder_that_does_not_exist(project) -> None:
     result = outcome(project, "--tftrain-configs", "nowhere")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert "--tftrain-configs nowhere: no such file or folder" in result.stderr.str()
+
+
+@pytest.mark.parametrize("path", ["empty", "notes.txt"])
+def test_where_no_config_is(project, path: str) -> None:
+    project.mkdir("empty")
+    (project.path / "notes.txt").write_text("nothing\n")
+    result = outcome(project, "--tftrain-configs", path)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert f"--tftrain-configs {path}: no config (.yaml or .yml) there" in result.stderr.str()
+
+
+def test_what_cannot_be_checked_fails_without_a_traceback(project) -> None:
+    project.makepyfile(
+        """
+        from tftrain import nn
+
+        def test_wrong(assert_gradient_parity):
+            assert_gradient_parity(nn.Dense(2, 1), [[1.0, 2.0]], [[1.0]], loss="mes")
+        """
+    )
+    result = outcome(project)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*the gradients cannot be checked: unknown loss 'mes'*mse*"])
+    assert "checking.py" not in result.stdout.str()

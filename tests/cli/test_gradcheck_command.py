@@ -92,3 +92,20 @@ def test_a_json_file_that_cannot_be_written(capsys: pytest.CaptureFixture[str]) 
     arguments = ["gradcheck", SMALL, "--modes", "graph", "--json", "/nowhere/checks.json"]
     assert run(arguments) == 2
     assert "/nowhere/checks.json: the folder does not exist" in capsys.readouterr().err
+
+
+def test_a_json_file_is_tried_before_anything_is_computed(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run(["gradcheck", SMALL, "--json", str(tmp_path)]) == 2
+    captured = capsys.readouterr()
+    assert "cannot be written; name another with --json" in captured.err
+    assert not captured.out
+
+
+def test_a_run_is_checked_as_it_was_trained(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    trained = tftrain.train(SMALL, output=tmp_path / "run", overrides=["training.epochs=2"])
+    assert run(["gradcheck", "--run", str(trained.path), "--set", "model.hidden=[3]"]) == 2
+    assert "--set changes a CONFIG" in capsys.readouterr().err

@@ -48,3 +48,23 @@ def test_rows_weights_and_penalty_of_the_config() -> None:
     assert report.ok, report
     assert report.certified
     assert {check.dtype for check in report.checks} == {"float32", "float64"}
+
+
+def test_rows_of_weight_zero_come_last_and_too_many_rows_are_told() -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.standard_normal((40, 2)), columns=["a", "y"])
+    frame["w"] = np.r_[np.zeros(20), np.ones(20)]
+    config = load_config(
+        {
+            "data": {"source": "dataframe", "target": "y", "weight": "w"},
+            "model": {"hidden": [2]},
+            "training": {"shuffle": False, "batch_size": 4},
+        }
+    )
+    prepared = prepare(config, frame)
+    assert check_config(prepared, modes=["eager"], dtypes=["float64"]).ok
+    report = check_config(prepared, rows=999, modes=["eager", "eager"], dtypes=["float64"] * 2)
+    rows = len(prepared.split.train)
+    assert report.notes == [f"The batch has {rows} rows: the training split has no more."]
+    once = check_config(prepared, rows=999, modes=["eager"], dtypes=["float64"])
+    assert len(report.checks) == len(once.checks)

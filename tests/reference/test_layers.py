@@ -143,9 +143,9 @@ def test_misuse_of_register_is_told() -> None:
         pass
 
     with pytest.raises(InputError, match="Plain must be a dataclass"):
-        reference.register(float)(Plain)
+        Plain.of(1.0)
     with pytest.raises(InputError, match="has no method 'forward'"):
-        reference.register(float)(dataclass(Plain))
+        reference.register(float)(Plain)
 
     @dataclass
     class Misspelt(Mirror):

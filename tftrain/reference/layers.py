@@ -66,11 +66,6 @@ def _require_mirror(twin: Any) -> None:
     if not isinstance(twin, type) or not issubclass(twin, Mirror):
         name = getattr(twin, "__name__", repr(twin))
         raise InputError(f"{name} must be a subclass of tftrain.reference.Layer")
-    if not hasattr(twin, "__dataclass_fields__"):
-        raise InputError(
-            f"{twin.__name__} must be a dataclass: write @dataclass between "
-            "@tftrain.reference.register and the class"
-        )
     for name in ("forward", "backward") if issubclass(twin, Layer) else ():
         if getattr(twin, name) is getattr(Layer, name):
             raise InputError(f"{twin.__name__} has no method {name!r}: write it in NumPy")
@@ -106,6 +101,11 @@ class Mirror:
     @classmethod
     def of(cls, original: Any) -> Self:
         """Return the mirror of an object: its attributes, variables as arrays."""
+        if not hasattr(cls, "__dataclass_fields__"):
+            raise InputError(
+                f"{cls.__name__} must be a dataclass: write @dataclass above the class, below "
+                "@tftrain.reference.register"
+            )
         names = [f.name for f in fields(cls) if f.init]  # type: ignore[arg-type]
         lost = [name for name in names if not hasattr(original, name)]
         if lost:
