@@ -179,6 +179,15 @@ def test_a_sum_whose_parts_overflow_is_undetermined() -> None:
     assert total.bound == 0
 
 
+@np.errstate(all="ignore")
+def test_a_large_product_whose_partial_sums_overflow_may_be_finite() -> None:
+    row, ones = np.tile([1.5e308, 1.5e308, -1.5e308, -1.4e308], (1, 1)), np.ones((4, 2**17))
+    product = Bounded.exact(row, DOUBLE) @ Bounded.exact(ones, DOUBLE)
+    assert inside(np.full(2**17, 1e307), product[0]).all()
+    assert inside(np.full(2**17, np.inf), product[0]).all()
+    assert not inside(np.full(2**17, 1.1e307), product[0]).any()
+
+
 def test_division_by_what_may_be_zero_is_undetermined() -> None:
     difference = Bounded.exact(1.0, SINGLE) * 0.1 - 0.1
     assert np.isinf((1.0 / difference).bound)

@@ -36,6 +36,9 @@ SAFETY = 1 + 2.0**-20
 LONG_PRODUCTS = 2**18
 """Most multiplications of a matrix product that is computed in long double."""
 
+HALF_RANGE = 512
+"""Half of the exponents of float64: a power of two that keeps products of any two numbers finite."""
+
 ORDER = 4.0
 """An engine may multiply by a constant such as 2 or 1/2 sooner or later. So within this factor of
 the largest number it is not determined whether a product overflows."""
@@ -387,12 +390,19 @@ def _product(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, int]:
 
     Long doubles are multiplied one by one, hundreds of times slower than BLAS multiplies float64.
     So large products are left to BLAS: what that loses itself, with the operands rounded to float64
-    first, is as much again and two roundings.
+    first, is as much again and two roundings. Where its partial sums overflow though the sum may
+    not, the operands are scaled down, and the product up again.
     """
     length = a.shape[-1]
     if a.dtype == np.float64 or a.size * b.shape[-1] <= LONG_PRODUCTS:
         return a @ b, length
-    return a.astype(np.float64) @ b.astype(np.float64), 2 * length + 2
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    product = a @ b
+    lost = ~np.isfinite(product)
+    if lost.any():
+        scaled = np.ldexp(a, -HALF_RANGE) @ np.ldexp(b, -HALF_RANGE)
+        product = np.where(lost, np.ldexp(scaled.astype(np.longdouble), 2 * HALF_RANGE), product)
+    return product, 2 * length + 2
 
 
 def _negative(a: Bounded) -> Bounded:
