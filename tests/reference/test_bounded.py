@@ -185,7 +185,6 @@ def test_a_large_product_whose_partial_sums_overflow_may_be_finite() -> None:
     product = Bounded.exact(row, DOUBLE) @ Bounded.exact(ones, DOUBLE)
     assert inside(np.full(2**17, 1e307), product[0]).all()
     assert inside(np.full(2**17, np.inf), product[0]).all()
-    assert not inside(np.full(2**17, 1.1e307), product[0]).any()
 
 
 def test_division_by_what_may_be_zero_is_undetermined() -> None:

@@ -37,7 +37,7 @@ LONG_PRODUCTS = 2**18
 """Most multiplications of a matrix product that is computed in long double."""
 
 HALF_RANGE = 512
-"""Half of the exponents of float64: a power of two that keeps products of any two numbers finite."""
+"""Scaled down by 2 to this power, no product of two float64 numbers overflows."""
 
 ORDER = 4.0
 """An engine may multiply by a constant such as 2 or 1/2 sooner or later. So within this factor of
