@@ -58,7 +58,8 @@ def test_every_update_is_proven(row: Row, dtype: str) -> None:
     report = tftrain.gradcheck(network(dtype=dtype), x, y, optimizer=row.make())
     assert report.ok, report
     updated = [check for check in report.checks if check.quantity == "updated weight"]
-    assert len(updated) == 3 * len(MODES)
+    # The first three, two late ones, and those about which a schedule changes.
+    assert len(updated) >= 5 * len(MODES)
 
 
 @every_dtype
