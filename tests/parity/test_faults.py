@@ -29,8 +29,8 @@ def named(report: Report) -> set[str]:
 def assert_caught(fault: Fault, report: Report) -> None:
     assert not report.ok, f"missed: {fault.name}"
     # Faulty optimizers may hide what they remember in a slot of their own, which is caught as well.
-    named = [check.where for check in report.failures if check.where != "optimizer: slots"]
-    assert named[0] == fault.where
+    places = [check.where for check in report.failures if check.where != "optimizer: slots"]
+    assert places[0] == fault.where
     assert fault.where in report.verdict
     if not fault.everywhere:
         assert named(report) == {fault.node}
