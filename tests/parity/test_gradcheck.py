@@ -119,16 +119,15 @@ def test_a_fault_fails_with_node_element_both_values_and_bound(known_scale: None
         "1 Scale: gain as trained",
     }
     first = [check for check in report.failures if check.where == "1 Scale: gain"]
-    worst = max(first, key=lambda check: check.ratio)
+    worst = first[0]  # at the weights that the network has; those after it, where they have moved
     right = (
         2 / Y.size * (net(tf.constant(X)) - Y).numpy() @ net.layers[1].weight.numpy().T * X
     ).sum(0)
-    assert worst.expected == pytest.approx(right[worst.place[0]], rel=0.2)  # weights have moved
-    assert first[0].expected == pytest.approx(right[first[0].place[0]])
+    assert worst.expected == pytest.approx(right[worst.place[0]])
     assert worst.error == pytest.approx(abs(worst.expected) * 1e-11, rel=1e-3)
     text = str(report)
     assert "WRONG" in text
-    assert f"{worst.actual:.17g}" in text
+    assert f"{max(first, key=lambda check: check.ratio).actual:.17g}" in text
 
 
 def test_a_registered_layer_is_proven(known_scale: None) -> None:
@@ -524,11 +523,11 @@ def test_slots_that_only_one_side_keeps_are_named(kind) -> None:
     assert "register one of its own" in report.verdict
 
 
-class Cubes(nn.Sequential):
+class Composite(tf.Module):
     """Three layers that are no row: a module of the user's own."""
 
     def __init__(self) -> None:
-        tf.Module.__init__(self)
+        super().__init__()
         self.first, self.second, self.third = (nn.Dense(3, 3, dtype="float64") for _ in range(3))
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
@@ -536,11 +535,7 @@ class Cubes(nn.Sequential):
 
 
 def test_every_variable_of_a_composite_module_is_found() -> None:
-    class Composite(tf.Module):
-        __call__ = Cubes.__call__
-
     composite = Composite()
-    Cubes.__init__(composite)  # type: ignore[arg-type]
     names = {f"{layer}.{of}" for layer in ("first", "second", "third") for of in ("weight", "bias")}
     assert set(nn.named_variables(composite)) == names
     report = tftrain.gradcheck(nn.Sequential([composite, nn.Dense(3, 2, dtype="float64")]), X, Y)
