@@ -19,8 +19,7 @@ def whole_file(path: Path, option: str = "--output") -> Iterator[Path]:
     Raises:
         OutputError: it cannot be written; what was at `path` is as it was.
     """
-    if path.is_dir():
-        raise cannot_write(path, "it is a folder", option)
+    require_writable(path, option)
     aside = path.with_name(path.name + ".part")
     try:
         yield aside
@@ -32,6 +31,17 @@ def whole_file(path: Path, option: str = "--output") -> Iterator[Path]:
     finally:
         if aside.exists():
             aside.unlink()
+
+
+def require_writable(path: Path, option: str = "--output") -> None:
+    """Raise OutputError where it is plain, before anything is computed, that a file cannot be."""
+    folder = path.absolute().parent
+    if path.is_dir():
+        raise cannot_write(path, "it is a folder", option)
+    if not folder.is_dir():
+        raise cannot_write(path, "its folder does not exist", option)
+    if not os.access(folder, os.W_OK):
+        raise cannot_write(path, "its folder is read-only", option)
 
 
 def cannot_write(path: Path, error: OSError | str, option: str = "--output") -> OutputError:

@@ -91,7 +91,10 @@ def test_counts_are_positive(option: list[str]) -> None:
 def test_a_json_file_that_cannot_be_written(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["gradcheck", SMALL, "--modes", "graph", "--json", "/nowhere/checks.json"]
     assert run(arguments) == 2
-    assert "/nowhere/checks.json: the folder does not exist" in capsys.readouterr().err
+    assert (
+        "/nowhere/checks.json: cannot be written: its folder does not exist"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_json_file_is_tried_before_anything_is_computed(
@@ -99,7 +102,7 @@ def test_a_json_file_is_tried_before_anything_is_computed(
 ) -> None:
     assert run(["gradcheck", SMALL, "--json", str(tmp_path)]) == 2
     captured = capsys.readouterr()
-    assert "cannot be written; name another with --json" in captured.err
+    assert "; choose another with --json" in captured.err
     assert not captured.out
 
 

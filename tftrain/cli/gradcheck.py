@@ -1,13 +1,13 @@
 """`tftrain gradcheck`."""
 
-import os
 from pathlib import Path
 
 import click
 
 from tftrain.cli.options import set_option
 from tftrain.cli.tensorflow import load_tensorflow
-from tftrain.errors import InputError, OutputError, TftrainError, unknown
+from tftrain.errors import InputError, TftrainError, unknown
+from tftrain.files import require_writable, whole_file
 
 
 @click.command()
@@ -61,12 +61,11 @@ def gradcheck(
     if run and overrides:
         raise InputError("--set changes a CONFIG; a run is checked as it was trained")
     if json_file:
-        _require_writable(Path(json_file))
+        require_writable(Path(json_file), "--json")
     opened = load_run(run) if run else None
     prepared = prepare(load_config(opened.config if opened else str(config), overrides))
     load_tensorflow()
     from tftrain.experiment.gradcheck import check_config, trajectories
-    from tftrain.files import whole_file
 
     chosen_modes, chosen_dtypes = names["mode"][0], names["dtype"][0]
     report = check_config(prepared, run=opened, modes=chosen_modes, dtypes=chosen_dtypes, rows=rows)
@@ -81,15 +80,6 @@ def gradcheck(
             click.echo(found)
     if not report.ok:
         raise TftrainError("a gradient is wrong: " + report.failures[0].where)
-
-
-def _require_writable(file: Path) -> None:
-    """Raise OutputError, before anything is computed, where a file cannot be written."""
-    folder = file.absolute().parent
-    if not folder.is_dir():
-        raise OutputError(f"{file}: the folder does not exist; name another with --json")
-    if file.is_dir() or not os.access(folder, os.W_OK):
-        raise OutputError(f"{file}: cannot be written; name another with --json")
 
 
 def _listed(text: str) -> list[str]:

@@ -151,10 +151,10 @@ def _check(tracer: Tracer, *, first: bool, updates: bool) -> Report:
     if first:
         own, more = _of_reference(parts, step, trace)
         checks, notes = checks + own, notes + more
-    return Report([*checks, *_of_later_steps(tracer, updates)], figures, notes)
+    return Report([*checks, *_of_later_steps(tracer, certificate, updates)], figures, notes)
 
 
-def _of_later_steps(tracer: Tracer, updates: bool) -> Iterator[Check]:
+def _of_later_steps(tracer: Tracer, certificate: Certificate, updates: bool) -> Iterator[Check]:
     """Make further steps; check the nodes where the weights have moved, and perhaps the updates."""
     optimizer = tracer.step.optimizer
     first = list(range(UPDATES if updates else 2))
@@ -162,9 +162,11 @@ def _of_later_steps(tracer: Tracer, updates: bool) -> Iterator[Check]:
     for count in [*first, *later]:
         if count in later:
             optimizer.step.assign(max(count, int(optimizer.step)))
-        certificate = Certificate(tracer.step, parts_of(tracer.step), tracer.mode)
+        moved = count == first[-1]
+        if moved:
+            certificate = Certificate(tracer.step, parts_of(tracer.step), tracer.mode)
         trace = tracer.run()
-        if count == first[-1]:
+        if moved:
             yield from certificate.of_trace(trace)
         assert trace.update is not None
         if updates:
