@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from tftrain.arrays import aligned
 from tftrain.data.columns import ONE_HOT
 from tftrain.data.features import Plan, require_representable
 from tftrain.metrics import BLOCK_ROWS
@@ -67,19 +68,20 @@ class Preprocessor(tf.Module):
         target = self.plan.target
         return tf.cast(output, tf.float64) * target.scale + target.center
 
-    def features(self, frame: pd.DataFrame) -> np.ndarray:
-        """Return the features of a table as an array of the network's dtype.
+    def features(self, frame: pd.DataFrame, rows: np.ndarray | None = None) -> np.ndarray:
+        """Return the features of a table, or of some of its rows, in the network's dtype.
 
         Raises:
             DataError: a column is missing or does not hold what it should, or is too large for
                 the dtype.
         """
-        features = np.empty((len(frame), len(self.plan.names)), self.dtype.as_numpy_dtype)
-        for start in range(0, len(frame), BLOCK_ROWS):
-            rows = frame.iloc[start : start + BLOCK_ROWS]
-            raw = self.plan.raw_columns(rows)
+        rows = np.arange(len(frame)) if rows is None else rows
+        features = aligned((len(rows), len(self.plan.names)), self.dtype.as_numpy_dtype)
+        for start in range(0, len(rows), BLOCK_ROWS):
+            part = frame.iloc[rows[start : start + BLOCK_ROWS]]
+            raw = self.plan.raw_columns(part)
             block = self({name: tf.constant(values) for name, values in raw.items()}).numpy()
-            require_representable(block, self.dtype.name, self.plan.names, rows.index)
+            require_representable(block, self.dtype.name, self.plan.names, part.index)
             features[start : start + len(block)] = block
         return features
 

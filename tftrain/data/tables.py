@@ -145,7 +145,9 @@ def _joined(path: str | Path, tables: Mapping[str, pa.Table]) -> pd.DataFrame:
         ) from None
     if table.num_rows == 0:
         raise DataError(f"{path}: a header but no rows")
-    return to_frame(table)
+    frame = to_frame(table)
+    pa.default_memory_pool().release_unused()  # as much again as the table, after reading
+    return frame
 
 
 def to_frame(table: pa.Table) -> pd.DataFrame:

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from tftrain.errors import InputError
-from tftrain.streams import batch_order
+from tftrain.training.orders import Orders
 from tftrain.training.step import Batch, Step
 from tftrain.training.watch import State, Verdict, Watch
 
@@ -65,13 +65,14 @@ class Mode:
             ) from error
 
 
-def choose_mode(wanted: str, operations: float, steps: int) -> Mode:
+def choose_mode(wanted: str, operations: float, steps: int, mixed: bool = False) -> Mode:
     """Return the mode for a training run.
 
     Args:
         wanted: auto, xla, graph or eager; all but auto are taken as they are.
         operations: floating-point operations of one step.
         steps: most steps that the run can take.
+        mixed: whether matrix products are taken in bfloat16.
 
     Raises:
         InputError: there is no such mode.
@@ -80,6 +81,8 @@ def choose_mode(wanted: str, operations: float, steps: int) -> Mode:
         raise InputError(f"compile must be one of {', '.join(MODES)}, got {wanted!r}")
     if wanted != "auto":
         return Mode(wanted, "as asked")
+    if mixed:
+        return Mode("graph", "bfloat16: TensorFlow's own matrix products are faster than XLA's")
     if operations > LARGE_STEP:
         return Mode(
             "graph",
@@ -151,24 +154,32 @@ class Engine:
         self.batch_size = min(batch_size, self.rows)
         self.steps = -(-self.rows // self.batch_size)
         self.period = self.steps * watch.validate_every
-        self.order_seed = order_seed if self.steps > 1 else None
-        rows = 1 if self.order_seed is None else self.rows
+        seed = order_seed if self.steps > 1 else None
+        rows = 1 if seed is None else self.rows
         fitting = min(CHUNK_STEPS // self.steps, CHUNK_ROWS // rows, watch.epochs)
         self.capacity = max(1, fitting) if together and mode.name != "eager" else 1
         self.state = State.first()
         self.traces = 0
-        self._orders = (-1, tf.zeros([self.capacity, 0], tf.int32))
+        self._orders = (
+            None if seed is None else Orders(self.rows, seed, self.capacity, watch.epochs)
+        )
+        self._no_orders = tf.zeros([self.capacity, 0], tf.int32)
         self._step_seconds = CHUNK_SECONDS
         self._period_seconds: float | None = None
 
     def prepare(self) -> None:
         """Trace and compile the program, without running a step."""
-        orders = tf.TensorSpec([self.capacity, self.rows if self._shuffles else 0], tf.int32)
+        orders = tf.TensorSpec([self.capacity, self.rows if self._orders else 0], tf.int32)
         place = tf.TensorSpec([3], tf.int32)
         self._program = self.mode.compile(
             self._run, orders, place, tf.TensorSpec.from_tensor(self._state)
         )
         self._call(0, 0, 0)
+
+    def close(self) -> None:
+        """Say that no more chunks will be run."""
+        if self._orders:
+            self._orders.close()
 
     def run(self, done: int, deadline: float | None = None) -> Chunk:
         """Run the next chunk.
@@ -224,28 +235,15 @@ class Engine:
     def state(self, state: State) -> None:
         self._state = tf.stack(state)
 
-    @property
-    def _shuffles(self) -> bool:
-        return self.order_seed is not None
-
     def _call(self, epoch: int, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """Run the program from step `start` to `stop`, both counted from the start of `epoch`."""
         results, lines, state = self._program(
-            self._orders_from(epoch, -(-stop // self.steps)),
+            self._orders.of(epoch, -(-stop // self.steps)) if self._orders else self._no_orders,
             tf.constant([epoch, start, stop]),
             self._state,
         )
         self._state = state
         return results.numpy(), lines.numpy()
-
-    def _orders_from(self, epoch: int, count: int) -> tf.Tensor:
-        """Return the orders of `count` epochs from `epoch` on, shape `(capacity, rows)`."""
-        if self.order_seed is not None and (self.capacity > 1 or self._orders[0] != epoch):
-            orders = np.zeros([self.capacity, self.rows], np.int32)
-            for i in range(count):
-                orders[i] = batch_order(self.rows, self.order_seed, epoch + i)
-            self._orders = (epoch if count else -1, tf.constant(orders))
-        return self._orders[1]
 
     def _run(
         self, orders: tf.Tensor, place: tf.Tensor, state: tf.Tensor
@@ -332,7 +330,7 @@ class Engine:
     def _step_on(self, order: tf.Tensor, first: tf.Tensor, rows: int) -> tf.Tensor:
         """Make one step on `rows` rows of an epoch from `first` on."""
         batch = self.data
-        if self._shuffles:
+        if self._orders:
             batch = batch.gather(tf.slice(order, [first], [rows]))
         elif rows < self.rows:
             batch = batch.slice(first, rows)

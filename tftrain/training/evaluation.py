@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tftrain.arrays import first_not_finite, tensor_of
 from tftrain.errors import InputError, ShapeError
 from tftrain.losses import Loss
 from tftrain.metrics import ErrorSums, deviation_sums
@@ -30,8 +31,8 @@ class Evaluator:
         self.loss = loss
         self.data = data
         self.rows = int(data.x.shape[0])
-        weight = None if data.weight is None else data.weight.numpy()
-        self.deviation = deviation_sums(data.y.numpy().reshape(self.rows, -1), weight)
+        weight = None if data.weight is None else np.asarray(data.weight)
+        self.deviation = deviation_sums(np.asarray(data.y).reshape(self.rows, -1), weight)
 
     @property
     def width(self) -> int:
@@ -128,12 +129,11 @@ def _as_tensor(name: str, value: Any, dtype: tf.DType) -> tf.Tensor:
             value = _as_numbers(name, value)
         if value.dtype.kind not in "biuf":
             raise InputError(f"{name} must hold numbers, got the type {value.dtype}")
-        value = tf.convert_to_tensor(_cast(value, dtype))
+        value = tensor_of(value, dtype)
     tensor = tf.cast(value, dtype)
-    values = tensor.numpy()
-    finite = np.isfinite(values)
-    if not finite.all():
-        place = tuple(int(i) for i in np.argwhere(~finite)[0])
+    values = np.asarray(tensor)  # a view, where `tensor.numpy()` would copy
+    place = first_not_finite(values)
+    if place is not None:
         raise InputError(
             f"{name} must hold finite {dtype.name} numbers, but {name}{list(place)} is "
             f"{values[place]}: correct the value, or drop the row"
@@ -150,9 +150,3 @@ def _as_numbers(name: str, values: np.ndarray) -> np.ndarray:
                 "value, or drop the row"
             )
     return values.astype(np.float64)
-
-
-def _cast(values: np.ndarray, dtype: tf.DType) -> np.ndarray:
-    """Return the values in a dtype; what is too large for it becomes infinite."""
-    with np.errstate(over="ignore"):
-        return values.astype(dtype.as_numpy_dtype, copy=False)

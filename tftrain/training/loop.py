@@ -50,6 +50,7 @@ class Loop:
             with deferred_interrupt() as interrupt:
                 self._run_chunks(interrupt)
         finally:
+            self.engine.close()
             self._restore_best_weights()
             history.traces = self.engine.traces
             history.seconds["train"] = time.monotonic() - self.started
