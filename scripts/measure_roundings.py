@@ -19,10 +19,12 @@ What is counted:
 A row is inside where the error is at most what the reference allows, and where the reference's own
 bound holds for every single result, as in the certificate.
 
-The exact values: for float32, float64 arithmetic (one unit of it is 2^-29 of one of float32); for
-float64, long double where NumPy has the function (2^-11, on machines where it is wider at all), and
-40 digits of mpmath for erfc and pow, which is not among the dependencies: pip install mpmath.
-Without it those rows are left out. The exit code is 1 if a row is not inside.
+In bfloat16 every number there is gets measured.
+
+The exact values: for bfloat16 and float32, float64 arithmetic (one unit of it is 2^-29 of one of
+float32); for float64, long double where NumPy has the function (2^-11, on machines where it is
+wider at all), and 40 digits of mpmath for erfc and pow, which is not among the dependencies: pip
+install mpmath. Without it those rows are left out. The exit code is 1 if a row is not inside.
 """
 
 import argparse
@@ -34,6 +36,7 @@ from dataclasses import dataclass, field
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
+import ml_dtypes
 import numpy as np
 import tensorflow as tf
 from scipy import special
@@ -76,6 +79,8 @@ change from one approximation to another; or earlier runs found most there."""
 
 def everywhere(rng, dtype, points):
     """Return numbers of every exponent, many around 0 and where functions change regime."""
+    if dtype == "bfloat16":
+        return (np.arange(2**16, dtype=np.uint16).view(ml_dtypes.bfloat16),)
     info = np.finfo(dtype)
     bits = np.uint32 if dtype == "float32" else np.uint64
     if dtype == "float32":
@@ -219,17 +224,17 @@ class Subject:
     sample: Callable = everywhere
     at: tuple = (0.0,)
     unit: Callable = lambda exact, *z: np.abs(exact)
-    dtypes: tuple = ("float32", "float64")
+    dtypes: tuple = ("bfloat16", "float32", "float64")
     single: bool = False
     others: dict = field(default_factory=dict)
 
     def allowed(self, dtype):
         """Return what the reference allows, in the units of the table."""
         precision = PRECISIONS[dtype]
-        z = [np.array([one], precision.wide) for one in self.at]
+        z = [np.atleast_1d(np.asarray(one, precision.wide)) for one in self.at]
         bound = self.reference(*(Bounded.exact(one, precision) for one in z)).bound
         unit = np.asarray(self.unit(self.exact(*z), *z), np.float64)
-        return round(float((bound / (precision.roundoff * unit))[0]), 2)
+        return round(float(np.max(bound / (precision.roundoff * unit))), 2)
 
 
 def absolute(exact, *z):
@@ -272,7 +277,7 @@ def subjects():
             lambda z: z.dtype.type(SELU_SCALE_ALPHA) * np.expm1(z),
             ACTIVATIONS["selu"].forward,
             sample=negative,
-            at=(-1e-9,),
+            at=([-1e-9, -20.0],),
             unit=absolute,
         ),
         Subject("cos", tf.cos, np.cos, cos, sample=half_turn, dtypes=("float64",)),
@@ -331,14 +336,15 @@ def ways(function):
 
 def errors(actual, exact, unit):
     """Return errors in units of roundoff, and where finite meets non-finite."""
-    info = np.finfo(actual.dtype)
+    info = ml_dtypes.finfo(actual.dtype)
     rounded = exact.astype(actual.dtype)
+    most, tiny, eps = float(info.max), float(info.tiny), float(info.eps)
     same = (actual == rounded) | (np.isnan(actual) & np.isnan(rounded))
     other = ~same & ~(np.isfinite(actual) & np.isfinite(rounded))
     agreed = same & ~np.isfinite(rounded)
-    off = np.abs(np.clip(actual, -info.max, info.max) - exact)
-    off = np.maximum(off - exact.dtype.type(info.tiny), 0)
-    lost = (off / (unit * (info.eps / 2))).astype(np.float64)
+    off = np.abs(np.clip(actual.astype(exact.dtype), -most, most) - exact)
+    off = np.maximum(off - exact.dtype.type(tiny), 0)
+    lost = (off / (unit * (eps / 2))).astype(np.float64)
     lost = np.where((off == 0) | agreed, 0.0, lost)
     return np.where(np.isnan(lost), np.inf, lost), other
 
@@ -350,7 +356,7 @@ def measure(subject, actual, z, exact):
     """
     wide = exact.dtype
     lost, other = errors(actual, exact, subject.unit(exact, *(one.astype(wide) for one in z)))
-    flushed = [np.where(np.abs(one) < np.finfo(one.dtype).tiny, one * 0, one) for one in z]
+    flushed = [np.where(np.abs(one) < ml_dtypes.finfo(one.dtype).tiny, one * 0, one) for one in z]
     tiny = np.any([was != now for was, now in zip(z, flushed, strict=True)], axis=0)
     tiny &= ~np.any([np.isnan(one) for one in z], axis=0)
     if tiny.any():
@@ -395,6 +401,7 @@ def main():
     """Measure, print the table, and exit with 1 if a row is not inside."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--points", type=int, default=1_000_000, help="numbers per function")
+    parser.add_argument("--dtype", action="append", help="only this one; may be given twice")
     options = parser.parse_args()
     np.seterr(all="ignore")
     tf.get_logger().setLevel("ERROR")  # it advises against a new tf.function for each row
@@ -408,6 +415,8 @@ def main():
     good = True
     for subject in subjects():
         for dtype in subject.dtypes:
+            if options.dtype and dtype not in options.dtype:
+                continue
             for row, inside in rows(subject, dtype, options.points):
                 print("|", " | ".join(row), "|", flush=True)
                 good &= inside

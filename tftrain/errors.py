@@ -20,6 +20,10 @@ class TftrainError(Exception):
     exit_code = 1
 
 
+class TftrainWarning(UserWarning):
+    """Something that goes on in another way than was asked. The command line prints it."""
+
+
 class InputError(TftrainError, ValueError):
     """Something that is the user's to change: a config, a table, an argument."""
 

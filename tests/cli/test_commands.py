@@ -255,3 +255,18 @@ def test_closed_pipe_is_no_traceback() -> None:
     )
     os.close(writing)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.filterwarnings("default::tftrain.errors.TftrainWarning")
+def test_a_warning_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("tftrain.nn.has_bfloat16", lambda: False)
+    monkeypatch.chdir(tmp_path)
+    config = Path(__file__).parents[2] / "configs" / "diabetes.yaml"
+    settings = ["model.precision=mixed_bfloat16", "training.epochs=1"]
+    options = [word for setting in settings for word in ("--set", setting)]
+    assert run(["train", str(config), "--quiet", *options]) == 0
+    err = capsys.readouterr().err
+    assert err.startswith("warning: model.precision is mixed_bfloat16, but this processor has no")
+    assert err.count("\n") == 1

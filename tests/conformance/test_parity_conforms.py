@@ -1,5 +1,8 @@
 """Every row of the table against the NumPy reference, in every mode and dtype."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -70,6 +73,91 @@ def test_inputs_on_every_kink(row: Row, dtype: str) -> None:
     x, y, _ = batch(units_of(layer, dtype))
     report = tftrain.gradcheck(zeros, x, y, modes=["graph"])
     assert report.ok, report
+
+
+@pytest.mark.parametrize("name", nn.ACTIVATIONS)
+def test_every_activation_is_proven_in_bfloat16(name: str) -> None:
+    """Hidden layers in bfloat16, in every mode; inputs over six decades, and exactly at kinks."""
+    mixed = nn.MLP(4, [WIDTH, 70], 2, activation=name, precision=nn.MIXED, seed=3)
+    x, y, weight = batch(2)
+    x[:6] *= 10.0 ** np.arange(-3, 3)[:, None]
+    x[6:] = 0
+    report = tftrain.gradcheck(mixed, x, y, weight=weight, l2=0.1, optimizer="adam")
+    assert report.ok, report
+    assert {check.dtype for check in report.checks if check.mode != "numpy"} == {nn.MIXED}
+
+
+class Doubtful(nn.Dense):
+    """A layer whose gradients are wrong by a tenth."""
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        y = super().__call__(x)
+        return 1.1 * y - tf.stop_gradient(0.1 * y)
+
+
+def test_a_fault_in_bfloat16_is_found() -> None:
+    """A tenth is more than bfloat16 can round away."""
+    x, y, _ = batch(2)
+    layers = [
+        Doubtful(4, WIDTH, compute_dtype="bfloat16", seed=1),
+        nn.Activation("tanh"),
+        nn.Dense(WIDTH, 2, seed=2),
+    ]
+    report = tftrain.gradcheck(nn.Sequential(layers), x, y, modes=["graph"])
+    assert {check.where for check in report.failures} >= {"1 Doubtful: weight", "1 Doubtful: dx"}
+
+
+class Scale(tf.Module):
+    """Multiplies each unit by a factor of its own, in whatever type it is given."""
+
+    def __init__(self, units: int) -> None:
+        super().__init__()
+        self.gain = tf.Variable(np.linspace(0.5, 2, units), dtype=tf.float32)
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        return x * tf.cast(self.gain, x.dtype)
+
+
+@dataclass
+class ScaleReference(reference.Layer):
+    gain: np.ndarray
+
+    def forward(self, x: Any) -> Any:
+        return x * self.gain
+
+    def backward(self, x: Any, y: Any, dy: Any) -> Any:
+        return dy * self.gain, {"gain": (dy * x).sum(axis=0)}
+
+
+@pytest.mark.parametrize("registered", [True, False])
+def test_own_layers_among_layers_in_bfloat16(
+    registered: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if registered:
+        monkeypatch.setitem(reference.layers.TWINS, Scale, ScaleReference)
+    x, y, _ = batch(2)
+    hidden = nn.Dense(4, WIDTH, compute_dtype="bfloat16", seed=1)
+    layers = [hidden, nn.Activation("tanh"), Scale(WIDTH), nn.Dense(WIDTH, 2, seed=2)]
+    report = tftrain.gradcheck(nn.Sequential(layers), x, y)
+    assert report.ok, report
+    kinds = {check.kind for check in report.checks if check.node == "3 Scale"}
+    assert ("certificate" in kinds) or not registered
+
+
+class Reversed(tftrain.training.step.Step):
+    """What a compiler might do wrong: only where nothing is recorded the gradients are negative."""
+
+    def differentiate(self, batch: Any, sources: Any, watched: Any = ()) -> Any:
+        objective, gradients = super().differentiate(batch, sources, watched)
+        return objective, gradients if watched else [-g for g in gradients]
+
+
+def test_the_step_as_trained_is_checked_in_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tftrain.parity.checking.Step", Reversed)
+    x, y, _ = batch(2)
+    mixed = nn.MLP(4, [WIDTH, WIDTH], 2, precision=nn.MIXED)
+    report = tftrain.gradcheck(mixed, x, y, modes=["graph"])
+    assert {check.quantity for check in report.failures} == {"weight as trained", "bias as trained"}
 
 
 @pytest.mark.parametrize("row", LAYERS, ids=lambda row: row.name)

@@ -11,7 +11,15 @@ import pytest
 import tensorflow as tf
 
 import tftrain
-from tftrain.errors import DataError, DivergedError, InputError, OutputError, RunError, TftrainError
+from tftrain.errors import (
+    DataError,
+    DivergedError,
+    InputError,
+    OutputError,
+    RunError,
+    TftrainError,
+    TftrainWarning,
+)
 from tftrain.experiment.evaluate import evaluate
 from tftrain.training import EpochRecord
 
@@ -561,3 +569,24 @@ def test_ways_to_run_steps_agree(compile: str) -> None:
     other = tftrain.train(config_of(training={"compile": compile}), data=table())
     assert other.summary["compile"]["mode"] == compile
     np.testing.assert_allclose(other.predict(table()), graph.predict(table()), rtol=1e-4)
+
+
+MIXED = {"kind": "mlp", "hidden": [4], "precision": "mixed_bfloat16"}
+
+
+def test_hidden_layers_in_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tftrain.nn.has_bfloat16", lambda: True)  # slow, but right, where it is not
+    run = tftrain.train(config_of(model=MIXED), data=table())
+    assert run.config.model.precision == "mixed_bfloat16"
+    assert run.summary["compile"]["mode"] == "graph"
+    assert np.isfinite(run.predict(table())).all()
+
+
+def test_without_bfloat16_training_is_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tftrain.nn.has_bfloat16", lambda: False)
+    with pytest.warns(TftrainWarning, match="no bfloat16 instructions: training in float32"):
+        run = tftrain.train(config_of(model=MIXED), data=table())
+    assert run.config.model.precision == "full"
+    full = tftrain.train(config_of(), data=table())
+    for one, other in zip(weights_of(run), weights_of(full), strict=True):
+        np.testing.assert_array_equal(one, other)

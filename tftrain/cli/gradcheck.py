@@ -1,6 +1,8 @@
 """`tftrain gradcheck`."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -9,13 +11,19 @@ from tftrain.cli.tensorflow import load_tensorflow
 from tftrain.errors import InputError, TftrainError, unknown
 from tftrain.files import require_writable, whole_file
 
+DTYPES = ("float32", "float64", "mixed_bfloat16")
+
 
 @click.command()
 @click.argument("config", type=click.Path(), required=False)
 @click.option("--run", metavar="RUN", help="Check the network of a run at its trained weights.")
 @set_option
 @click.option("--modes", default="eager,graph,xla", show_default=True, help="How steps are run.")
-@click.option("--dtypes", default="float32,float64", show_default=True, help="Precisions.")
+@click.option(
+    "--dtypes",
+    help="Precisions: of float32, float64, mixed_bfloat16; by default the first two, and the third "
+    "where the config asks for it.",
+)
 @click.option(
     "--rows",
     type=click.IntRange(min=1),
@@ -32,7 +40,7 @@ def gradcheck(
     run: str | None,
     overrides: tuple[str, ...],
     modes: str,
-    dtypes: str,
+    dtypes: str | None,
     rows: int | None,
     steps: int | None,
     json_file: str | None,
@@ -48,16 +56,10 @@ def gradcheck(
 
     if (config is None) == (run is None):
         raise InputError("name either a CONFIG or a trained run with --run RUN")
-    names = {
-        "mode": (_listed(modes), ("eager", "graph", "xla")),
-        "dtype": (_listed(dtypes), ("float32", "float64")),
+    how: dict[str, Any] = {
+        "modes": _chosen("mode", modes, ("eager", "graph", "xla")),
+        "dtypes": None if dtypes is None else _chosen("dtype", dtypes, DTYPES),
     }
-    for what, (chosen, known) in names.items():
-        for name in chosen:
-            if name not in known:
-                raise unknown(what, name, known)
-        if not chosen:
-            raise InputError(f"--{what}s names none of {', '.join(known)}")
     if run and overrides:
         raise InputError("--set changes a CONFIG; a run is checked as it was trained")
     if json_file:
@@ -67,20 +69,24 @@ def gradcheck(
     load_tensorflow()
     from tftrain.experiment.gradcheck import check_config, trajectories
 
-    chosen_modes, chosen_dtypes = names["mode"][0], names["dtype"][0]
-    report = check_config(prepared, run=opened, modes=chosen_modes, dtypes=chosen_dtypes, rows=rows)
+    report = check_config(prepared, run=opened, rows=rows, **how)
     click.echo(report)
     if json_file:
         with whole_file(Path(json_file), "--json") as aside:
             aside.write_text(report.to_json_text(), encoding="utf-8")
     if steps:
-        for found in trajectories(
-            prepared, steps, run=opened, modes=chosen_modes, dtypes=chosen_dtypes
-        ):
+        for found in trajectories(prepared, steps, run=opened, **how):
             click.echo(found)
     if not report.ok:
         raise TftrainError("a gradient is wrong: " + report.failures[0].where)
 
 
-def _listed(text: str) -> list[str]:
-    return list(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+def _chosen(what: str, text: str, known: Sequence[str]) -> list[str]:
+    """Return the names in a list with commas; raise InputError where one is not known, or none."""
+    chosen = list(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+    for name in chosen:
+        if name not in known:
+            raise unknown(what, name, known)
+    if not chosen:
+        raise InputError(f"--{what}s names none of {', '.join(known)}")
+    return chosen

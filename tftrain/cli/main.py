@@ -2,6 +2,10 @@
 
 import os
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import click
 
@@ -14,7 +18,7 @@ from tftrain.cli.predict import predict
 from tftrain.cli.schema import schema
 from tftrain.cli.train import train
 from tftrain.cli.version import version
-from tftrain.errors import TftrainError
+from tftrain.errors import TftrainError, TftrainWarning
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -37,7 +41,8 @@ def main(arguments: list[str] | None = None) -> None:
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit code. A user's mistake never shows a traceback."""
     try:
-        cli.main(arguments, prog_name="tftrain", standalone_mode=False)
+        with _plain_warnings():
+            cli.main(arguments, prog_name="tftrain", standalone_mode=False)
     except TftrainError as error:
         _say(f"error: {error}", error)
         return error.exit_code
@@ -56,6 +61,22 @@ def run(arguments: list[str] | None = None) -> int:
         click.echo(f"error: {error.filename or 'file'}: {error.strerror or error}", err=True)
         return 1
     return 0
+
+
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Print our own warnings as one line, without the place in the source."""
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def plainly(message: Any, category: type[Warning], *rest: Any, **more: Any) -> None:
+            if issubclass(category, TftrainWarning):
+                click.echo(f"warning: {message}", err=True)
+            else:
+                show(message, category, *rest, **more)
+
+        warnings.showwarning = plainly
+        yield
 
 
 def _say(message: str, error: BaseException) -> None:

@@ -82,6 +82,8 @@ class Mlp(Network):
     """Number of units of each hidden layer."""
     activation: ActivationName | list[ActivationName] = "relu"
     """Activation of all hidden layers, or one for each."""
+    precision: Literal["full", "mixed_bfloat16"] = "full"
+    """`mixed_bfloat16` lets the hidden layers compute in bfloat16, where the processor can."""
 
     @model_validator(mode="after")
     def _one_activation_per_layer(self) -> Self:
@@ -90,6 +92,12 @@ class Mlp(Network):
                 f"activation lists {len(self.activation)} activations for {len(self.hidden)} "
                 "hidden layers: give one, or one for each"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _mixed_with_float32(self) -> Self:
+        if self.precision == "mixed_bfloat16" and self.dtype != "float32":
+            raise ValueError(f"precision mixed_bfloat16 needs dtype float32, got {self.dtype}")
         return self
 
 

@@ -38,6 +38,15 @@ class Convergence(Section):
         return self
 
 
+class Threads(Section):
+    """Threads that TensorFlow computes with; by default one for each core."""
+
+    intra_op: Count | None = None
+    """Threads that share one operation, such as a matrix product."""
+    inter_op: Count | None = None
+    """Operations that run at the same time (graph mode)."""
+
+
 class Training(Section):
     """The loop."""
 
@@ -56,6 +65,7 @@ class Training(Section):
     one step and the validation after it."""
     compile: Literal["auto", "xla", "graph", "eager"] = "auto"
     """How steps are run: one XLA program, a TensorFlow graph, or op by op (to debug)."""
+    threads: Threads = Threads()
 
     @model_validator(mode="after")
     def _gradient_norm_of_the_full_batch(self) -> Self:

@@ -1,14 +1,15 @@
 """From the sections of a config to the objects of the library."""
 
+import warnings
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tftrain import losses, nn, optimizers
-from tftrain.config import Config
+from tftrain.config import Config, load_config
 from tftrain.data.preprocessor import Preprocessor
-from tftrain.errors import RunError
+from tftrain.errors import RunError, TftrainWarning
 from tftrain.experiment.prepare import Prepared
 from tftrain.runs import Run
 from tftrain.training import Convergence, EarlyStopping
@@ -27,8 +28,27 @@ def network_of(config: Config, in_features: int) -> tf.Module:
         initializer=_initializer(model.initializer),
         bias_initializer=_initializer(model.bias_initializer, auto="zeros"),
         dtype=model.dtype,
+        precision=model.precision if model.kind == "mlp" else "full",
         seed=config.seed,
     )
+
+
+def is_mixed(config: Config) -> bool:
+    """Return whether a config asks for hidden layers in bfloat16."""
+    return config.model.kind == "mlp" and config.model.precision == nn.MIXED
+
+
+def for_this_processor(config: Config) -> Config:
+    """Return the config, in full precision where the processor has no bfloat16, with a warning."""
+    if not is_mixed(config) or nn.has_bfloat16():
+        return config
+    warnings.warn(
+        "model.precision is mixed_bfloat16, but this processor has no bfloat16 instructions: "
+        "training in float32, which is faster here",
+        TftrainWarning,
+        stacklevel=2,
+    )
+    return load_config(config, ["model.precision=full"])
 
 
 def _initializer(section: Any, auto: str = "auto") -> Any:
@@ -71,7 +91,7 @@ def arrays_of(
     """
     chosen = prepared.split[part][rows]
     weight = None if prepared.weights is None else prepared.weights[chosen]
-    features = preprocessor.features(prepared.frame.iloc[chosen])
+    features = preprocessor.features(prepared.frame, chosen)
     return features, preprocessor.targets(prepared.targets[chosen]), weight
 
 

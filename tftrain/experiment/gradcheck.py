@@ -1,16 +1,19 @@
 """The gradient check of a config, or of the network of a run, on its own data."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
+from tftrain import nn
 from tftrain.config import load_config
 from tftrain.data.preprocessor import Preprocessor
+from tftrain.errors import InputError
 from tftrain.experiment.build import (
     arrays_of,
+    is_mixed,
     loss_of,
     network_of,
     optimizer_of,
@@ -60,7 +63,7 @@ def check_config(
     *,
     run: Run | None = None,
     modes: Sequence[str] = MODES,
-    dtypes: Sequence[str] = DTYPES,
+    dtypes: Sequence[str] | None = None,
     rows: int | None = None,
 ) -> Report:
     """Check every gradient of a config's network, and every update of its optimizer.
@@ -69,7 +72,8 @@ def check_config(
         prepared: the config and its table.
         run: takes the weights of this trained run in place of the initial ones.
         modes: any of eager, graph and xla.
-        dtypes: any of float32 and float64, whatever the config's own is.
+        dtypes: any of float32, float64 and mixed_bfloat16, whatever the config's own is; by default
+            the first two, and the third where the config asks for it.
         rows: rows of the batch, at most those of the training split; by default the config's
             batch, and at most 256. Rows of weight zero come last.
 
@@ -107,7 +111,7 @@ def trajectories(
     *,
     run: Run | None = None,
     modes: Sequence[str] = MODES,
-    dtypes: Sequence[str] = DTYPES,
+    dtypes: Sequence[str] | None = None,
 ) -> list[Trajectory]:
     """Train a config's network for some steps in TensorFlow and in NumPy, and compare.
 
@@ -137,11 +141,18 @@ def trajectories(
     return found
 
 
-def _subjects(prepared: Prepared, run: Run | None, dtypes: Sequence[str]) -> list[Subject]:
-    configs = [
-        load_config(prepared.config, [f"model.dtype={dtype}"]) for dtype in dict.fromkeys(dtypes)
-    ]
-    return [Subject(replace(prepared, config=config), run) for config in configs]
+def _subjects(
+    prepared: Prepared, run: Run | None, dtypes: Sequence[str] | None
+) -> Iterator[Subject]:
+    model, mixed = prepared.config.model, is_mixed(prepared.config)
+    if nn.MIXED in (dtypes or []) and not (model.kind == "mlp" and model.hidden):
+        raise InputError(f"{nn.MIXED} is for hidden layers, and this network has none")
+    for dtype in dict.fromkeys(dtypes or [*DTYPES, *([nn.MIXED] if mixed else [])]):
+        changes = [f"model.dtype={'float32' if dtype == nn.MIXED else dtype}"]
+        if dtype == nn.MIXED or mixed:
+            precision = nn.MIXED if dtype == nn.MIXED else "full"
+            changes.append(f"model.precision={precision}")
+        yield Subject(replace(prepared, config=load_config(prepared.config, changes)), run)
 
 
 def _batch_size(prepared: Prepared) -> int:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,14 @@ from tftrain.errors import OutputError, TftrainError
 from tftrain.experiment.build import (
     arrays_of,
     fit_settings,
+    for_this_processor,
     loss_of,
     network_of,
     optimizer_of,
 )
 from tftrain.experiment.evaluate import metrics_of
 from tftrain.experiment.prepare import Prepared, prepare
+from tftrain.experiment.threads import set_threads
 from tftrain.runs import Run, RunDirectory
 from tftrain.runs.directory import json_text
 from tftrain.runs.environment import environment
@@ -66,7 +69,9 @@ def train_prepared(
     prepared: Prepared, output: str | Path | None = None, observers: Sequence[Observer] = ()
 ) -> Run:
     """Train from a table that is read already; otherwise as `train`."""
-    config = prepared.config
+    set_threads(prepared.config.training.threads)
+    config = for_this_processor(prepared.config)
+    prepared = replace(prepared, config=config)
     if output is None:
         directory = RunDirectory.create(Path(config.output.directory).expanduser() / config.name)
     else:

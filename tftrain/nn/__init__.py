@@ -1,19 +1,24 @@
 """Layers and networks: plain `tf.Module`s that hold plain `tf.Variable`s."""
 
 from tftrain.nn.activation import ACTIVATIONS, Activation
-from tftrain.nn.dense import Dense
+from tftrain.nn.bfloat16 import MIXED, has_bfloat16, is_mixed
+from tftrain.nn.dense import DTYPES, Dense
 from tftrain.nn.initializers import INITIALIZERS, Initializer
 from tftrain.nn.mlp import MLP
 from tftrain.nn.sequential import Sequential, named_variables, nodes
 
 __all__ = [
     "ACTIVATIONS",
+    "DTYPES",
     "INITIALIZERS",
+    "MIXED",
     "MLP",
     "Activation",
     "Dense",
     "Initializer",
     "Sequential",
+    "has_bfloat16",
+    "is_mixed",
     "named_variables",
     "nodes",
 ]

@@ -2,8 +2,9 @@
 
 import tensorflow as tf
 
-from tftrain.errors import ShapeError, unknown, whole_number
+from tftrain.errors import InputError, ShapeError, unknown, whole_number
 from tftrain.nn import initializers
+from tftrain.nn.bfloat16 import NARROW
 from tftrain.streams import Purpose, stream
 
 DTYPES = ("float32", "float64")
@@ -19,13 +20,18 @@ class Dense(tf.Module):
         initializer: name of an initializer for the weight, or a function of
             `(numpy.random.Generator, shape)`.
         bias_initializer: the same for the bias.
-        dtype: `"float32"` or `"float64"`, of parameters, inputs and outputs.
+        dtype: `"float32"` or `"float64"`, of the parameters, and if there is no `compute_dtype` of
+            inputs and outputs too.
+        compute_dtype: `"bfloat16"` rounds inputs and parameters to 8 significant bits, multiplies
+            in that type, which newer processors do twice as fast, and gives outputs of that type.
+            Parameters stay float32, and so do their gradients.
         seed: the initial parameters are a pure function of `(seed, counter)`.
         counter: tells layers with the same seed apart; networks number their layers.
 
     Attributes:
         weight: variable of shape `(in_features, out_features)`.
         bias: variable of shape `(out_features,)`, or None.
+        compute_dtype: the type of the arithmetic and of the outputs, if it is another.
     """
 
     def __init__(
@@ -37,6 +43,7 @@ class Dense(tf.Module):
         initializer: str | initializers.Initializer = "glorot_uniform",
         bias_initializer: str | initializers.Initializer = "zeros",
         dtype: str = "float32",
+        compute_dtype: str | None = None,
         seed: int = 0,
         counter: int = 0,
     ) -> None:
@@ -45,6 +52,12 @@ class Dense(tf.Module):
         self.out_features = whole_number("out_features", out_features)
         if dtype not in DTYPES:
             raise unknown("dtype", dtype, DTYPES)
+        if compute_dtype is not None and (compute_dtype, dtype) != (NARROW, "float32"):
+            raise InputError(
+                f"compute_dtype must be {NARROW} with dtype float32, or None; got "
+                f"{compute_dtype!r} with {dtype}"
+            )
+        self.compute_dtype = compute_dtype
         rng = stream(seed, Purpose.WEIGHTS, counter)
         weight = initializers.get(initializer)(rng, (in_features, out_features))
         self.weight = tf.Variable(weight, dtype=dtype, name="weight")
@@ -57,22 +70,29 @@ class Dense(tf.Module):
         """Return the map of `x`.
 
         Args:
-            x: shape `(cases, in_features)`; a tensor of the layer's dtype, or an array.
+            x: shape `(cases, in_features)`; a tensor of the layer's dtype, or an array. Where that
+                is float32, bfloat16 too.
 
         Returns:
-            Shape `(cases, out_features)`.
+            Shape `(cases, out_features)`, of the type that is computed in.
 
         Raises:
             ShapeError: `x` has another width or dtype.
         """
-        x = tf.convert_to_tensor(x, dtype_hint=self.weight.dtype)
-        if x.shape.rank != 2 or x.shape[-1] != self.in_features or x.dtype != self.weight.dtype:
+        dtype = self.weight.dtype
+        x = tf.convert_to_tensor(x, dtype_hint=dtype)
+        narrow = x.dtype == tf.bfloat16 and dtype == tf.float32
+        if x.shape.rank != 2 or x.shape[-1] != self.in_features or not (x.dtype == dtype or narrow):
             raise ShapeError(
-                f"{self!r} takes {self.weight.dtype.name} of shape (cases, {self.in_features}), "
+                f"{self!r} takes {dtype.name} of shape (cases, {self.in_features}), "
                 f"got {x.dtype.name} of shape {x.shape}"
             )
-        z = tf.matmul(x, self.weight)
-        return z if self.bias is None else z + self.bias
+        z = tf.matmul(self._computed(x), self._computed(self.weight))
+        return z if self.bias is None else z + self._computed(self.bias)
+
+    def _computed(self, value: tf.Tensor | tf.Variable) -> tf.Tensor:
+        """Return numbers in the type that is computed in."""
+        return tf.cast(value, self.compute_dtype or self.weight.dtype)
 
     def __repr__(self) -> str:
         return f"Dense({self.in_features}, {self.out_features})"

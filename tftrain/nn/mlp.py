@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from tftrain.errors import InputError, of_type, whole_number
+from tftrain.errors import InputError, of_type, unknown, whole_number
 from tftrain.nn import initializers
 from tftrain.nn.activation import Activation
+from tftrain.nn.bfloat16 import FULL, MIXED, NARROW, PRECISIONS
 from tftrain.nn.dense import Dense
 from tftrain.nn.sequential import Layer, Sequential
 
@@ -24,6 +25,8 @@ class MLP(Sequential):
             suits its activation (`initializers.suited_to`).
         bias_initializer: of all biases.
         dtype: `"float32"` or `"float64"`.
+        precision: `"full"`, or `"mixed_bfloat16"`: the hidden layers compute in bfloat16; their
+            parameters, the output layer, the loss and the updates stay float32.
         seed: layer number `i` draws its parameters from `(seed, i)`.
 
     Raises:
@@ -42,6 +45,7 @@ class MLP(Sequential):
         initializer: str | initializers.Initializer = "auto",
         bias_initializer: str | initializers.Initializer = "zeros",
         dtype: str = "float32",
+        precision: str = FULL,
         seed: int = 0,
     ) -> None:
         of_type("hidden", hidden, Iterable, "a list of widths such as [64, 64]")
@@ -52,6 +56,8 @@ class MLP(Sequential):
             raise InputError(
                 f"{len(names)} activations for {len(hidden)} hidden layers: give one, or one each"
             )
+        if precision not in PRECISIONS:
+            raise unknown("precision", precision, PRECISIONS)
         names.append(output_activation)
         widths = [in_features, *hidden, out_features]
         layers: list[Layer] = []
@@ -64,6 +70,7 @@ class MLP(Sequential):
                 initializer=initializers.suited_to(name) if initializer == "auto" else initializer,
                 bias_initializer=bias_initializer,
                 dtype=dtype,
+                compute_dtype=NARROW if precision == MIXED and i < len(hidden) else None,
                 seed=seed,
                 counter=i,
             )

@@ -58,8 +58,8 @@ def parts_of(step: Step) -> list[Part]:
 def precision_of(step: Step) -> Precision:
     """Return the precision of a step; raise InputError where there are no bounds for it."""
     dtype = step.parameters[0].dtype.name
-    if dtype not in PRECISIONS:
-        raise InputError(f"gradients are checked in {' and '.join(PRECISIONS)}, not in {dtype}")
+    if dtype not in nn.DTYPES:
+        raise InputError(f"gradients are checked in {' and '.join(nn.DTYPES)}, not in {dtype}")
     return PRECISIONS[dtype]
 
 
@@ -257,7 +257,7 @@ class Certificate:
         return "parameters", str(self.step.parameters[place].name)
 
     def _exact(self, value: np.ndarray) -> Bounded:
-        return Bounded.exact(value, self.precision)
+        return Bounded.exact(value, PRECISIONS[value.dtype.name])
 
     def _exact_all(self, values: Sequence[np.ndarray]) -> list[Bounded]:
         return [self._exact(value) for value in values]

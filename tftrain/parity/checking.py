@@ -4,17 +4,18 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tftrain import losses, optimizers
+from tftrain import losses, nn, optimizers
 from tftrain.errors import InputError, number, of_type, unknown
 from tftrain.parity.certificate import Certificate, Part, parts_of, precision_of
 from tftrain.parity.checks import Check
 from tftrain.parity.complex_step import complex_step, complex_step_of_loss
-from tftrain.parity.evidence import alike, evidence
+from tftrain.parity.evidence import alike, evidence, rounding
 from tftrain.parity.report import Report
 from tftrain.reference.layers import twin_of
 from tftrain.traces import Trace
@@ -140,18 +141,25 @@ def _check(tracer: Tracer, *, first: bool, updates: bool) -> Report:
         trace = tracer.run()
     checks = list(certificate.of_trace(trace))
     figures: dict[str, float] = {}
-    if all(part.twin for part in parts):
-        checks += certificate.as_trained(trace, plain)
-        dtype = certificate.precision.name
+    known = all(part.twin for part in parts)
+    mixed = nn.is_mixed(step.network)
+    dtype = nn.MIXED if mixed else certificate.precision.name
+    if known:
         name = f"NumPy in float64 against TensorFlow {mode} in {dtype}, end to end"
         figures[name] = certificate.end_to_end(trace)
     else:
-        checks += _by_evidence(step, parts, trace, plain, mode)
+        checks += _by_evidence(step, parts, trace, mode)
+    if known and not mixed:
+        checks += certificate.as_trained(trace, plain)
+    else:  # in bfloat16 a bound through the whole network is as large as the gradient
+        checks += _as_recorded(parts, trace, plain, mode, rounding(dtype))
     notes = _notes(parts, trace, checks)
     if first:
         own, more = _of_reference(parts, step, trace)
         checks, notes = checks + own, notes + more
-    return Report([*checks, *_of_later_steps(tracer, certificate, updates)], figures, notes)
+    checks += _of_later_steps(tracer, certificate, updates)
+    checks = [replace(c, dtype=dtype) if c.mode == mode else c for c in checks]
+    return Report(checks, figures, notes)
 
 
 def _of_later_steps(tracer: Tracer, certificate: Certificate, updates: bool) -> Iterator[Check]:
@@ -206,17 +214,23 @@ def _notes(parts: Sequence[Part], trace: Trace, checks: Sequence[Check]) -> list
     return notes
 
 
-def _by_evidence(
-    step: Step, parts: Sequence[Part], trace: Trace, plain: Sequence[np.ndarray], mode: str
-) -> Iterator[Check]:
-    """Check the layers that the reference does not know, and the step that records nothing."""
+def _by_evidence(step: Step, parts: Sequence[Part], trace: Trace, mode: str) -> Iterator[Check]:
+    """Check the layers that the reference does not know."""
     owners = Counter(place for part in parts for place in part.places.values())
     for part, node in zip(parts, trace.nodes, strict=True):
         if part.twin is None:
             shared = [name for name, place in part.places.items() if owners[place] > 1]
             yield from evidence(part, node, mode, shared, step.l2)
+
+
+def _as_recorded(
+    parts: Sequence[Part], trace: Trace, plain: Sequence[np.ndarray], mode: str, unit: float
+) -> Iterator[Check]:
+    """Compare the gradients of the step that records nothing with those of the one that does."""
+    for part, node in zip(parts, trace.nodes, strict=True):
         for name, place in part.places.items():
-            yield alike(plain[place], node.gradients[name], mode, part.name, f"{name} as trained")
+            what = f"{name} as trained"
+            yield alike(plain[place], node.gradients[name], mode, part.name, what, unit)
 
 
 def _of_reference(parts: Sequence[Part], step: Step, trace: Trace) -> tuple[list[Check], list[str]]:

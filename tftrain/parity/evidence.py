@@ -19,7 +19,8 @@ import tensorflow as tf
 from tftrain import nn
 from tftrain.errors import InputError
 from tftrain.parity.certificate import Part
-from tftrain.parity.checks import EVIDENCE, Check
+from tftrain.parity.checks import CERTIFICATE, EVIDENCE, Check
+from tftrain.reference import PRECISIONS
 from tftrain.streams import Purpose, stream
 from tftrain.traces import Node
 
@@ -27,17 +28,33 @@ DIRECTIONS = 3
 ROUNDINGS = 1000
 """Units of roundoff, of the sizes of all products in (1), that rounding may explain."""
 
+NARROW_ROUNDINGS = 16
+"""The same in bfloat16, whose roundoff is 2^-8."""
 
-def alike(plain: np.ndarray, recorded: np.ndarray, mode: str, node: str, quantity: str) -> Check:
-    """Compare a gradient as it is trained with that of the step that recorded everything."""
+
+def rounding(dtype: str) -> float:
+    """Return the relative error that rounding may explain in a sum of many products."""
+    narrow = dtype in ("bfloat16", nn.MIXED)
+    roundoff = PRECISIONS["bfloat16" if narrow else dtype].roundoff
+    return (NARROW_ROUNDINGS if narrow else ROUNDINGS) * roundoff
+
+
+def alike(
+    plain: np.ndarray, recorded: np.ndarray, mode: str, node: str, quantity: str, unit: float
+) -> Check:
+    """Compare a gradient as it is trained with that of the step that recorded everything.
+
+    Equal bit by bit it is as good as the recorded one. Else that the two are near, by `unit` of the
+    largest element, is evidence.
+    """
     apart = np.abs(plain.astype(np.float64) - recorded)
     equal = (plain == recorded) | (np.isnan(plain) & np.isnan(recorded))
     apart = np.where(equal, 0.0, np.where(np.isnan(apart), np.inf, apart))
     error = float(np.max(apart, initial=0.0))
-    roundoff = float(np.finfo(recorded.dtype).eps) / 2
-    bound = ROUNDINGS * roundoff * float(np.max(np.abs(recorded), initial=0.0))
+    bound = unit * float(np.max(np.abs(recorded), initial=0.0))
     ratio = 0.0 if error == 0 else error / bound if bound else np.inf
-    return Check(mode, recorded.dtype.name, node, quantity, error, bound, ratio, kind=EVIDENCE)
+    kind = CERTIFICATE if error == 0 else EVIDENCE
+    return Check(mode, recorded.dtype.name, node, quantity, error, bound, ratio, kind=kind)
 
 
 def evidence(
@@ -64,7 +81,7 @@ def _require_repeatable(part: Part, node: Node) -> None:
     """Raise InputError for a layer that gives other numbers at each call."""
     one, other = (part.layer(tf.constant(node.x)).numpy() for _ in range(2))
     apart = np.max(np.abs(one.astype(np.float64) - other), initial=0.0)
-    if apart > np.sqrt(np.finfo(one.dtype).eps) * np.max(np.abs(one), initial=0.0):
+    if apart > np.sqrt(2 * PRECISIONS[one.dtype.name].roundoff) * np.max(np.abs(one), initial=0.0):
         raise InputError(
             f"{part.name} gives other outputs at each call for the same input, as dropout does: a "
             "gradient can only be checked with the randomness switched off or made a fixed mask"
@@ -97,11 +114,11 @@ class _Claim:
         direction = [_direction(rng, value) for value in sources]
         claimed, size = _inner(self.gradients, direction)
         forward, more = _inner([self.dy], [self._forward(direction)])
-        roundoff = float(np.finfo(self.node.x.dtype).eps) / 2
-        noise = ROUNDINGS * roundoff * (size + more)
+        noise = rounding(self.node.x.dtype.name) * (size + more)
         yield self._check("forward mode", claimed, forward, noise)
         _, values = _inner([self.dy], [self.node.y])
-        slope, uncertain = ridders(lambda t: self._along(sources, direction, t), roundoff * values)
+        noisy = PRECISIONS[self.node.x.dtype.name].roundoff * values
+        slope, uncertain = ridders(lambda t: self._along(sources, direction, t), noisy)
         yield self._check("central differences", claimed, slope, 10 * uncertain + noise)
 
     def _of_layer(self, variable: tf.Variable) -> np.ndarray:

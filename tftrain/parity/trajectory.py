@@ -134,7 +134,8 @@ def trajectory(
         expected += islice(by_hand, made - len(expected))
         weights[made] = _furthest(found, twin.parameters)
     apart = np.abs(losses - expected) / np.maximum(np.abs(expected), np.finfo(np.float64).tiny)
-    return Trajectory(mode, batch.x.dtype.name, apart, weights)
+    dtype = nn.MIXED if nn.is_mixed(network) else batch.x.dtype.name
+    return Trajectory(mode, dtype, apart, weights)
 
 
 def _parameters(network: tf.Module) -> dict[str, tf.Variable]:

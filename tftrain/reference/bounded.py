@@ -25,6 +25,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
@@ -54,30 +55,43 @@ class Precision:
     """The arithmetic of the engine that is to be checked.
 
     Attributes:
-        name: its dtype, float32 or float64.
+        name: its dtype: bfloat16, float32 or float64.
         wide: the dtype in which the reference computes.
+        sums: the dtype in which engines add up, if it is another: the result is rounded at the end.
     """
 
     name: str
     wide: type[np.floating[Any]]
+    sums: str | None = None
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype itself; NumPy alone does not know bfloat16."""
+        return np.dtype(getattr(ml_dtypes, self.name, self.name))
 
     @property
     def roundoff(self) -> float:
         """`u + w`: the unit roundoff, and that of the reference itself."""
-        return float(np.finfo(self.name).eps) / 2 + float(np.finfo(self.wide).eps) / 2
+        return float(self._limits.eps) / 2 + float(np.finfo(self.wide).eps) / 2
 
     @property
     def tiny(self) -> float:
         """The smallest normal number: what is below may be flushed to zero."""
-        return float(np.finfo(self.name).tiny)
+        return float(self._limits.tiny)
 
     @property
     def largest(self) -> float:
         """The largest finite number."""
-        return float(np.finfo(self.name).max)
+        return float(self._limits.max)
+
+    @property
+    def _limits(self) -> Any:
+        finfo: Any = ml_dtypes.finfo
+        return finfo(self.dtype)
 
 
 PRECISIONS = {
+    "bfloat16": Precision("bfloat16", np.float64, sums="float32"),
     "float32": Precision("float32", np.float64),
     "float64": Precision("float64", np.longdouble),
 }
@@ -111,7 +125,7 @@ class Bounded(NDArrayOperatorsMixin):
         """Return numbers that the engine has exactly, but for its dtype and flushed subnormals."""
         wide = np.asarray(value, precision.wide)
         with np.errstate(all="ignore"):
-            held = np.asarray(value, precision.name)
+            held = np.asarray(value, precision.dtype)
             size = _size(wide)
             bound = np.where(np.isfinite(size), np.abs(held - wide), 0.0)
             flushed = (size < precision.tiny) & (size > 0)
@@ -166,6 +180,9 @@ class Bounded(NDArrayOperatorsMixin):
 
     def sum(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Bounded:
         """Return the sum: of n terms in any order, each is rounded at most n - 1 times."""
+        if self.precision.sums:
+            wide = self.cast(PRECISIONS[self.precision.sums])
+            return wide.sum(axis=axis, keepdims=keepdims).cast(self.precision)
         value = self.value.sum(axis=axis, keepdims=keepdims)
         bound = self.bound.sum(axis=axis, keepdims=keepdims)
         size = self.magnitude.sum(axis=axis, keepdims=keepdims)
@@ -183,10 +200,20 @@ class Bounded(NDArrayOperatorsMixin):
         return total / (self.size // max(1, total.size))
 
     def cast(self, precision: Precision) -> Bounded:
-        """Return the numbers rounded to another precision."""
+        """Return the numbers rounded to another precision, or left as they are (XLA may do that).
+
+        A number that is exact here is known rounded as well.
+        """
+        if precision == self.precision:
+            return self
+        if not self.bound.any() and not self.spills.any():
+            return Bounded.exact(self.value, precision)
         value = self.value.astype(precision.wide)
         here = Bounded(value, 0.0, precision)
-        return here._rounded(value, self.bound, 1, self.magnitude, spills=self.spills)
+        unsure = np.isinf(self.bound)
+        return here._rounded(
+            value, self.bound, 1, self.magnitude, unsure=unsure, spills=self.spills
+        )
 
     def through(
         self, function: Callable[[np.ndarray], np.ndarray], units: float | np.ndarray
@@ -258,6 +285,8 @@ class Bounded(NDArrayOperatorsMixin):
         if method != "__call__" or options:
             return NotImplemented
         operands = [self._operand(one) for one in inputs]
+        narrowest = max((one.precision for one in operands), key=lambda kind: kind.roundoff)
+        operands = [one.cast(narrowest) for one in operands]
         if ufunc in COMPARISONS:
             return ufunc(*(one.value for one in operands))
         if ufunc not in RULES:
@@ -363,6 +392,9 @@ def _matmul(a: Bounded, b: Bounded) -> Bounded:
 
     Every product and every partial sum may be flushed.
     """
+    if a.precision.sums:
+        wide = PRECISIONS[a.precision.sums]
+        return _matmul(a.cast(wide), b.cast(wide)).cast(a.precision)
     length = a.shape[-1]
     size = a.magnitude @ b.magnitude
     inherited = np.zeros(size.shape)
@@ -512,6 +544,6 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.mean: Bounded.mean,
     np.transpose: lambda a: a.T,
     np.reshape: lambda a, shape: a.reshape(shape),
-    np.zeros_like: lambda a: np.zeros(a.shape, a.precision.name),
-    np.ones_like: lambda a: np.ones(a.shape, a.precision.name),
+    np.zeros_like: lambda a: np.zeros(a.shape, a.precision.dtype),
+    np.ones_like: lambda a: np.ones(a.shape, a.precision.dtype),
 }

@@ -19,6 +19,17 @@ from tftrain.reference.bounded import RULES, Bounded, either
 Rounding = float | Callable[[np.ndarray], np.ndarray]
 
 
+FLOAT32_UNIT = 2.0**-16
+"""Unit roundoff of float32 in those of bfloat16."""
+
+
+def _narrowed(units: Rounding) -> Rounding:
+    """Return what is lost in bfloat16 where a function is computed in float32, then rounded."""
+    if callable(units):
+        return lambda z: 1 + FLOAT32_UNIT * units(z)
+    return 1 + FLOAT32_UNIT * units
+
+
 class Elementary:
     """A monotone function of each element, computed by engines to within some units of roundoff.
 
@@ -27,13 +38,23 @@ class Elementary:
         float32: what an engine may lose, in units of roundoff of the result: a number, or a
             function of the argument.
         float64: the same for that dtype.
+        bfloat16: the same; by default for an engine that computes in float32, and rounds that.
     """
 
     def __init__(
-        self, function: Callable[[Any], Any], *, float32: Rounding, float64: Rounding
+        self,
+        function: Callable[[Any], Any],
+        *,
+        float32: Rounding,
+        float64: Rounding,
+        bfloat16: Rounding | None = None,
     ) -> None:
         self.function = function
-        self.units = {"float32": float32, "float64": float64}
+        self.units = {
+            "float32": float32,
+            "float64": float64,
+            "bfloat16": bfloat16 or _narrowed(float32),
+        }
         self.__doc__ = function.__doc__
 
     def __call__(self, z: Any) -> Any:
@@ -69,8 +90,8 @@ def _erfc(z: Any) -> Any:
 
 exp = Elementary(np.exp, float32=8, float64=4)  # 5.5 (XLA, just below overflow), 2.3
 tanh = Elementary(np.tanh, float32=8, float64=11)  # 5.4, 7.6
-sigmoid = Elementary(_sigmoid, float32=12, float64=5)  # 8.4, 3.4
-softplus = Elementary(_softplus, float32=11, float64=11)  # 8.0, 8.1
+sigmoid = Elementary(_sigmoid, float32=12, float64=5, bfloat16=3)  # 8.4, 3.4, 2.2
+softplus = Elementary(_softplus, float32=11, float64=11, bfloat16=11)  # 8.0, 8.1, 7.6
 erfc = Elementary(
     _erfc,
     # Its argument is squared on the way, which costs 1 + z^2: in units of that,

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any, Self
 
 import numpy as np
 
 from tftrain.errors import InputError
-from tftrain.reference.bounded import Bounded
+from tftrain.reference.bounded import PRECISIONS, Bounded, Precision
 from tftrain.reference.functions import allow, by_sign, erfc, exp, sigmoid, softplus, tanh
 
 Array = Any
@@ -96,7 +96,10 @@ def twin_of(thing: Any) -> Any:
 
 
 class Mirror:
-    """A dataclass whose fields are named like the attributes of what it mirrors."""
+    """A dataclass whose fields are named like the attributes of what it mirrors.
+
+    Fields with a default may be missing there.
+    """
 
     @classmethod
     def of(cls, original: Any) -> Self:
@@ -106,8 +109,10 @@ class Mirror:
                 f"{cls.__name__} must be a dataclass: write @dataclass above the class, below "
                 "@tftrain.reference.register"
             )
-        names = [f.name for f in fields(cls) if f.init]  # type: ignore[arg-type]
-        lost = [name for name in names if not hasattr(original, name)]
+        own = [f for f in fields(cls) if f.init]  # type: ignore[arg-type]
+        names = [f.name for f in own if hasattr(original, f.name)]
+        optional = {f.name for f in own if (f.default, f.default_factory) != (MISSING, MISSING)}
+        lost = [f.name for f in own if f.name not in {*names, *optional}]
         if lost:
             raise InputError(
                 f"{cls.__name__} has the field {lost[0]!r}, but {type(original).__name__} has no "
@@ -155,6 +160,11 @@ class Layer(Mirror):
         raise NotImplementedError
 
 
+def like(source: Array, gradient: Array) -> Array:
+    """Return a gradient rounded to the precision of what it belongs to; plain ones unchanged."""
+    return gradient.cast(source.precision) if isinstance(source, Bounded) else gradient
+
+
 @register("tftrain.nn.dense.Dense")
 @dataclass
 class Dense(Layer):
@@ -163,15 +173,18 @@ class Dense(Layer):
     Attributes:
         weight: `W`, shape `(in_features, out_features)`.
         bias: `b`, shape `(out_features,)`, or None.
+        compute_dtype: the type in which an engine computes, if it is not that of the parameters.
+            It makes no difference to the mathematics, only to the bounds on rounding.
     """
 
     weight: Array
     bias: Array | None = None
+    compute_dtype: str | None = None
 
     def forward(self, x: Array) -> Array:
         """`y = x W + b`; an engine may add the bias first, and then every product to it."""
-        z = x @ self.weight
-        return z if self.bias is None else z + allow(self.bias, x.shape[-1])
+        z = self._computed(x) @ self._computed(self.weight)
+        return z if self.bias is None else z + self._computed(allow(self.bias, x.shape[-1]))
 
     def backward(self, x: Array, y: Array, dy: Array) -> tuple[Array, dict[str, Array]]:
         """`dx = dy W'`, `dW = x' dy` and `db = sum dy`, where the prime is the transpose.
@@ -179,10 +192,19 @@ class Dense(Layer):
         In `dy W'` each unit gets the sum over the units that it feeds; in `x' dy` and `sum dy` a
         parameter gets the sum over the cases.
         """
-        gradients = {"weight": x.T @ dy}
+        gradients = {"weight": like(self.weight, self._computed(x).T @ dy)}
         if self.bias is not None:
-            gradients["bias"] = dy.sum(axis=0)
-        return dy @ self.weight.T, gradients
+            gradients["bias"] = like(self.bias, dy.sum(axis=0))
+        return like(x, dy @ self._computed(self.weight).T), gradients
+
+    def _computed(self, value: Array) -> Array:
+        """Return bounded numbers rounded to the type that is computed in; plain ones unchanged."""
+        if not isinstance(value, Bounded):
+            return value
+        own: Precision = self.weight.precision
+        if self.compute_dtype is None or own.name != "float32":
+            return value.cast(own)
+        return value.cast(PRECISIONS[self.compute_dtype])
 
 
 @dataclass(frozen=True)

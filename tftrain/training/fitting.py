@@ -1,13 +1,14 @@
 """The door of the room: from arrays and names to a loop that runs."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
 
-from tftrain import losses, optimizers
-from tftrain.errors import InputError, number, of_type, whole_number
+from tftrain import losses, nn, optimizers
+from tftrain.errors import InputError, TftrainWarning, number, of_type, whole_number
 from tftrain.training.engine import Engine, choose_mode
 from tftrain.training.evaluation import Evaluator, as_batch
 from tftrain.training.history import History, Observer
@@ -77,6 +78,13 @@ def fit(
         raise InputError("early stopping needs validation rows: give validation=(x, y)")
     epochs = whole_number("epochs", epochs)
     parameters = parameters_of(network)
+    if nn.is_mixed(network) and not nn.has_bfloat16():
+        warnings.warn(
+            "the network computes in bfloat16, which this processor has no instructions for: "
+            "precision='full' would be faster",
+            TftrainWarning,
+            stacklevel=2,
+        )
     dtype = parameters[0].dtype
     data = as_batch(x, y, weight, dtype)
     size = _rows_per_step(batch_size, int(data.x.shape[0]))
@@ -90,7 +98,11 @@ def fit(
         Step(network, parameters, loss, optimizer, number("l2", l2)),
         data,
         size,
-        choose_mode(compile, *_workload(parameters, int(data.x.shape[0]), size, epochs)),
+        choose_mode(
+            compile,
+            *_workload(parameters, int(data.x.shape[0]), size, epochs),
+            mixed=nn.is_mixed(network),
+        ),
         Watch(
             parameters,
             evaluator,
