@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/installed
 SOURCES := tftrain tests scripts
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-slow gradcheck lint format lock schema clean
+.PHONY: help train test test-slow gradcheck bench lint format lock schema clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,10 @@ test-slow: $(INSTALLED) ## Run the tests that take minutes
 
 gradcheck: $(INSTALLED) ## Prove the gradients of every shipped config, as tests
 	$(BIN)/pytest --tftrain-configs configs configs
+
+bench: $(INSTALLED) ## Measure against JAX, PyTorch, Keras and others (about an hour); see docs/
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[bench]'
+	$(BIN)/python scripts/bench
 
 lint: $(INSTALLED) ## Check style and types
 	$(BIN)/ruff check $(SOURCES)

@@ -1,0 +1,51 @@
+"""tftrain: `fit`, as anyone would call it."""
+
+import numpy as np
+from workloads import Workload
+
+import tftrain
+from tftrain.training.engine import LARGE_STEP, REPAYING_STEPS
+
+
+class Peer:
+    """Trains by `tftrain.fit`.
+
+    Args:
+        work: the task.
+        variant: `compile` of `fit`, or a precision.
+    """
+
+    def __init__(self, work: Workload, variant: str = "auto") -> None:
+        self.work = work
+        self.x, self.y = work.data()
+        mixed = {"precision": variant} if variant == "mixed_bfloat16" else {}
+        self.compile = "auto" if mixed else variant
+        _, *hidden, outputs = work.widths
+        self.network = tftrain.nn.MLP(work.widths[0], hidden, outputs, activation="relu", **mixed)
+        dense = [layer for layer in self.network.layers if hasattr(layer, "weight")]
+        for layer, (weight, bias) in zip(dense, work.weights(), strict=True):
+            layer.weight.assign(weight)
+            layer.bias.assign(bias)
+        small = work.operations < LARGE_STEP and not mixed
+        self.fewest = -(-REPAYING_STEPS // work.steps) if small else 1
+        self.short = "xla" if small else "auto"  # what is checked is what will be timed
+        kind = {"sgd": tftrain.optimizers.SGD, "adam": tftrain.optimizers.Adam}[work.optimizer]
+        self.optimizer = kind(work.learning_rate)
+
+    def train(self, epochs: int, shuffle: bool) -> float:
+        """Train; return the seconds without those of compiling."""
+        history = tftrain.fit(
+            self.network,
+            self.x,
+            self.y,
+            optimizer=self.optimizer,
+            epochs=epochs,
+            batch_size=self.work.batch,
+            shuffle=shuffle,
+            compile=self.short if epochs < self.fewest else self.compile,
+        )
+        return history.seconds["train"]
+
+    def loss(self) -> float:
+        """Return the mean squared error."""
+        return float(np.mean((self.network(self.x).numpy() - self.y) ** 2))
