@@ -94,10 +94,10 @@ class Workload:
         ]
 
 
-def orders(work: Workload, epochs: int, shuffle: bool) -> np.ndarray:
-    """Return the order of the rows in each epoch, int32, shape `(epochs, rows)`."""
+def orders(work: Workload, epochs: int) -> np.ndarray:
+    """Return a random order of the rows for each epoch, int32, shape `(epochs, rows)`."""
     table = np.tile(np.arange(work.rows, dtype=np.int32), (epochs, 1))
-    return np.random.default_rng().permuted(table, axis=1, out=table) if shuffle else table
+    return np.random.default_rng().permuted(table, axis=1, out=table)
 
 
 SMALL = Workload((8, 50, 1), 1_024, 32)

@@ -8,6 +8,7 @@ from tftrain import losses, nn, optimizers
 from tftrain.config.loss import HuberLoss, NamedLoss
 from tftrain.config.model import (
     ActivationName,
+    Mlp,
     NamedInitializer,
     NormalInitializer,
     UniformInitializer,
@@ -74,3 +75,7 @@ def test_schema_forbids_unknown_keys_in_every_section() -> None:
 def test_schema_allows_the_short_spelling(key: str) -> None:
     schema = Config.model_json_schema()
     assert any(p.get("type") == "string" for p in parts_of(schema["properties"][key]))
+
+
+def test_precisions_are_those_of_the_library() -> None:
+    assert get_args(Mlp.model_fields["precision"].annotation) == nn.PRECISIONS

@@ -26,7 +26,6 @@ from tftrain.runs import Run
 from tftrain.streams import batch_order
 from tftrain.training.step import Batch
 
-DTYPES = ("float32", "float64")
 ROWS = 256
 """Most rows of the batch that is checked, unless asked otherwise."""
 
@@ -147,7 +146,7 @@ def _subjects(
     model, mixed = prepared.config.model, is_mixed(prepared.config)
     if nn.MIXED in (dtypes or []) and not (model.kind == "mlp" and model.hidden):
         raise InputError(f"{nn.MIXED} is for hidden layers, and this network has none")
-    for dtype in dict.fromkeys(dtypes or [*DTYPES, *([nn.MIXED] if mixed else [])]):
+    for dtype in dict.fromkeys(dtypes or [*nn.DTYPES, *([nn.MIXED] if mixed else [])]):
         changes = [f"model.dtype={'float32' if dtype == nn.MIXED else dtype}"]
         if dtype == nn.MIXED or mixed:
             precision = nn.MIXED if dtype == nn.MIXED else "full"

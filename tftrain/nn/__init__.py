@@ -1,7 +1,7 @@
 """Layers and networks: plain `tf.Module`s that hold plain `tf.Variable`s."""
 
 from tftrain.nn.activation import ACTIVATIONS, Activation
-from tftrain.nn.bfloat16 import MIXED, has_bfloat16, is_mixed
+from tftrain.nn.bfloat16 import MIXED, PRECISIONS, has_bfloat16, is_mixed, precision_name
 from tftrain.nn.dense import DTYPES, Dense
 from tftrain.nn.initializers import INITIALIZERS, Initializer
 from tftrain.nn.mlp import MLP
@@ -13,6 +13,7 @@ __all__ = [
     "INITIALIZERS",
     "MIXED",
     "MLP",
+    "PRECISIONS",
     "Activation",
     "Dense",
     "Initializer",
@@ -21,4 +22,5 @@ __all__ = [
     "is_mixed",
     "named_variables",
     "nodes",
+    "precision_name",
 ]

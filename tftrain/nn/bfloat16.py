@@ -21,6 +21,14 @@ def is_mixed(network: tf.Module) -> bool:
     return any(getattr(module, "compute_dtype", None) == NARROW for module in modules)
 
 
+def precision_name(network: tf.Module) -> str:
+    """Return `mixed_bfloat16` where a layer computes in bfloat16, else the dtype of the weights."""
+    if is_mixed(network):
+        return MIXED
+    name: str = network.trainable_variables[0].dtype.name
+    return name
+
+
 def has_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     """Return whether the processor at hand multiplies bfloat16 faster than float32.
 

@@ -142,17 +142,16 @@ def _check(tracer: Tracer, *, first: bool, updates: bool) -> Report:
     checks = list(certificate.of_trace(trace))
     figures: dict[str, float] = {}
     known = all(part.twin for part in parts)
-    mixed = nn.is_mixed(step.network)
-    dtype = nn.MIXED if mixed else certificate.precision.name
+    dtype = nn.precision_name(step.network)
     if known:
         name = f"NumPy in float64 against TensorFlow {mode} in {dtype}, end to end"
         figures[name] = certificate.end_to_end(trace)
     else:
         checks += _by_evidence(step, parts, trace, mode)
-    if known and not mixed:
+    if known and dtype != nn.MIXED:
         checks += certificate.as_trained(trace, plain)
     else:  # in bfloat16 a bound through the whole network is as large as the gradient
-        checks += _as_recorded(parts, trace, plain, mode, rounding(dtype))
+        checks += _as_recorded(parts, trace, plain, mode, unit=rounding(dtype), proven=known)
     notes = _notes(parts, trace, checks)
     if first:
         own, more = _of_reference(parts, step, trace)
@@ -224,13 +223,20 @@ def _by_evidence(step: Step, parts: Sequence[Part], trace: Trace, mode: str) -> 
 
 
 def _as_recorded(
-    parts: Sequence[Part], trace: Trace, plain: Sequence[np.ndarray], mode: str, unit: float
+    parts: Sequence[Part],
+    trace: Trace,
+    plain: Sequence[np.ndarray],
+    mode: str,
+    **judged: Any,
 ) -> Iterator[Check]:
-    """Compare the gradients of the step that records nothing with those of the one that does."""
+    """Compare the gradients of the step that records nothing with those of the one that does.
+
+    How they are `judged`: `unit` and `proven` of `alike`.
+    """
     for part, node in zip(parts, trace.nodes, strict=True):
         for name, place in part.places.items():
             what = f"{name} as trained"
-            yield alike(plain[place], node.gradients[name], mode, part.name, what, unit)
+            yield alike(plain[place], node.gradients[name], mode, part.name, what, **judged)
 
 
 def _of_reference(parts: Sequence[Part], step: Step, trace: Trace) -> tuple[list[Check], list[str]]:

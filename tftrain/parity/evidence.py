@@ -40,12 +40,25 @@ def rounding(dtype: str) -> float:
 
 
 def alike(
-    plain: np.ndarray, recorded: np.ndarray, mode: str, node: str, quantity: str, unit: float
+    plain: np.ndarray,
+    recorded: np.ndarray,
+    mode: str,
+    node: str,
+    quantity: str,
+    *,
+    unit: float,
+    proven: bool,
 ) -> Check:
     """Compare a gradient as it is trained with that of the step that recorded everything.
 
-    Equal bit by bit it is as good as the recorded one. Else that the two are near, by `unit` of the
-    largest element, is evidence.
+    Args:
+        plain: as it is trained.
+        recorded: of the other step.
+        mode: how both were run.
+        node: whose gradient it is.
+        quantity: which gradient.
+        unit: how far apart the two may be, over the largest element; to be near is evidence.
+        proven: whether the recorded one is; then one that equals it bit by bit is proven as well.
     """
     apart = np.abs(plain.astype(np.float64) - recorded)
     equal = (plain == recorded) | (np.isnan(plain) & np.isnan(recorded))
@@ -53,7 +66,7 @@ def alike(
     error = float(np.max(apart, initial=0.0))
     bound = unit * float(np.max(np.abs(recorded), initial=0.0))
     ratio = 0.0 if error == 0 else error / bound if bound else np.inf
-    kind = CERTIFICATE if error == 0 else EVIDENCE
+    kind = CERTIFICATE if proven and error == 0 else EVIDENCE
     return Check(mode, recorded.dtype.name, node, quantity, error, bound, ratio, kind=kind)
 
 

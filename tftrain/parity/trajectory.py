@@ -134,8 +134,7 @@ def trajectory(
         expected += islice(by_hand, made - len(expected))
         weights[made] = _furthest(found, twin.parameters)
     apart = np.abs(losses - expected) / np.maximum(np.abs(expected), np.finfo(np.float64).tiny)
-    dtype = nn.MIXED if nn.is_mixed(network) else batch.x.dtype.name
-    return Trajectory(mode, dtype, apart, weights)
+    return Trajectory(mode, nn.precision_name(network), apart, weights)
 
 
 def _parameters(network: tf.Module) -> dict[str, tf.Variable]:

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import ml_dtypes
@@ -64,27 +65,27 @@ class Precision:
     wide: type[np.floating[Any]]
     sums: str | None = None
 
-    @property
+    @cached_property
     def dtype(self) -> np.dtype[Any]:
         """The dtype itself; NumPy alone does not know bfloat16."""
         return np.dtype(getattr(ml_dtypes, self.name, self.name))
 
-    @property
+    @cached_property
     def roundoff(self) -> float:
         """`u + w`: the unit roundoff, and that of the reference itself."""
         return float(self._limits.eps) / 2 + float(np.finfo(self.wide).eps) / 2
 
-    @property
+    @cached_property
     def tiny(self) -> float:
         """The smallest normal number: what is below may be flushed to zero."""
         return float(self._limits.tiny)
 
-    @property
+    @cached_property
     def largest(self) -> float:
         """The largest finite number."""
         return float(self._limits.max)
 
-    @property
+    @cached_property
     def _limits(self) -> Any:
         finfo: Any = ml_dtypes.finfo
         return finfo(self.dtype)

@@ -198,7 +198,10 @@ class Dense(Layer):
         return like(x, dy @ self._computed(self.weight).T), gradients
 
     def _computed(self, value: Array) -> Array:
-        """Return bounded numbers rounded to the type that is computed in; plain ones unchanged."""
+        """Return bounded numbers rounded to the type that is computed in; plain ones unchanged.
+
+        Only float32 layers compute in another: in float64 the mathematics alone is checked.
+        """
         if not isinstance(value, Bounded):
             return value
         own: Precision = self.weight.precision

@@ -78,7 +78,8 @@ def fit(
         raise InputError("early stopping needs validation rows: give validation=(x, y)")
     epochs = whole_number("epochs", epochs)
     parameters = parameters_of(network)
-    if nn.is_mixed(network) and not nn.has_bfloat16():
+    mixed = nn.is_mixed(network)
+    if mixed and not nn.has_bfloat16():
         warnings.warn(
             "the network computes in bfloat16, which this processor has no instructions for: "
             "precision='full' would be faster",
@@ -101,7 +102,7 @@ def fit(
         choose_mode(
             compile,
             *_workload(parameters, int(data.x.shape[0]), size, epochs),
-            mixed=nn.is_mixed(network),
+            mixed=mixed,
         ),
         Watch(
             parameters,

@@ -56,5 +56,4 @@ class Orders:
         table = aligned((self.capacity, self.rows), np.int32)
         for i, epoch in enumerate(epochs):
             table[i] = batch_order(self.rows, self.seed, epoch)
-        table[len(epochs) :] = 0
         return table

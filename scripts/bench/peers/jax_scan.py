@@ -32,7 +32,7 @@ class Peer:
         counts = [min(work.epochs_together, epochs - first) for first in firsts]
 
         def order(count: int) -> np.ndarray:
-            return orders(work, count, shuffle) if shuffle else np.zeros((count, 0), np.int32)
+            return orders(work, count) if shuffle else np.zeros((count, 0), np.int32)
 
         began = time.perf_counter()
         with ThreadPoolExecutor(1) as thread:  # shuffles for the next call while this one runs

@@ -23,7 +23,7 @@ class Peer:
         shuffle &= work.shuffled
         began = time.perf_counter()
         for _ in range(epochs):
-            order = orders(work, 1, shuffle)[0] if shuffle else None
+            order = orders(work, 1)[0] if shuffle else None
             for first in range(0, work.rows, work.batch):
                 part = slice(first, first + work.batch)
                 rows = part if order is None else order[part]

@@ -1,5 +1,7 @@
 """tftrain: `fit`, as anyone would call it."""
 
+from typing import Any
+
 import numpy as np
 from workloads import Workload
 
@@ -32,8 +34,8 @@ class Peer:
         kind = {"sgd": tftrain.optimizers.SGD, "adam": tftrain.optimizers.Adam}[work.optimizer]
         self.optimizer = kind(work.learning_rate)
 
-    def train(self, epochs: int, shuffle: bool) -> float:
-        """Train; return the seconds without those of compiling."""
+    def train(self, epochs: int, shuffle: bool, **features: Any) -> float:
+        """Train, perhaps with more of what `fit` can do; return the seconds without compiling."""
         history = tftrain.fit(
             self.network,
             self.x,
@@ -43,6 +45,7 @@ class Peer:
             batch_size=self.work.batch,
             shuffle=shuffle,
             compile=self.short if epochs < self.fewest else self.compile,
+            **features,
         )
         return history.seconds["train"]
 

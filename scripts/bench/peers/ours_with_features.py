@@ -7,7 +7,6 @@ import numpy as np
 import tensorflow as tf
 from workloads import Workload
 
-import tftrain
 from peers import ours
 from tftrain.cli.progress import PlainProgress
 from tftrain.runs.log import MetricsLog
@@ -49,16 +48,10 @@ class Peer(ours.Peer):
                 PlainProgress(),
                 Checkpoints(self.network, self.optimizer, folder / "checkpoints"),
             ]
-        history = tftrain.fit(
-            self.network,
-            self.x,
-            self.y,
-            optimizer=self.optimizer,
-            epochs=epochs,
-            batch_size=self.work.batch,
-            shuffle=shuffle,
+        return super().train(
+            epochs,
+            shuffle,
             validation=validation,
             early_stopping=EarlyStopping(patience=epochs) if validation else None,
             observers=observers,
         )
-        return history.seconds["train"]

@@ -1,6 +1,7 @@
 """scikit-learn: `MLPRegressor`. It minimises half the mean squared error: its rate is doubled."""
 
 import time
+import warnings
 
 import numpy as np
 from sklearn.neural_network import MLPRegressor
@@ -40,8 +41,6 @@ class Peer:
         return time.perf_counter() - began
 
     def _fit(self, epochs: int, shuffle: bool) -> None:
-        import warnings
-
         self.network.set_params(max_iter=epochs, shuffle=shuffle)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that the last epoch was reached

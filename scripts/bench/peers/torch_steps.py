@@ -58,13 +58,13 @@ class Peer:
         shuffle &= work.shuffled
         began = time.perf_counter()
         for _ in range(epochs):
-            order = torch.randperm(work.rows) if shuffle else torch.arange(work.rows)
+            order = torch.randperm(work.rows) if shuffle else None
             losses = []
-            for rows in order.split(work.batch):
-                first = int(rows[0]) if not shuffle else 0
-                batch = slice(first, first + work.batch) if not shuffle else rows
+            for first in range(0, work.rows, work.batch):
+                part = slice(first, first + work.batch)
+                rows = part if order is None else order[part]
                 self.optimizer.zero_grad(set_to_none=True)
-                loss = self.objective(self.x[batch], self.y[batch])
+                loss = self.objective(self.x[rows], self.y[rows])
                 loss.backward()
                 self.update()
                 losses.append(loss.detach())
