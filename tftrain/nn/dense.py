@@ -1,5 +1,8 @@
 """The affine map."""
 
+from collections.abc import Callable
+from typing import Any
+
 import tensorflow as tf
 
 from tftrain.errors import InputError, ShapeError, unknown, whole_number
@@ -87,7 +90,8 @@ class Dense(tf.Module):
                 f"{self!r} takes {dtype.name} of shape (cases, {self.in_features}), "
                 f"got {x.dtype.name} of shape {x.shape}"
             )
-        z = tf.matmul(self._computed(x), self._computed(self.weight))
+        product = _one_unit if self.out_features == 1 else tf.matmul
+        z = product(self._computed(x), self._computed(self.weight))
         return z if self.bias is None else z + self._computed(self.bias)
 
     def _computed(self, value: tf.Tensor | tf.Variable) -> tf.Tensor:
@@ -96,3 +100,19 @@ class Dense(tf.Module):
 
     def __repr__(self) -> str:
         return f"Dense({self.in_features}, {self.out_features})"
+
+
+@tf.custom_gradient  # type: ignore[untyped-decorator]
+def _one_unit(x: tf.Tensor, weight: tf.Tensor) -> tuple[tf.Tensor, Callable[..., Any]]:
+    """Return `x @ weight` for a single unit.
+
+    The gradient of the weight is said as a sum over cases. As a product, which autodiff would make
+    of it, XLA computes it number by number: a seventh of the time of a step where the layer before
+    has 256 units.
+    """
+
+    def gradients(dz: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        dw = tf.reduce_sum(x * dz, axis=0)
+        return dz * tf.transpose(weight), tf.expand_dims(dw, 1)
+
+    return tf.matmul(x, weight), gradients

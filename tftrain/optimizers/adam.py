@@ -16,6 +16,11 @@ class Adam(Optimizer):
         v' = beta_2 v + (1 - beta_2) g^2
         w' = w - e (m' / (1 - beta_1^t)) / (sqrt(v' / (1 - beta_2^t)) + epsilon)
 
+    The last line is computed with fraction and divisor multiplied by `c = sqrt(1 - beta_2^t)`,
+    which leaves one division for each element in place of three:
+
+        w' = w - (e c / (1 - beta_1^t)) m' / (sqrt(v') + epsilon c)
+
     Source: Kingma and Ba (2015), "Adam: a method for stochastic optimization", algorithm 1.
 
     Args:
@@ -52,15 +57,15 @@ class Adam(Optimizer):
     ) -> tuple[tf.Tensor, Slots]:
         mean = self.beta_1 * slots["mean"] + (1 - self.beta_1) * gradient
         mean_square = self.beta_2 * slots["mean_square"] + (1 - self.beta_2) * tf.square(gradient)
-        unbiased_mean = mean / _one_minus_power(self.beta_1, step, mean.dtype)
-        unbiased_square = mean_square / _one_minus_power(self.beta_2, step, mean.dtype)
-        change = -learning_rate * unbiased_mean / (tf.sqrt(unbiased_square) + self.epsilon)
+        c = tf.sqrt(_one_minus_power(self.beta_2, step))
+        rate = learning_rate * tf.cast(c / _one_minus_power(self.beta_1, step), mean.dtype)
+        change = -rate * mean / (tf.sqrt(mean_square) + tf.cast(self.epsilon * c, mean.dtype))
         return change, {"mean": mean, "mean_square": mean_square}
 
 
-def _one_minus_power(beta: float, step: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
-    """Return `1 - beta ** step`, rounded last: in float32 the difference would lose digits."""
-    return tf.cast(1 - tf.pow(tf.constant(beta, tf.float64), step), dtype)
+def _one_minus_power(beta: float, step: tf.Tensor) -> tf.Tensor:
+    """Return `1 - beta ** step` in float64: in float32 the difference would lose digits."""
+    return 1 - tf.pow(tf.constant(beta, tf.float64), step)
 
 
 class AdamW(Adam):

@@ -255,6 +255,7 @@ class Adam(Optimizer):
     m' = b1 m + (1 - b1) g
     v' = b2 v + (1 - b2) g^2
     w' = w - e (m' / (1 - b1^t)) / (sqrt(v' / (1 - b2^t)) + epsilon)
+       = w - (e c / (1 - b1^t)) m' / (sqrt(v') + epsilon c)    with c = sqrt(1 - b2^t)
     """
 
     beta_1: float = 0.9
@@ -267,13 +268,13 @@ class Adam(Optimizer):
     ) -> tuple[Array, Slots]:
         mean = self.beta_1 * slots["mean"] + (1 - self.beta_1) * gradient
         square = self.beta_2 * slots["mean_square"] + (1 - self.beta_2) * (gradient * gradient)
-        unbiased_mean = mean / _one_minus_power(self.beta_1, step, parameter)
-        unbiased_square = square / _one_minus_power(self.beta_2, step, parameter)
-        change = _scaled(-rate * unbiased_mean, unbiased_square, self.epsilon)
+        c = np.sqrt(_one_minus_power(self.beta_2, step))
+        rate = rate * _rate_for(parameter, c / _one_minus_power(self.beta_1, step))
+        change = _scaled(-rate * mean, square, _rate_for(parameter, self.epsilon * c))
         return change, {"mean": mean, "mean_square": square}
 
 
-def _scaled(descent: Array, square: Array, epsilon: float) -> Array:
+def _scaled(descent: Array, square: Array, epsilon: float | Array) -> Array:
     """Return `descent / (sqrt(square) + epsilon)`.
 
     Without epsilon, compilers may multiply by a reciprocal square root: two roundings more.
@@ -281,10 +282,9 @@ def _scaled(descent: Array, square: Array, epsilon: float) -> Array:
     return allow(descent / (np.sqrt(square) + epsilon), 2)
 
 
-def _one_minus_power(beta: float, step: int, parameter: Array) -> Array:
-    """Return `1 - beta^t`, computed in float64 and rounded to the parameter's dtype."""
-    kept = power(beta, Bounded.exact(float(step), PRECISIONS["float64"]))
-    return _rate_for(parameter, 1 - kept)
+def _one_minus_power(beta: float, step: int) -> Array:
+    """Return `1 - beta^t`, computed in float64."""
+    return 1 - power(beta, Bounded.exact(float(step), PRECISIONS["float64"]))
 
 
 @register("tftrain.optimizers.adam.AdamW")

@@ -99,21 +99,21 @@ class Chunk:
     """What a call of the program did.
 
     Attributes:
-        first: the number of steps that were made before.
-        results: objective and gradient norm of each step, shape `(steps of the chunk, 2)`.
+        epoch: the first epoch that it touched, counted from 0.
+        start: steps of this epoch that were made before.
+        results: objective of each step since that epoch began, and gradient norm where the watch
+            needs it, shape `(steps, 1 or 2)`.
         lines: a `watch.Line` for each epoch that it touched, shape `(epochs, width)`.
+        done: steps that have been made now, since training began.
         seconds: spent.
     """
 
-    first: int
+    epoch: int
+    start: int
     results: np.ndarray
     lines: np.ndarray
+    done: int
     seconds: float
-
-    @property
-    def last(self) -> int:
-        """The number of steps that have been made now."""
-        return self.first + len(self.results)
 
 
 class Engine:
@@ -160,6 +160,8 @@ class Engine:
         self.capacity = max(1, fitting) if together and mode.name != "eager" else 1
         self.state = State.first()
         self.traces = 0
+        width = 1 + watch.with_norm
+        self._results = tf.zeros([self.capacity * self.steps, width], data.y.dtype)
         self._orders = (
             None if seed is None else Orders(self.rows, seed, self.capacity, watch.epochs)
         )
@@ -172,7 +174,11 @@ class Engine:
         orders = tf.TensorSpec([self.capacity, self.rows if self._orders else 0], tf.int32)
         place = tf.TensorSpec([3], tf.int32)
         self._program = self.mode.compile(
-            self._run, orders, place, tf.TensorSpec.from_tensor(self._state)
+            self._run,
+            orders,
+            place,
+            tf.TensorSpec.from_tensor(self._state),
+            tf.TensorSpec.from_tensor(self._results),
         )
         self._call(0, 0, 0)
 
@@ -203,7 +209,8 @@ class Engine:
         if len(ended):
             stop = min(stop, (int(ended[0]) + 1) * self.steps)
         self._learn(done, stop - start, spent)
-        return Chunk(done, results[start:stop], lines[: -(-stop // self.steps)], spent)
+        done += stop - start
+        return Chunk(epoch, start, results[:stop], lines[: -(-stop // self.steps)], done, spent)
 
     def _steps_within(self, seconds: float, done: int) -> int:
         """Return how many steps after `done` take about so long, validations included.
@@ -237,16 +244,16 @@ class Engine:
 
     def _call(self, epoch: int, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """Run the program from step `start` to `stop`, both counted from the start of `epoch`."""
-        results, lines, state = self._program(
+        self._results, lines, self._state = self._program(
             self._orders.of(epoch, -(-stop // self.steps)) if self._orders else self._no_orders,
             tf.constant([epoch, start, stop]),
             self._state,
+            self._results,
         )
-        self._state = state
-        return results.numpy(), lines.numpy()
+        return self._results.numpy(), lines.numpy()
 
     def _run(
-        self, orders: tf.Tensor, place: tf.Tensor, state: tf.Tensor
+        self, orders: tf.Tensor, place: tf.Tensor, state: tf.Tensor, before: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """The program.
 
@@ -254,6 +261,7 @@ class Engine:
             orders: of the epochs, shape `(capacity, rows)`; without columns if none are needed.
             place: the first epoch, and the steps from and to which to run, counted from its start.
             state: a `State` as one tensor.
+            before: the results of the call before, which may have ended within the first epoch.
 
         Returns:
             The results of all steps, the lines of all epochs, and the state afterwards; those of
@@ -262,22 +270,24 @@ class Engine:
         self.traces += not tf.executing_eagerly()
         steps = self.steps
         epoch, start, stop = tf.unstack(place)
-        results = tf.TensorArray(self.data.y.dtype, size=self.capacity * steps, element_shape=[2])
+        results = tf.TensorArray(before.dtype, size=before.shape[0], clear_after_read=False)
         lines = tf.TensorArray(tf.float64, size=self.capacity, element_shape=[self.watch.width])
 
         def one_epoch(i: tf.Tensor, state: State, results: Any, lines: Any) -> tuple[Any, ...]:
             first = i * steps
             begin, end = tf.maximum(start - first, 0), tf.minimum(stop - first, steps)
-            state, results = self._steps(orders[i], begin, end, first, state, results)
+            results = self._steps(orders[i], begin, end, first, results)
             number = tf.cast(epoch + i + 1, tf.float64)
-            state, line = self._end(state, number, end)
+            state, line = self._end(state, number, results.gather(first + tf.range(steps)), end)
             return i + 1, state, results, lines.write(i, line)
 
         def going_on(i: tf.Tensor, state: State, *_: Any) -> tf.Tensor:
             return (i * steps < stop) & (state.verdict == Verdict.GO_ON)
 
         _, after, results, lines = tf.while_loop(
-            going_on, one_epoch, [start // steps, State(*tf.unstack(state)), results, lines]
+            going_on,
+            one_epoch,
+            [start // steps, State(*tf.unstack(state)), results.unstack(before), lines],
         )
         return results.stack(), lines.stack(), tf.stack(after)
 
@@ -287,45 +297,26 @@ class Engine:
         begin: tf.Tensor,
         end: tf.Tensor,
         offset: tf.Tensor,
-        state: State,
         results: tf.TensorArray,
-    ) -> tuple[State, tf.TensorArray]:
+    ) -> tf.TensorArray:
         """Make the steps of one epoch from `begin` to `end`; write results from `offset` on."""
         size = self.batch_size
         whole, rest = divmod(self.rows, size)
 
-        def one(k: tf.Tensor, state: State, results: tf.TensorArray) -> tuple[Any, ...]:
-            result = self._step_on(order, k * size, size)
-            return k + 1, self._after(state, result, size), results.write(offset + k, result)
+        def one(k: tf.Tensor, results: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+            return k + 1, results.write(offset + k, self._step_on(order, k * size, size))
 
         if self.steps == 1:
-            _, state, results = one(begin, state, results)
-            return state, results
-        _, state, results = tf.while_loop(
-            lambda k, *_: k < tf.minimum(end, whole), one, [begin, state, results]
-        )
-        if rest:
-            state, results = self._partial(order, end, offset, state, results)
-        return state, results
-
-    def _partial(
-        self,
-        order: tf.Tensor,
-        end: tf.Tensor,
-        offset: tf.Tensor,
-        state: State,
-        results: tf.TensorArray,
-    ) -> tuple[State, tf.TensorArray]:
-        """Make the last step of an epoch, on the rows that are left, if it is before `end`."""
-        whole, rest = divmod(self.rows, self.batch_size)
-        result = tf.cond(
-            end > whole,
-            lambda: self._step_on(order, whole * self.batch_size, rest),
-            lambda: tf.stack(
-                [tf.zeros([], self.data.y.dtype), tf.cast(state.norm, self.data.y.dtype)]
-            ),
-        )
-        return self._after(state, result, rest), results.write(offset + whole, result)
+            return one(begin, results)[1]
+        _, results = tf.while_loop(lambda k, _: k < tf.minimum(end, whole), one, [begin, results])
+        if rest:  # the last step of the epoch, on the rows that are left
+            last = tf.cond(
+                end > whole,
+                lambda: self._step_on(order, whole * size, rest),
+                lambda: tf.zeros(self._results.shape[1:], self._results.dtype),
+            )
+            results = results.write(offset + whole, last)
+        return results
 
     def _step_on(self, order: tf.Tensor, first: tf.Tensor, rows: int) -> tf.Tensor:
         """Make one step on `rows` rows of an epoch from `first` on."""
@@ -336,17 +327,24 @@ class Engine:
             batch = batch.slice(first, rows)
         return self.step(batch, self.watch.with_norm)
 
-    def _after(self, state: State, result: tf.Tensor, rows: int) -> State:
-        """Return the state after a step on `rows` rows."""
-        loss, norm = tf.unstack(tf.cast(result, tf.float64))
-        return state._replace(loss_sum=state.loss_sum + rows * loss, norm=norm)
+    def _end(
+        self, state: State, number: tf.Tensor, results: tf.Tensor, end: tf.Tensor
+    ) -> tuple[State, tf.Tensor]:
+        """Return state and line of an epoch whose steps are made up to `end`, with these results.
 
-    def _end(self, state: State, number: tf.Tensor, end: tf.Tensor) -> tuple[State, tf.Tensor]:
-        """Return state and line of an epoch whose steps are made up to `end`."""
+        The losses are added up here, once for all steps: in a small network a sum in every step
+        would be felt. And all together, wherever chunks ended: a sum depends on its order.
+        """
+        k = tf.range(self.steps)
+        losses, *norms = tf.unstack(tf.cast(results, tf.float64), axis=1)
+        rows = tf.minimum(self.batch_size, self.rows - k * self.batch_size)
+        rows = tf.cast(tf.where(k < end, rows, 0), tf.float64)
+        loss = tf.reduce_sum(tf.math.multiply_no_nan(losses, rows)) / tf.reduce_sum(rows)
+        norm = tf.gather(norms[0], end - 1) if norms else tf.zeros_like(loss)
         if self.steps == 1:
-            return self.watch.finish(state, number, self.rows)
+            return self.watch.finish(state, number, loss, norm)
         return tf.cond(
             end == self.steps,
-            lambda: self.watch.finish(state, number, self.rows),
-            lambda: (state, self.watch.unfinished(state, end * self.batch_size)),
+            lambda: self.watch.finish(state, number, loss, norm),
+            lambda: (state, self.watch.unfinished(loss, norm)),
         )

@@ -1,6 +1,7 @@
 """What a training leaves in memory, and who is told of it as it goes on."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -8,8 +9,7 @@ from tftrain.metrics import ErrorSums
 from tftrain.training.engine import Mode
 
 
-@dataclass(frozen=True)
-class EpochRecord:
+class EpochRecord(NamedTuple):
     """What one epoch did.
 
     Attributes:

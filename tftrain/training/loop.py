@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from tftrain.arrays import first_not_finite
 from tftrain.errors import DivergedError
 from tftrain.training.engine import Chunk, Engine
 from tftrain.training.history import EpochRecord, History, Observer
@@ -33,7 +34,6 @@ class Loop:
         self.time_budget = time_budget
         self.observers = observers
         self.history = history
-        self._losses: list[np.ndarray] = []
         self._seconds = 0.0
 
     def run(self) -> History:
@@ -65,7 +65,7 @@ class Loop:
         done = 0
         while reason is None:
             chunk = self.engine.run(done, self._deadline)
-            done = chunk.last
+            done = chunk.done
             reason = self._take(chunk, "interrupted" if interrupt.requested else self._overtime())
 
     @property
@@ -87,32 +87,36 @@ class Loop:
         Returns:
             Why training stops, or None.
         """
-        steps = self.engine.steps
-        last_epoch, last_step = divmod(chunk.last - 1, steps)
+        steps, before, made = self.engine.steps, chunk.epoch, len(chunk.results)
         for observer in self.observers:
-            observer.on_chunk(last_epoch + 1, last_step + 1, float(chunk.results[-1, 0]))
+            last = divmod(made - 1, steps)
+            observer.on_chunk(before + last[0] + 1, last[1] + 1, float(chunk.results[-1, 0]))
+        bad = first_not_finite(chunk.results)
         reason = None
-        for epoch, row in enumerate(chunk.lines, chunk.first // steps + 1):
-            begin = max((epoch - 1) * steps, chunk.first)
-            end = min(epoch * steps, chunk.last)
-            results = chunk.results[begin - chunk.first : end - chunk.first]
-            _require_finite(results, epoch, begin % steps)
-            self._losses.append(results[:, 0])
-            self._seconds += chunk.seconds * len(results) / len(chunk.results)
-            final = stop if end == chunk.last else None
-            if final or end == epoch * steps:
-                reason = self._end_epoch(epoch, Line.of(row), end, final)
+        for i, row in enumerate(chunk.lines):
+            begin, end = i * steps, min((i + 1) * steps, made)
+            if bad and bad[0] < end:
+                raise _not_finite(chunk.results, bad, before + i + 1, bad[0] - begin + 1)
+            new = end - max(begin, chunk.start)
+            self._seconds += chunk.seconds * new / (made - chunk.start)
+            final = stop if end == made else None
+            if final or end == begin + steps:
+                losses = chunk.results[begin:end, 0]
+                reason = self._end_epoch(before + i + 1, Line.of(row), losses, final)
         return reason
 
-    def _end_epoch(self, epoch: int, line: Line, done: int, stop: str | None) -> str | None:
+    def _end_epoch(
+        self, epoch: int, line: Line, losses: np.ndarray, stop: str | None
+    ) -> str | None:
         """Record an epoch; return why training stops after it, or None.
 
         Args:
             epoch: its number, counted from 1.
             line: what the program told of it.
-            done: the number of steps made since training began.
+            losses: of its steps.
             stop: why it must be the last one, if there is a reason.
         """
+        done = (epoch - 1) * self.engine.steps + len(losses)
         if stop and line.verdict == Verdict.GO_ON:
             line = self._validated(epoch, line, done)
         if line.verdict == Verdict.DIVERGED:
@@ -121,10 +125,10 @@ class Loop:
         reason = self._reason(record, line) or stop
         history = self.history
         history.epochs.append(record)
-        history.step_losses.append(np.concatenate(self._losses))
+        history.step_losses.append(losses)
         history.best_epoch = epoch
         history.stop_reason = reason or "unfinished"
-        self._losses, self._seconds = [], 0.0
+        self._seconds = 0.0
         for observer in self.observers:
             observer.on_epoch(record)
         return reason
@@ -134,9 +138,8 @@ class Loop:
         engine = self.engine
         if done == epoch * engine.steps and (line.validated or not len(line.sums)):
             return line
-        rows = self._rows(epoch, done)
-        state = engine.state._replace(loss_sum=tf.constant(line.loss * rows, tf.float64))
-        engine.state, row = self.watch.finish(state, tf.constant(epoch, tf.float64), rows, due=True)
+        number, loss, norm = tf.unstack(tf.constant([epoch, line.loss, line.norm], tf.float64))
+        engine.state, row = self.watch.finish(engine.state, number, loss, norm, due=True)
         checked = Line.of(row.numpy())
         return checked if checked.verdict == Verdict.DIVERGED else checked._replace(verdict=0.0)
 
@@ -161,7 +164,7 @@ class Loop:
     def _reason(self, record: EpochRecord, line: Line) -> str | None:
         """Return why training stops by itself after an epoch, or None."""
         convergence = self.watch.convergence
-        match Verdict(int(line.verdict)):
+        match line.verdict:
             case Verdict.SMALL_GRADIENT if convergence:
                 limit = convergence.gradient_norm
                 return f"converged: gradient norm {line.norm:.3g} below {limit:g}"
@@ -192,10 +195,8 @@ class Loop:
         self.history.best_epoch = best_epoch
 
 
-def _require_finite(results: np.ndarray, epoch: int, start: int) -> None:
-    """Raise DivergedError for the first step whose loss or gradient norm is not finite."""
-    bad = np.argwhere(~np.isfinite(results))
-    if len(bad):
-        step, column = bad[0]
-        what = ("loss", "gradient norm")[column]
-        raise DivergedError(what, float(results[step, column]), epoch, start + int(step) + 1)
+def _not_finite(
+    results: np.ndarray, place: tuple[int, ...], epoch: int, step: int
+) -> DivergedError:
+    """Return the error for a step whose loss or gradient norm is not finite."""
+    return DivergedError(("loss", "gradient norm")[place[1]], float(results[place]), epoch, step)

@@ -98,13 +98,13 @@ class Step:
         """Update the parameters by one step.
 
         Returns:
-            Shape `(2,)`: the objective before the update, and the global norm of its gradient
-            (zero unless `with_norm`).
+            The objective before the update, and if asked for the global norm of its gradient:
+            shape `(1,)` or `(2,)`.
         """
         objective, gradients = self.gradients(batch)
-        norm = global_norm(gradients) if with_norm else tf.zeros_like(objective)
+        norm = [tf.cast(global_norm(gradients), objective.dtype)] if with_norm else []
         self.optimizer.apply(gradients, self.parameters)
-        return tf.stack([objective, tf.cast(norm, objective.dtype)])
+        return tf.stack([objective, *norm])
 
 
 def parameters_of(network: tf.Module) -> Sequence[tf.Variable]:

@@ -29,8 +29,6 @@ class State(NamedTuple):
     """What training carries from step to step besides variables: float64 scalars.
 
     Attributes:
-        loss_sum: sum of rows times loss over the steps of the present epoch.
-        norm: norm of the gradient of the last step.
         last_loss: loss of the epoch before; NaN in the first.
         held: epochs in a row for which a test of convergence has held.
         best: best validation loss.
@@ -38,8 +36,6 @@ class State(NamedTuple):
         verdict: a `Verdict`.
     """
 
-    loss_sum: tf.Tensor
-    norm: tf.Tensor
     last_loss: tf.Tensor
     held: tf.Tensor
     best: tf.Tensor
@@ -49,7 +45,7 @@ class State(NamedTuple):
     @classmethod
     def first(cls) -> "State":
         """Return the state before the first step."""
-        values = (0.0, 0.0, np.nan, 0.0, np.inf, 0.0, Verdict.GO_ON)
+        values = (np.nan, 0.0, np.inf, 0.0, Verdict.GO_ON)
         return cls(*(tf.constant(value, tf.float64) for value in values))
 
 
@@ -74,7 +70,7 @@ class Line(NamedTuple):
     @classmethod
     def of(cls, row: np.ndarray) -> "Line":
         """Return the line that a row of the program's output stands for."""
-        verdict, loss, norm, change = map(float, row[:4])
+        verdict, loss, norm, change = row[:4].tolist()
         return cls(verdict, loss, norm, change, row[4:])
 
     @property
@@ -127,46 +123,52 @@ class Watch:
         """Whether the norm of the gradient is needed."""
         return self.convergence is not None and self.convergence.gradient_norm is not None
 
-    def unfinished(self, state: State, rows: tf.Tensor) -> tf.Tensor:
-        """Return the line of an epoch of which only the first `rows` rows are done."""
-        loss = state.loss_sum / tf.cast(rows, tf.float64)
+    def unfinished(self, loss: tf.Tensor, norm: tf.Tensor) -> tf.Tensor:
+        """Return the line of an epoch of which only the first steps are made."""
         nan = tf.fill([self.width - 3], tf.constant(np.nan, tf.float64))
         go_on = tf.constant(Verdict.GO_ON, tf.float64)
-        return tf.concat([[go_on, loss, state.norm], nan], axis=0)
+        return tf.concat([[go_on, loss, norm], nan], axis=0)
 
     def finish(
-        self, state: State, epoch: tf.Tensor, rows: tf.Tensor, due: bool = False
+        self,
+        state: State,
+        epoch: tf.Tensor,
+        loss: tf.Tensor,
+        norm: tf.Tensor,
+        due: bool = False,
     ) -> tuple[State, tf.Tensor]:
         """End an epoch.
 
         Args:
-            state: after its last step.
+            state: after the epoch before.
             epoch: its number, counted from 1, float64.
-            rows: the number of rows that its steps took.
+            loss: mean over its rows of what its steps minimised, float64.
+            norm: of the gradient of its last step, float64; anything where it is not needed.
             due: whether to validate in any case.
 
         Returns:
             The state for the next epoch, and the `Line` of this one, shape `(width,)`.
         """
-        loss = state.loss_sum / tf.cast(rows, tf.float64)
         change = tf.abs(loss - state.last_loss) / tf.maximum(tf.abs(state.last_loss), 1e-300)
-        verdict, held = self._converged(state, change)
+        verdict, held = self._converged(state, norm, change)
         last = (verdict != Verdict.GO_ON) | (epoch == self.epochs)
         sums = self._validation(last | (epoch % self.validate_every == 0) | due)
         finite = tf.math.is_finite(loss) & self._finite(sums)
         best, best_epoch, over = self._improvement(state, epoch, sums, finite)
         verdict = tf.where(over, tf.constant(Verdict.NO_IMPROVEMENT, tf.float64), verdict)
         verdict = tf.where(finite, verdict, tf.constant(Verdict.DIVERGED, tf.float64))
-        line = tf.concat([[verdict, loss, state.norm, change], sums], axis=0)
-        after = State(tf.zeros_like(loss), state.norm, loss, held, best, best_epoch, verdict)
+        line = tf.concat([[verdict, loss, norm, change], sums], axis=0)
+        after = State(loss, held, best, best_epoch, verdict)
         return after, line
 
-    def _converged(self, state: State, change: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _converged(
+        self, state: State, norm: tf.Tensor, change: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the verdict of the tests of convergence, and for how many epochs one held."""
         go_on = tf.constant(Verdict.GO_ON, tf.float64)
         if self.convergence is None:
             return go_on, state.held
-        small_gradient = self.convergence.small_gradient(state.norm)
+        small_gradient = self.convergence.small_gradient(norm)
         small_change = self.convergence.small_change(change)
         held = tf.where(small_gradient | small_change, state.held + 1, tf.zeros_like(state.held))
         found = tf.where(
