@@ -26,7 +26,7 @@ gradcheck: $(INSTALLED) ## Prove the gradients of every shipped config, as tests
 
 bench: $(INSTALLED) ## Measure against JAX, PyTorch, Keras and others (about an hour); see docs/
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[bench]'
-	$(BIN)/python scripts/bench
+	$(BIN)/python scripts/bench $(if $(ROUNDS),--rounds $(ROUNDS))
 
 lint: $(INSTALLED) ## Check style and types
 	$(BIN)/ruff check $(SOURCES)

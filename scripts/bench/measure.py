@@ -46,7 +46,7 @@ def measure(
             workers[name].train(-(-CHECKED_STEPS // work.steps), shuffle=False)
             losses[name] = workers[name].loss()
         _require_agreement(work, losses)
-        epochs = {name: _epochs_of_a_round(worker) for name, worker in workers.items()}
+        epochs = {name: epochs_of_a_round(worker) for name, worker in workers.items()}
         rates: dict[str, list[float]] = {name: [] for name in peers}
         for n in range(rounds):
             names = list(peers)
@@ -56,7 +56,7 @@ def measure(
     return {name: Measured(losses[name], rates[name]) for name in peers}
 
 
-def _epochs_of_a_round(worker: Worker) -> int:
+def epochs_of_a_round(worker: Worker) -> int:
     """Return how many epochs take a second; afterwards all is compiled."""
     epochs = worker.fewest
     worker.train(epochs)

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from goals import MIXED_PEERS, OURS, PEERS
-from measure import measure
+from measure import epochs_of_a_round, measure
 from workers import Worker
 from workloads import LARGE, MIDDLING, WORKLOADS, Workload
 
@@ -96,8 +96,7 @@ def scaling(rounds: int) -> list[Figures]:
     for curve, works in (("width", by_width), ("rows", by_rows)):
         for work in works:
             with Worker(*PEERS[OURS], work) as worker:
-                epochs = max(worker.fewest, 200_000 // work.rows)
-                worker.train(epochs)
+                epochs = epochs_of_a_round(worker)
                 seconds = [worker.train(epochs) / epochs / work.rows for _ in range(rounds)]
             found.append(
                 {
@@ -122,7 +121,7 @@ def features(rounds: int) -> list[Figures]:
                     name: stack.enter_context(Worker("ours_with_features", name, task))
                     for name in variants
                 }
-                epochs = max(worker.fewest for worker in workers.values())
+                epochs = 2 * epochs_of_a_round(workers["bare"])
                 turns = []
                 for n in range(rounds + 1):
                     order = variants[n % 3 :] + variants[: n % 3]

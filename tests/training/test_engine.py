@@ -164,10 +164,21 @@ def test_a_mode_asked_for_is_taken(mode: str) -> None:
     assert choose_mode(mode, 1e12, 1).name == mode
 
 
-def test_automatic_mode() -> None:
-    assert choose_mode("auto", operations=1e10, steps=10**6).name == "graph"
-    assert choose_mode("auto", operations=1e4, steps=100).name == "graph"
-    assert choose_mode("auto", operations=1e4, steps=10**6).name == "xla"
+@pytest.mark.parametrize(
+    ("operations", "steps", "mixed", "mode"),
+    [
+        (1e4, 100, False, "graph"),
+        (1e4, 10**6, False, "xla"),
+        (1e10, 10, False, "graph"),
+        (1e10, 1000, False, "xla"),
+        (1e4, 10**6, True, "xla"),
+        (1e8, 10**6, True, "graph"),
+    ],
+)
+def test_automatic_mode(operations: float, steps: int, mixed: bool, mode: str) -> None:
+    chosen = choose_mode("auto", operations, steps, mixed)
+    assert chosen.name == mode
+    assert "bfloat16" in chosen.reason if mixed and mode == "graph" else "steps" in chosen.reason
 
 
 def test_unknown_mode() -> None:

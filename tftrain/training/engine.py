@@ -31,12 +31,18 @@ CHUNK_STEPS = 8_192
 CHUNK_ROWS = 1_048_576
 """Most rows that a chunk of several epochs visits, which bounds their orders."""
 
-LARGE_STEP = 1e9
-"""Floating-point operations of a step above which matrix products decide, where TensorFlow's own
-kernels are at least as fast as XLA's on a CPU."""
+COMPILE_SECONDS = 0.4
+"""XLA takes so much longer to compile a training than graph mode does."""
 
-REPAYING_STEPS = 6_000
-"""Steps of a small network after which the faster steps have repaid XLA's compilation."""
+STEP_SECONDS = 30e-6
+"""XLA saves so much of every step, however small,"""
+
+OPERATION_SECONDS = 3e-13
+"""and so much for each of its floating-point operations: a twentieth."""
+
+NARROW_STEP = 2e7
+"""Operations of a step in bfloat16 above which TensorFlow's own matrix products, twice as fast
+there as XLA's, count for more than what XLA saves."""
 
 
 @dataclass(frozen=True)
@@ -81,17 +87,13 @@ def choose_mode(wanted: str, operations: float, steps: int, mixed: bool = False)
         raise InputError(f"compile must be one of {', '.join(MODES)}, got {wanted!r}")
     if wanted != "auto":
         return Mode(wanted, "as asked")
-    if mixed:
+    if mixed and operations > NARROW_STEP:
         return Mode("graph", "bfloat16: TensorFlow's own matrix products are faster than XLA's")
-    if operations > LARGE_STEP:
-        return Mode(
-            "graph",
-            f"large steps ({operations:.1g} operations each): matrix products "
-            "decide, and TensorFlow's own are as fast as XLA's",
-        )
-    if steps < REPAYING_STEPS:
-        return Mode("graph", f"at most {steps:,} small steps: too few to repay XLA's compilation")
-    return Mode("xla", f"up to {steps:,} small steps: one XLA program runs them fastest")
+    saved = steps * (STEP_SECONDS + operations * OPERATION_SECONDS)
+    size = f"{steps:,} steps of {operations:.1g} operations"
+    if saved < COMPILE_SECONDS:
+        return Mode("graph", f"at most {size}: too few to repay XLA's compilation")
+    return Mode("xla", f"up to {size}: one XLA program runs them fastest")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,10 @@ import numpy as np
 from workloads import Workload
 
 import tftrain
-from tftrain.training.engine import LARGE_STEP, REPAYING_STEPS
+from tftrain.training.engine import choose_mode
+
+ENDLESS = 10**9
+"""Steps of a training that is long enough to repay any compilation."""
 
 
 class Peer:
@@ -14,23 +17,22 @@ class Peer:
 
     Args:
         work: the task.
-        variant: `compile` of `fit`, or a precision.
+        variant: auto, which is what `compile="auto"` takes in a long training; xla or graph; or
+            mixed_bfloat16, with auto.
     """
 
     def __init__(self, work: Workload, variant: str = "auto") -> None:
         self.work = work
         self.x, self.y = work.data()
         mixed = {"precision": variant} if variant == "mixed_bfloat16" else {}
-        self.compile = "auto" if mixed else variant
+        wanted = "auto" if mixed else variant
+        self.compile = choose_mode(wanted, work.operations, ENDLESS, bool(mixed)).name
         _, *hidden, outputs = work.widths
         self.network = tftrain.nn.MLP(work.widths[0], hidden, outputs, activation="relu", **mixed)
         dense = [layer for layer in self.network.layers if hasattr(layer, "weight")]
         for layer, (weight, bias) in zip(dense, work.weights(), strict=True):
             layer.weight.assign(weight)
             layer.bias.assign(bias)
-        small = work.operations < LARGE_STEP and not mixed
-        self.fewest = -(-REPAYING_STEPS // work.steps) if small else 1
-        self.short = "xla" if small else "auto"  # what is checked is what will be timed
         kind = {"sgd": tftrain.optimizers.SGD, "adam": tftrain.optimizers.Adam}[work.optimizer]
         self.optimizer = kind(work.learning_rate)
 
@@ -44,7 +46,7 @@ class Peer:
             epochs=epochs,
             batch_size=self.work.batch,
             shuffle=shuffle,
-            compile=self.short if epochs < self.fewest else self.compile,
+            compile=self.compile,
             **features,
         )
         return history.seconds["train"]
