@@ -28,8 +28,9 @@ INTRODUCTION = """# Benchmarks
 same work: the same data, initial weights, batch size and update, in float32 unless its name says
 bfloat16. Before anything is timed, each must arrive at our loss after the first epochs, in the
 order of the table; what is timed shuffles. Each runs in a process of its own; they take turns, and
-the medians count. Compilation is left out, reading the data too. tftrain is called without
-validation, log or checkpoints here: what these cost has a section of its own.
+the medians count. Compilation is left out. tftrain runs in the mode that `compile: auto` takes in a
+long training, without validation, log or checkpoints: what these cost has a section of its own.
+Keras and scikit-learn look through the table in every call of their `fit`, which is timed.
 """
 
 
@@ -157,7 +158,7 @@ def _memory(found: Figures, folder: Path) -> str:
         "`fit` on 10,000,000 rows of 20 float32 features and a target, "
         f"{found['table'] / 1e6:,.0f} MB that are the caller's: the peak of the process rises by "
         f"{found['more'] / 1e6:,.0f} MB, {found['more'] / found['table']:.2f} times the table. "
-        "TensorFlow's own copy is 1 of it; the orders of two epochs are the rest.\n"
+        "TensorFlow's own copy is 1 of it; the orders of epochs are the rest.\n"
     )
 
 

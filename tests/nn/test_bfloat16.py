@@ -69,12 +69,14 @@ def test_training_comes_near_to_that_in_float32() -> None:
 
 
 @pytest.mark.usefixtures("_supported")
-def test_graph_mode_is_chosen_for_it() -> None:
+@pytest.mark.parametrize(("width", "mode"), [(600, "graph"), (8, "xla")])
+def test_graph_mode_is_chosen_where_products_are_large(width: int, mode: str) -> None:
     x, y = np.ones((64, 5)), np.ones((64, 2))
-    history = tftrain.fit(mixed(), x, y, epochs=5000, batch_size=4, time_budget=0.01)
+    network = nn.MLP(5, [width, width], 2, precision=nn.MIXED)
+    history = tftrain.fit(network, x, y, epochs=20_000, batch_size=64, time_budget=0.01)
     assert history.mode is not None
-    assert history.mode.name == "graph"
-    assert "bfloat16" in history.mode.reason
+    assert history.mode.name == mode
+    assert ("bfloat16" in history.mode.reason) == (mode == "graph")
 
 
 def test_a_processor_without_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:

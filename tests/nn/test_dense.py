@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import tftrain
 from tftrain.errors import InputError, ShapeError
 from tftrain.nn import Dense
+from tftrain.nn.dense import WIDE
 
 
 def test_is_the_affine_map_of_its_attributes() -> None:
@@ -11,6 +13,34 @@ def test_is_the_affine_map_of_its_attributes() -> None:
     x = np.random.default_rng(0).normal(size=(5, 3))
     y = layer(tf.constant(x))
     np.testing.assert_allclose(y, x @ layer.weight.numpy() + layer.bias.numpy(), rtol=1e-14)
+
+
+@pytest.mark.parametrize("inputs", [WIDE - 1, WIDE, 300])
+@pytest.mark.parametrize("cases", [1, 7])
+def test_a_single_unit(inputs: int, cases: int) -> None:
+    """Computed as a product or as a sum, it is the same map, with the same gradients."""
+    layer = Dense(inputs, 1, dtype="float64", bias_initializer="normal", seed=2)
+    rng = np.random.default_rng(0)
+    x, dy = rng.standard_normal((cases, inputs)), rng.standard_normal((cases, 1))
+    entering = tf.constant(x)
+    with tf.GradientTape() as tape:
+        tape.watch(entering)
+        y = layer(entering)
+    found = tape.gradient(y, [entering, layer.weight, layer.bias], output_gradients=tf.constant(dy))
+    expected = dy @ layer.weight.numpy().T, x.T @ dy, dy.sum(axis=0)
+    assert y.shape == (cases, 1)
+    np.testing.assert_allclose(y, x @ layer.weight.numpy() + layer.bias.numpy(), rtol=1e-12)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_single_unit_as_a_sum_is_proven(dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((33, WIDE)), rng.standard_normal((33, 1))
+    report = tftrain.gradcheck(Dense(WIDE, 1, dtype=dtype), x, y)
+    assert report.ok, report
+    assert report.certified
 
 
 def test_shapes_names_and_defaults() -> None:

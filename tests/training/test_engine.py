@@ -172,13 +172,14 @@ def test_a_mode_asked_for_is_taken(mode: str) -> None:
         (1e10, 10, False, "graph"),
         (1e10, 1000, False, "xla"),
         (1e4, 10**6, True, "xla"),
+        (1e4, 100, True, "graph"),
         (1e8, 10**6, True, "graph"),
     ],
 )
 def test_automatic_mode(operations: float, steps: int, mixed: bool, mode: str) -> None:
     chosen = choose_mode("auto", operations, steps, mixed)
     assert chosen.name == mode
-    assert "bfloat16" in chosen.reason if mixed and mode == "graph" else "steps" in chosen.reason
+    assert ("bfloat16" in chosen.reason) == (mixed and operations > 1e7)
 
 
 def test_unknown_mode() -> None:

@@ -1,7 +1,9 @@
 """`fit` as its users see it."""
 
+import gc
 import os
 import signal
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -680,3 +682,14 @@ def test_a_network_runs_once_for_each_step_and_each_validation(mode: str, batch_
     settings: dict[str, Any] = {"batch_size": batch_size, "validate_every": 2, "compile": mode}
     history = fit(network, x, y, epochs=5, validation=(x, y), **settings)
     assert int(network.calls) == history.steps + 3
+
+
+@pytest.mark.parametrize("mode", ["eager", "graph", "xla"])
+@pytest.mark.parametrize("inputs", [3, 200])
+def test_nothing_keeps_the_rows_when_training_is_over(mode: str, inputs: int) -> None:
+    rows = tf.random.stateless_normal([50, inputs], [1, 2])
+    fit(MLP(inputs, [], 1), rows, rows[:, :1], epochs=2, batch_size=20, compile=mode)
+    kept = weakref.ref(rows)
+    del rows
+    gc.collect()
+    assert kept() is None

@@ -1,8 +1,5 @@
 """The affine map."""
 
-from collections.abc import Callable
-from typing import Any
-
 import tensorflow as tf
 
 from tftrain.errors import InputError, ShapeError, unknown, whole_number
@@ -11,6 +8,11 @@ from tftrain.nn.bfloat16 import NARROW
 from tftrain.streams import Purpose, stream
 
 DTYPES = ("float32", "float64")
+
+WIDE = 128
+"""Inputs from which a layer of a single unit is computed as a sum of products. As a matrix product,
+XLA computes it and the gradient of its weight number by number, not as vectors: a tenth of the time
+of a step where the layer before has 256 units."""
 
 
 class Dense(tf.Module):
@@ -35,6 +37,7 @@ class Dense(tf.Module):
         weight: variable of shape `(in_features, out_features)`.
         bias: variable of shape `(out_features,)`, or None.
         compute_dtype: the type of the arithmetic and of the outputs, if it is another.
+        as_sum: whether the product is computed as a sum, see `WIDE`.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Dense(tf.Module):
                 f"{compute_dtype!r} with {dtype}"
             )
         self.compute_dtype = compute_dtype
+        self.as_sum = out_features == 1 and in_features >= WIDE and compute_dtype is None
         rng = stream(seed, Purpose.WEIGHTS, counter)
         weight = initializers.get(initializer)(rng, (in_features, out_features))
         self.weight = tf.Variable(weight, dtype=dtype, name="weight")
@@ -90,8 +94,11 @@ class Dense(tf.Module):
                 f"{self!r} takes {dtype.name} of shape (cases, {self.in_features}), "
                 f"got {x.dtype.name} of shape {x.shape}"
             )
-        product = _one_unit if self.out_features == 1 else tf.matmul
-        z = product(self._computed(x), self._computed(self.weight))
+        weight = self._computed(self.weight)
+        if self.as_sum:
+            z = tf.reduce_sum(x * tf.transpose(weight), axis=1, keepdims=True)
+        else:
+            z = tf.matmul(self._computed(x), weight)
         return z if self.bias is None else z + self._computed(self.bias)
 
     def _computed(self, value: tf.Tensor | tf.Variable) -> tf.Tensor:
@@ -100,19 +107,3 @@ class Dense(tf.Module):
 
     def __repr__(self) -> str:
         return f"Dense({self.in_features}, {self.out_features})"
-
-
-@tf.custom_gradient  # type: ignore[untyped-decorator]
-def _one_unit(x: tf.Tensor, weight: tf.Tensor) -> tuple[tf.Tensor, Callable[..., Any]]:
-    """Return `x @ weight` for a single unit.
-
-    The gradient of the weight is said as a sum over cases. As a product, which autodiff would make
-    of it, XLA computes it number by number: a seventh of the time of a step where the layer before
-    has 256 units.
-    """
-
-    def gradients(dz: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        dw = tf.reduce_sum(x * dz, axis=0)
-        return dz * tf.transpose(weight), tf.expand_dims(dw, 1)
-
-    return tf.matmul(x, weight), gradients

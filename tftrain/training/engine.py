@@ -35,10 +35,12 @@ COMPILE_SECONDS = 0.4
 """XLA takes so much longer to compile a training than graph mode does."""
 
 STEP_SECONDS = 30e-6
-"""XLA saves so much of every step, however small,"""
+"""XLA saves so much of every step, however small."""
 
 OPERATION_SECONDS = 3e-13
-"""and so much for each of its floating-point operations: a twentieth."""
+"""And so much for each of its floating-point operations, a twentieth of what one takes. These four
+are rounded from the rates of fourteen networks, 6e4 to 2e10 operations a step, in both modes and
+precisions, on two cores with AVX-512."""
 
 NARROW_STEP = 2e7
 """Operations of a step in bfloat16 above which TensorFlow's own matrix products, twice as fast
@@ -212,7 +214,8 @@ class Engine:
             stop = min(stop, (int(ended[0]) + 1) * self.steps)
         self._learn(done, stop - start, spent)
         done += stop - start
-        return Chunk(epoch, start, results[:stop], lines[: -(-stop // self.steps)], done, spent)
+        kept = results[:stop].copy()  # a view would keep the room for the capacity alive
+        return Chunk(epoch, start, kept, lines[: -(-stop // self.steps)], done, spent)
 
     def _steps_within(self, seconds: float, done: int) -> int:
         """Return how many steps after `done` take about so long, validations included.
@@ -237,7 +240,7 @@ class Engine:
 
     @property
     def state(self) -> State:
-        """What goes from step to step besides variables."""
+        """What goes from epoch to epoch besides variables."""
         return State(*tf.unstack(self._state))
 
     @state.setter

@@ -95,15 +95,12 @@ def fit(
     if validation is not None:
         x_val, y_val, weight_val = (*validation, None)[:3]
         evaluator = Evaluator(network, loss, as_batch(x_val, y_val, weight_val, dtype))
+    operations, steps = _workload(parameters, int(data.x.shape[0]), size, epochs)
     engine = Engine(
         Step(network, parameters, loss, optimizer, number("l2", l2)),
         data,
         size,
-        choose_mode(
-            compile,
-            *_workload(parameters, int(data.x.shape[0]), size, epochs),
-            mixed=mixed,
-        ),
+        choose_mode(compile, operations, steps, mixed),
         Watch(
             parameters,
             evaluator,

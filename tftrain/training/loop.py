@@ -87,22 +87,25 @@ class Loop:
         Returns:
             Why training stops, or None.
         """
-        steps, before, made = self.engine.steps, chunk.epoch, len(chunk.results)
+        steps, made = self.engine.steps, len(chunk.results)
+        last_epoch, last_step = divmod(made - 1, steps)
         for observer in self.observers:
-            last = divmod(made - 1, steps)
-            observer.on_chunk(before + last[0] + 1, last[1] + 1, float(chunk.results[-1, 0]))
+            observer.on_chunk(
+                chunk.epoch + last_epoch + 1, last_step + 1, float(chunk.results[-1, 0])
+            )
         bad = first_not_finite(chunk.results)
         reason = None
         for i, row in enumerate(chunk.lines):
             begin, end = i * steps, min((i + 1) * steps, made)
+            epoch = chunk.epoch + i + 1
             if bad and bad[0] < end:
-                raise _not_finite(chunk.results, bad, before + i + 1, bad[0] - begin + 1)
+                raise _not_finite(chunk.results, bad, epoch, bad[0] - begin + 1)
             new = end - max(begin, chunk.start)
             self._seconds += chunk.seconds * new / (made - chunk.start)
             final = stop if end == made else None
             if final or end == begin + steps:
                 losses = chunk.results[begin:end, 0]
-                reason = self._end_epoch(before + i + 1, Line.of(row), losses, final)
+                reason = self._end_epoch(epoch, Line.of(row), losses, final)
         return reason
 
     def _end_epoch(
@@ -141,7 +144,11 @@ class Loop:
         number, loss, norm = tf.unstack(tf.constant([epoch, line.loss, line.norm], tf.float64))
         engine.state, row = self.watch.finish(engine.state, number, loss, norm, due=True)
         checked = Line.of(row.numpy())
-        return checked if checked.verdict == Verdict.DIVERGED else checked._replace(verdict=0.0)
+        return (
+            checked
+            if checked.verdict == Verdict.DIVERGED
+            else checked._replace(verdict=Verdict.GO_ON)
+        )
 
     def _rows(self, epoch: int, done: int) -> int:
         """Return the number of rows that an epoch has seen when `done` steps are made."""
@@ -184,6 +191,8 @@ class Loop:
             wrong = parameter.numpy()[~np.isfinite(parameter.numpy())]
             if len(wrong):
                 return DivergedError(f"variable {parameter.name}", float(wrong[0]), epoch, step)
+        if not np.isfinite(line.loss):
+            return DivergedError("loss of the epoch", line.loss, epoch, step)
         return DivergedError("validation loss", float(line.sums[0]), epoch, step)
 
     def _restore_best_weights(self) -> None:

@@ -26,7 +26,7 @@ class Verdict(IntEnum):
 
 
 class State(NamedTuple):
-    """What training carries from step to step besides variables: float64 scalars.
+    """What training carries from epoch to epoch besides variables: float64 scalars.
 
     Attributes:
         last_loss: loss of the epoch before; NaN in the first.
@@ -44,7 +44,7 @@ class State(NamedTuple):
 
     @classmethod
     def first(cls) -> "State":
-        """Return the state before the first step."""
+        """Return the state before the first epoch."""
         values = (np.nan, 0.0, np.inf, 0.0, Verdict.GO_ON)
         return cls(*(tf.constant(value, tf.float64) for value in values))
 
