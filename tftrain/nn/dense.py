@@ -94,11 +94,11 @@ class Dense(tf.Module):
                 f"{self!r} takes {dtype.name} of shape (cases, {self.in_features}), "
                 f"got {x.dtype.name} of shape {x.shape}"
             )
-        weight = self._computed(self.weight)
+        x, weight = self._computed(x), self._computed(self.weight)
         if self.as_sum:
             z = tf.reduce_sum(x * tf.transpose(weight), axis=1, keepdims=True)
         else:
-            z = tf.matmul(self._computed(x), weight)
+            z = tf.matmul(x, weight)
         return z if self.bias is None else z + self._computed(self.bias)
 
     def _computed(self, value: tf.Tensor | tf.Variable) -> tf.Tensor:
