@@ -375,6 +375,9 @@ def _parsed(formula: str) -> ast.expr:
         )
     if not formula:
         raise InputError(f"the formula is empty. {ALLOWED}")
+    if "\0" in formula:  # versions of Python say different things of it
+        place = f"formula {formula!r}, column {formula.index(chr(0)) + 1}"
+        raise InputError(f"{place}: a null character. {ALLOWED}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what is odd in Python, all is refused later
