@@ -9,7 +9,7 @@ JAX, TORCH, TORCH_MIXED = "JAX scan", "PyTorch eager", "PyTorch eager, bfloat16 
 KERAS, KERAS_XLA, KERAS_GRAPH = "Keras fit", "Keras fit, tuned, XLA", "Keras fit, tuned, graph"
 
 PEERS = {
-    OURS: ("ours", "auto"),
+    OURS: ("ours", "full"),
     JAX: ("jax_scan", ""),
     TORCH: ("torch_steps", "eager"),
     "PyTorch compiled": ("torch_steps", "compiled"),

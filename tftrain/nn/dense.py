@@ -37,7 +37,6 @@ class Dense(tf.Module):
         weight: variable of shape `(in_features, out_features)`.
         bias: variable of shape `(out_features,)`, or None.
         compute_dtype: the type of the arithmetic and of the outputs, if it is another.
-        as_sum: whether the product is computed as a sum, see `WIDE`.
     """
 
     def __init__(
@@ -64,7 +63,6 @@ class Dense(tf.Module):
                 f"{compute_dtype!r} with {dtype}"
             )
         self.compute_dtype = compute_dtype
-        self.as_sum = out_features == 1 and in_features >= WIDE and compute_dtype is None
         rng = stream(seed, Purpose.WEIGHTS, counter)
         weight = initializers.get(initializer)(rng, (in_features, out_features))
         self.weight = tf.Variable(weight, dtype=dtype, name="weight")
@@ -95,7 +93,7 @@ class Dense(tf.Module):
                 f"got {x.dtype.name} of shape {x.shape}"
             )
         x, weight = self._computed(x), self._computed(self.weight)
-        if self.as_sum:
+        if self.out_features == 1 and self.in_features >= WIDE and self.compute_dtype is None:
             z = tf.reduce_sum(x * tf.transpose(weight), axis=1, keepdims=True)
         else:
             z = tf.matmul(x, weight)

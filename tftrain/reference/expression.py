@@ -375,9 +375,6 @@ def _parsed(formula: str) -> ast.expr:
         )
     if not formula:
         raise InputError(f"the formula is empty. {ALLOWED}")
-    if "\0" in formula:  # versions of Python say different things of it
-        place = f"formula {formula!r}, column {formula.index(chr(0)) + 1}"
-        raise InputError(f"{place}: a null character. {ALLOWED}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what is odd in Python, all is refused later
@@ -387,7 +384,9 @@ def _parsed(formula: str) -> ast.expr:
         if error.offset is not None:  # which is 0 where more was to come
             place += f", column {error.offset or len(formula) + 1}"
         raise InputError(f"{place}: {error.msg}. {ALLOWED}") from None
-    except (ValueError, RecursionError, MemoryError):
+    except ValueError as error:
+        raise InputError(f"the formula {formula!r} cannot be read: {error}. {ALLOWED}") from None
+    except (RecursionError, MemoryError):
         raise InputError(f"the formula {formula!r} cannot be read. {ALLOWED}") from None
 
 

@@ -214,8 +214,9 @@ class Engine:
             stop = min(stop, (int(ended[0]) + 1) * self.steps)
         self._learn(done, stop - start, spent)
         done += stop - start
-        kept = results[:stop].copy()  # a view would keep the room for the capacity alive
-        return Chunk(epoch, start, kept, lines[: -(-stop // self.steps)], done, spent)
+        # Copies, since a view would keep the room for the whole capacity alive.
+        results, lines = results[:stop].copy(), lines[: -(-stop // self.steps)].copy()
+        return Chunk(epoch, start, results, lines, done, spent)
 
     def _steps_within(self, seconds: float, done: int) -> int:
         """Return how many steps after `done` take about so long, validations included.
@@ -255,7 +256,7 @@ class Engine:
             self._state,
             self._results,
         )
-        return self._results.numpy(), lines.numpy()
+        return np.asarray(self._results), np.asarray(lines)
 
     def _run(
         self, orders: tf.Tensor, place: tf.Tensor, state: tf.Tensor, before: tf.Tensor

@@ -144,11 +144,9 @@ class Loop:
         number, loss, norm = tf.unstack(tf.constant([epoch, line.loss, line.norm], tf.float64))
         engine.state, row = self.watch.finish(engine.state, number, loss, norm, due=True)
         checked = Line.of(row.numpy())
-        return (
-            checked
-            if checked.verdict == Verdict.DIVERGED
-            else checked._replace(verdict=Verdict.GO_ON)
-        )
+        if checked.verdict == Verdict.DIVERGED:
+            return checked
+        return checked._replace(verdict=Verdict.GO_ON)
 
     def _rows(self, epoch: int, done: int) -> int:
         """Return the number of rows that an epoch has seen when `done` steps are made."""

@@ -1,4 +1,4 @@
-"""tftrain: `fit`, as anyone would call it."""
+"""tftrain: `fit`, in the mode that `compile="auto"` takes in a long training."""
 
 from typing import Any
 
@@ -17,18 +17,18 @@ class Peer:
 
     Args:
         work: the task.
-        variant: auto, which is what `compile="auto"` takes in a long training; xla or graph; or
-            mixed_bfloat16, with auto.
+        variant: of the precision: full, or mixed_bfloat16.
     """
 
-    def __init__(self, work: Workload, variant: str = "auto") -> None:
+    def __init__(self, work: Workload, variant: str = "full") -> None:
         self.work = work
         self.x, self.y = work.data()
-        mixed = {"precision": variant} if variant == "mixed_bfloat16" else {}
-        wanted = "auto" if mixed else variant
-        self.compile = choose_mode(wanted, work.operations, ENDLESS, bool(mixed)).name
+        mixed = variant == tftrain.nn.MIXED
+        self.compile = choose_mode("auto", work.operations, ENDLESS, mixed).name
         _, *hidden, outputs = work.widths
-        self.network = tftrain.nn.MLP(work.widths[0], hidden, outputs, activation="relu", **mixed)
+        self.network = tftrain.nn.MLP(
+            work.widths[0], hidden, outputs, activation="relu", precision=variant
+        )
         dense = [layer for layer in self.network.layers if hasattr(layer, "weight")]
         for layer, (weight, bias) in zip(dense, work.weights(), strict=True):
             layer.weight.assign(weight)
