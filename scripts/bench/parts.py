@@ -21,6 +21,8 @@ from measure import epochs_of_a_round, measure
 from workers import Worker
 from workloads import LARGE, MIDDLING, WORKLOADS, Workload
 
+from tftrain.runs.environment import git_commit
+
 Figures = dict[str, Any]
 WITHOUT_KERAS = "import os; os.environ['TF_USE_LEGACY_KERAS'] = '1'; import tensorflow"
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -31,14 +33,18 @@ PACKAGES = ("tensorflow", "keras", "jax", "torch", "scikit-learn", "numpy")
 
 
 def machine(rounds: int) -> Figures:
-    """Return what the figures were measured on."""
+    """Return what the figures were measured on, and how often."""
     cpuinfo = Path("/proc/cpuinfo")
     models = [
         line.split(":")[1].strip()
         for line in (cpuinfo.read_text().splitlines() if cpuinfo.exists() else [])
         if line.startswith("model name")
     ]
+    git = git_commit()
+    commit = git and git["commit"][:7] + (" with changes" if git["changed"] else "")
     return {
+        "rounds": rounds,
+        "commit": commit,
         "processor": models[0] if models else platform.processor(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),

@@ -22,6 +22,9 @@ FEATURES_COST = 1.05
 WHOLE_PROCESS = 1.2
 """Time of a short training from the shell over that of importing TensorFlow, at most."""
 
+RUN = ("rounds", "commit", "processor", "cores")
+"""What the figures of the machine tell besides versions."""
+
 INTRODUCTION = """# Benchmarks
 
 `make bench` measures all of this anew (about an hour) and writes this page. Every library does the
@@ -52,8 +55,11 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _machine(found: Figures, folder: Path) -> str:
-    what = ", ".join(f"{name} {value}" for name, value in found.items() if name != "processor")
-    return f"Measured on: {found['processor']}, {what}.\n"
+    versions = ", ".join(f"{name} {value}" for name, value in found.items() if name not in RUN)
+    return (
+        f"Measured at commit {found['commit']}, {found['rounds']} rounds, on {found['processor']} "
+        f"with {found['cores']} cores; {versions}.\n"
+    )
 
 
 def _peers(found: list[Figures], folder: Path) -> str:

@@ -25,7 +25,7 @@ def environment(frame: pd.DataFrame) -> dict[str, Any]:
         "packages": {name: _version(name) for name in PACKAGES},
         "platform": platform.platform(),
         "processors": os.cpu_count(),
-        "git": _git(),
+        "git": git_commit(),
         "data": fingerprint(frame),
     }
 
@@ -37,7 +37,7 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _git() -> dict[str, Any] | None:
+def git_commit() -> dict[str, Any] | None:
     """Return the commit of the working directory, and whether it has uncommitted changes."""
 
     def git(*arguments: str) -> str:
