@@ -1,7 +1,6 @@
 """A run that was trained: its summary, its config, and predictions with its model."""
 
 import functools
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +38,7 @@ class Run:
 
     def __init__(self, path: str | Path) -> None:
         self.directory = RunDirectory(Path(path))
-        self.summary: dict[str, Any] = _read_summary(self.directory)
+        self.summary: dict[str, Any] = self.directory.read_summary()
         self.config: Config = load_config(self.directory.config)
         state = self.summary.get("state", "unknown")
         if state not in TRAINED or not self.directory.model.is_dir():
@@ -127,18 +126,3 @@ class Run:
 def load_run(path: str | Path) -> Run:
     """Open a run directory; raise RunError if it is none, or holds no model."""
     return Run(path)
-
-
-def _read_summary(directory: RunDirectory) -> dict[str, Any]:
-    try:
-        summary = json.loads(directory.summary.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        hint = "" if directory.path.is_dir() else " (no such directory)"
-        raise RunError(
-            f"{directory.path}: not a run directory{hint}; expected one such as runs/diabetes/0001"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise RunError(f"{directory.summary}: cannot be read: {error}") from None
-    if not isinstance(summary, dict):
-        raise RunError(f"{directory.summary}: not a run's summary")
-    return summary
