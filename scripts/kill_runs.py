@@ -67,12 +67,12 @@ def write_inputs(folder: Path, variant: Variant) -> Path:
         "model": {"kind": "mlp", "hidden": [32, 16], "activation": "tanh"},
         "optimizer": OPTIMIZERS[optimizer],
         "training": {
-            "epochs": 150,
+            "epochs": 100,
             "batch_size": 28,
             "shuffle": shuffle,
             "compile": mode,
-            "early_stopping": {"patience": 150},
-            "checkpoint": {"every_steps": 41},
+            "early_stopping": {"patience": 100},
+            "checkpoint": {"every_steps": 61},
         },
     }
     path = folder / "config.yaml"
