@@ -21,6 +21,7 @@ from measure import epochs_of_a_round, measure
 from workers import Worker
 from workloads import LARGE, MIDDLING, SMALL, WORKLOADS, Workload
 
+from tftrain.nn import has_bfloat16
 from tftrain.runs.environment import git_commit
 
 Figures = dict[str, Any]
@@ -29,6 +30,9 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 WIDTHS = (8, 16, 32, 64, 128, 256, 512, 1024, 2048)
 ROWS = (10**3, 10**4, 10**5, 10**6, 10**7)
+INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
+"""Of a processor, that decide how fast it multiplies matrices."""
+
 MOST_CHECKPOINTS = 300
 """Epochs of a round with a checkpoint after each."""
 
@@ -37,28 +41,33 @@ PACKAGES = ("tensorflow", "keras", "jax", "torch", "scikit-learn", "numpy")
 
 def machine(rounds: int) -> Figures:
     """Return what the figures were measured on, and how often."""
-    cpuinfo = Path("/proc/cpuinfo")
-    models = [
-        line.split(":")[1].strip()
-        for line in (cpuinfo.read_text().splitlines() if cpuinfo.exists() else [])
-        if line.startswith("model name")
-    ]
+    told = _cpuinfo()
+    flags = told.get("flags", "").split()
     git = git_commit()
     commit = git and git["commit"][:7] + (" with changes" if git["changed"] else "")
     return {
         "rounds": rounds,
         "commit": commit,
-        "processor": models[0] if models else platform.processor(),
+        "processor": told.get("model name") or platform.processor(),
+        "instructions": ", ".join(flag for flag in INSTRUCTIONS if flag in flags),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
         **{name: version(name) for name in PACKAGES},
     }
 
 
+def _cpuinfo() -> dict[str, str]:
+    """Return what Linux tells of the processor."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    pairs = (line.partition(":") for line in lines)
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
 def peers(work: Workload, rounds: int) -> list[Figures]:
     """Return rows per second of each library on a workload, with sgd and with adam."""
     found = []
-    mixed = MIXED_PEERS if work in (MIDDLING, LARGE) else {}
+    mixed = MIXED_PEERS if work in (MIDDLING, LARGE) and has_bfloat16() else {}
     for task in (work, work.with_optimizer("adam")):
         print(f"  {task.optimizer}", flush=True)
         found += [

@@ -23,7 +23,7 @@ FEATURES_COST = 1.05
 WHOLE_PROCESS = 1.2
 """Time of a short training from the shell over that of importing TensorFlow, at most."""
 
-RUN = ("rounds", "commit", "processor", "cores")
+RUN = ("rounds", "commit", "processor", "instructions", "cores")
 """What the figures of the machine tell besides versions."""
 
 INTRODUCTION = """# Benchmarks
@@ -59,7 +59,8 @@ def _machine(found: Figures, folder: Path) -> str:
     versions = ", ".join(f"{name} {value}" for name, value in found.items() if name not in RUN)
     return (
         f"Measured at commit {found['commit']}, {found['rounds']} rounds, on {found['processor']} "
-        f"with {found['cores']} cores; {versions}.\n"
+        f"({found['instructions']}) with {found['cores']} cores; {versions}. bfloat16 is measured "
+        "where the processor multiplies it by itself.\n"
     )
 
 

@@ -16,6 +16,7 @@ def network(precision: str) -> nn.MLP:
     return nn.MLP(5, [32, 16], 1, activation="tanh", seed=1, **mixed)
 
 
+@pytest.mark.filterwarnings("ignore:the network computes in bfloat16")  # slow on some processors
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 @pytest.mark.parametrize("precision", ["float32", "float64", nn.MIXED])
 @pytest.mark.parametrize("mode", TRACED_MODES)
