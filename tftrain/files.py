@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tftrain.errors import OutputError
+from tftrain.errors import InputError, OutputError
 
 
 @contextmanager
@@ -48,3 +48,28 @@ def cannot_write(path: Path, error: OSError | str, option: str = "--output") -> 
     """Return the error for a file or folder that the system, for some reason, lets us not write."""
     reason = error if isinstance(error, str) else error.strerror
     return OutputError(f"{path}: cannot be written: {reason}; choose another with {option}")
+
+
+def expanded(path: str, key: str) -> Path:
+    """Return a path with `~` and `~user` as their folders; raise InputError for an unknown user."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise InputError(f"{key}: {path}: whose home folder this is, is not known here") from None
+
+
+def bounded_text(path: Path, most: int = 1 << 24) -> str:
+    """Return the text of a file.
+
+    Raises:
+        FileNotFoundError: there is none.
+        OSError: it cannot be read.
+        ValueError: it is no file, such as a pipe, or it is too large or not UTF-8.
+    """
+    if path.exists() and not path.is_file():
+        raise ValueError("is no file")
+    with path.open("rb") as file:
+        raw = file.read(most + 1)
+    if len(raw) > most:
+        raise ValueError(f"over {most:,} bytes")
+    return raw.decode("utf-8")

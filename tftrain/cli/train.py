@@ -4,6 +4,7 @@ import click
 
 from tftrain.cli.options import json_option, set_option
 from tftrain.cli.tensorflow import load_tensorflow
+from tftrain.terminal import say
 
 
 @click.command()
@@ -22,7 +23,7 @@ def train(
     loaded = load_config(config, overrides)
     prepared = prepare(loaded)
     for note in prepared.notes:
-        click.echo(f"note: {note}", err=True)
+        say(f"note: {note}", err=True)
     load_tensorflow()
     from tftrain.cli.progress import progress_for
     from tftrain.cli.tables import metrics_table
@@ -31,11 +32,11 @@ def train(
 
     run = train_prepared(prepared, output=output, observers=[] if quiet else [progress_for()])
     if as_json:
-        click.echo(json_text({"run": str(run.path), **run.summary}))
+        say(json_text({"run": str(run.path), **run.summary}))
     else:
-        click.echo(metrics_table(run.summary, loaded.data.target))
-        click.echo(
+        say(metrics_table(run.summary, loaded.data.target))
+        say(
             f"stopped:  {run.summary['stop_reason']}; the model is that of epoch "
             f"{run.summary['best_epoch']}"
         )
-        click.echo(f"run:      {run.path}")
+        say(f"run:      {run.path}")

@@ -149,4 +149,11 @@ def _yaml(value: object) -> str:
     """Return a name or a list of names as YAML; JSON strings are YAML strings."""
     plain = isinstance(value, str) and value.replace("_", "a").isalnum() and value[0].isalpha()
     reserved = str(value).lower() in ("true", "false", "null", "yes", "no", "on", "off", "nan")
-    return str(value) if plain and not reserved else json.dumps(value, ensure_ascii=False)
+    if plain and not reserved:
+        return str(value)
+    return "".join(map(_visible, json.dumps(value, ensure_ascii=False)))
+
+
+def _visible(character: str) -> str:
+    """Return a character as it may stand in a quoted text of YAML."""
+    return character if character.isprintable() else f"\\U{ord(character):08x}"

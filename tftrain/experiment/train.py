@@ -26,6 +26,7 @@ from tftrain.experiment.build import (
 from tftrain.experiment.evaluate import metrics_of
 from tftrain.experiment.prepare import Prepared, prepare
 from tftrain.experiment.threads import set_threads
+from tftrain.files import expanded
 from tftrain.runs import Run, RunDirectory
 from tftrain.runs.directory import json_text
 from tftrain.runs.environment import environment
@@ -73,7 +74,9 @@ def train_prepared(
     config = for_this_processor(prepared.config)
     prepared = replace(prepared, config=config)
     if output is None:
-        directory = RunDirectory.create(Path(config.output.directory).expanduser() / config.name)
+        directory = RunDirectory.create(
+            expanded(config.output.directory, "output.directory") / config.name
+        )
     else:
         directory = RunDirectory.at(Path(output))
     training = Training(prepared, directory)
