@@ -217,9 +217,17 @@ def changed(copy: Path, change: Callable[[Any], None]) -> Path:
 
 def test_a_function_that_is_called_as_an_operation_is(copy: Path) -> None:
     def change(graph: Any) -> None:
-        graph.graph_def.library.function[0].signature.name = "WriteFile"
+        graph.graph_def.library.function.add().signature.name = "WriteFile"
 
     with pytest.raises(RunError, match="holds a function called 'WriteFile'"):
+        load_model(changed(copy, change))
+
+
+def test_two_functions_of_one_name(copy: Path) -> None:
+    def change(graph: Any) -> None:
+        graph.graph_def.library.function.append(graph.graph_def.library.function[0])
+
+    with pytest.raises(RunError, match="two functions of one name"):
         load_model(changed(copy, change))
 
 

@@ -81,6 +81,9 @@ def read_csv(path: str | Path, **options: Any) -> pd.DataFrame:
 def read_parquet(path: str | Path) -> pd.DataFrame:
     """Read a Parquet file, or all files that a glob pattern matches.
 
+    A named index that pandas wrote is a column like others; an unnamed one, which holds nothing but
+    row numbers, is left out.
+
     Raises:
         DataError: a file is missing, empty, or not a whole Parquet file.
     """
@@ -180,14 +183,11 @@ def to_frame(table: pa.Table) -> pd.DataFrame:
 
     Lists and other values that can be no feature stay what they are in Python.
 
-    Its rows are numbered from 0. A named pandas index is a column like others; an unnamed one,
-    which holds nothing but row numbers, is left out.
+    Its rows are numbered from 0.
 
     Raises:
         DataError: the values of a column cannot be represented.
     """
-    unnamed_index = [name for name in table.column_names if name.startswith("__index_level_")]
-    table = table.drop_columns(unnamed_index)
     names = table.column_names
     try:
         columns = [_plain(column) for column in table.columns]
@@ -385,12 +385,18 @@ def _read_parquet_file(file: str) -> pa.Table:
             _require_few_values(opened)
         table = opened.read()
         table.validate(full=True)  # texts that are UTF-8, lists that end where they should
-        table.column_names  # noqa: B018 - names that are UTF-8
-        return table
+        return _without_unnamed_index(table)
     except DataError:
         raise
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(f"{file}: not a whole Parquet file: {_reason(error)}") from None
+
+
+def _without_unnamed_index(table: pa.Table) -> pa.Table:
+    """Return what pandas wrote without its row numbers."""
+    unnamed = [name for name in table.column_names if name.startswith("__index_level_")]
+    by_pandas = b"pandas" in (table.schema.metadata or {})
+    return table.drop_columns(unnamed) if by_pandas else table
 
 
 def _require_few_values(file: parquet.ParquetFile) -> None:

@@ -77,6 +77,8 @@ def require_harmless(path: Path) -> None:
     odd = [name for name in functions if not name.startswith("__")]  # as no operation is called
     if odd:
         raise _not_ours(path, f"a function called {excerpt(odd[0])}")
+    if len(functions) < len(graph.graph_def.library.function):
+        raise _not_ours(path, "two functions of one name")
 
 
 def _require_known_files(path: Path) -> None:
