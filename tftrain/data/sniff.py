@@ -11,7 +11,7 @@ import pandas as pd
 
 from tftrain.data.columns import Kind, kind_of, stray_values
 from tftrain.data.split import SPELLINGS
-from tftrain.data.tables import DELIMITERS, files_of, is_parquet, read_csv, read_parquet
+from tftrain.data.tables import delimiters_in, files_of, is_parquet, read_csv, read_parquet
 from tftrain.errors import DataError, excerpt, on_one_line
 
 ENCODINGS = ("utf-8", "cp1252", "latin-1")
@@ -45,11 +45,11 @@ def sniff(path: str | Path) -> Table:
     """
     if is_parquet(path):
         return Table(read_parquet(path), {})
-    files_of(path)
+    delimiters = delimiters_in(files_of(path)[0])
     first: DataError | None = None
     best: Table | None = None
     for encoding in ENCODINGS:
-        for delimiter in DELIMITERS:
+        for delimiter in delimiters:
             options = {"delimiter": delimiter, "encoding": encoding}
             try:
                 frame = read_csv(path, **options)

@@ -8,6 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,13 @@ BLOCK_BYTES = (1 << 24, 1 << 30)
 """Bytes of a CSV file from which the types of its columns are inferred; if a later value does not
 fit, once more with the second size."""
 
+MAX_EXPLAINED = 5_000_000
+"""Rows of a CSV file among which the first one that is wrong is searched for."""
+
 DELIMITERS = (",", ";", "\t", "|")
+
+HEADER_BYTES = 1 << 20
+"""In which a delimiter shows, if it is one."""
 
 COMPRESSIONS = {
     ".gz": ("gzip", b"\x1f\x8b"),
@@ -328,12 +335,25 @@ def _explain_csv(file: str, delimiter: str, encoding: str, fault: str) -> None:
 
 
 def _ragged_rows(file: str, delimiter: str, encoding: str) -> Iterator[tuple[int, int, int]]:
-    """Yield `(line, values, columns)` of the rows that have not as many values as the header."""
+    """Yield `(line, values, columns)` of the rows that have not as many values as the header.
+
+    In a file of many millions of rows, those at its end are left out: this takes seconds, not hours.
+    """
     expected = None
-    for line, row in _records(file, delimiter, encoding):
+    for line, row in islice(_records(file, delimiter, encoding), MAX_EXPLAINED):
         expected = len(row) if expected is None else expected
         if row and len(row) != expected:
             yield line, len(row), expected
+
+
+def delimiters_in(file: str) -> list[str]:
+    """Return those of the usual delimiters that stand in the beginning of a file, or the first."""
+    try:
+        with pa.input_stream(file, compression="detect") as stream:
+            start = stream.read(HEADER_BYTES)
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read: {_reason(error)}") from None
+    return [mark for mark in DELIMITERS if mark.encode() in start] or [DELIMITERS[0]]
 
 
 def _columns_in_header(file: str, form: CsvFormat) -> int:
