@@ -254,7 +254,7 @@ def test_a_saver_that_an_object_can_call(copy: Path) -> None:
         node.bare_concrete_function.concrete_function_name = saver
 
     require_harmless(copy / "model")
-    with pytest.raises(RunError, match="holds the operation '(MergeV2|SaveV2|Sharded|StaticReg)"):
+    with pytest.raises(RunError, match=r"holds the operation '(MergeV2|SaveV2|Sharded|StaticReg)"):
         load_model(changed(copy, change))
 
 

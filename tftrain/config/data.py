@@ -16,7 +16,6 @@ from pydantic import (
 from tftrain.config.base import BY_KIND, BelowOne, Count, Fraction, PathText, Section, Short
 from tftrain.errors import excerpt
 
-
 NOT_OF_FILES = ("idna", "punycode", "unicode_escape", "raw_unicode_escape")
 """Encodings of names and of program text; some take forever to read a file."""
 

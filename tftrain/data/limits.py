@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from tftrain.errors import DataError, naming
 
 MAX_RECORD = 1 << 24
@@ -40,9 +42,9 @@ def require_memory(needed: float) -> None:
 
 
 class Bounded(io.RawIOBase):
-    """A stream that stops with a DataError when more comes out of it than memory can hold.
+    """A stream that stops with a DataError when more is made of it than memory can hold.
 
-    A file of some kilobytes can unpack to terabytes.
+    A file of some kilobytes can unpack to terabytes, and numbers of one digit take eight bytes.
 
     Args:
         stream: to read from; it has `read` and is closed by whoever opened it.
@@ -62,5 +64,5 @@ class Bounded(io.RawIOBase):
         data: bytes = self.stream.read(size)
         self.seen += len(data)
         with naming(self.file):
-            require_memory(self.seen)
+            require_memory(max(self.seen, 1.5 * pa.total_allocated_bytes()))
         return data

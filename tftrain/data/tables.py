@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
-from tftrain.data.limits import MAX_COLUMNS, MAX_NAME, MAX_RECORD, Bounded, require_memory
+from tftrain.data.limits import MAX_COLUMNS, MAX_NAME, MAX_RECORD, Bounded, memory, require_memory
 from tftrain.errors import (
     DataError,
     OutputError,
@@ -259,11 +259,12 @@ def _read_csv_file(file: str, form: CsvFormat) -> pa.Table:
     delimiter, encoding = form.delimiter, form.encoding
     nulls = [*arrow_csv.ConvertOptions().null_values, *form.missing_values]
     single = _columns_in_header(file, form) == 1  # where an empty line is a missing value
+    may_be_large = Path(file).suffix in COMPRESSIONS or 8 * Path(file).stat().st_size > memory()
     for block_size in BLOCK_BYTES:
         try:
             with pa.input_stream(file, compression="detect") as stream:
                 table = arrow_csv.read_csv(
-                    Bounded(stream, file) if Path(file).suffix in COMPRESSIONS else stream,
+                    Bounded(stream, file) if may_be_large else stream,
                     read_options=arrow_csv.ReadOptions(block_size=block_size, encoding=encoding),
                     parse_options=arrow_csv.ParseOptions(
                         delimiter=delimiter,
@@ -337,7 +338,7 @@ def _explain_csv(file: str, delimiter: str, encoding: str, fault: str) -> None:
 def _ragged_rows(file: str, delimiter: str, encoding: str) -> Iterator[tuple[int, int, int]]:
     """Yield `(line, values, columns)` of the rows that have not as many values as the header.
 
-    In a file of many millions of rows, those at its end are left out: this takes seconds, not hours.
+    In a file of many millions of rows, those at its end are left out, so that this takes seconds.
     """
     expected = None
     for line, row in islice(_records(file, delimiter, encoding), MAX_EXPLAINED):
