@@ -31,6 +31,7 @@ bench: $(INSTALLED) ## Measure against JAX, PyTorch, Keras and others (about an 
 fuzz: $(INSTALLED) ## Read 100,000 broken configs, 5,000 broken tables and the absurd ones
 	$(BIN)/python scripts/fuzz.py configs --cases 100000
 	$(BIN)/python scripts/fuzz.py tables --cases 5000
+	$(BIN)/python scripts/fuzz.py absurd
 
 audit: $(INSTALLED) ## Look for known vulnerabilities of the locked packages (needs the internet)
 	$(BIN)/uvx pip-audit --requirement requirements.lock --require-hashes --disable-pip || { \

@@ -100,13 +100,14 @@ hex|rot13|idna|punycode|unicode_escape|undefined|utf-16|zlib_codec|=cmd|<script>
 )
 
 KEYS = """
-name seed data source kind path delimiter decimal encoding missing_values dataset target
-features exclude weight split column validation train test by preprocess numeric missing categorical
+name seed data source kind path delimiter decimal encoding missing_values dataset target features
+exclude weight split column validation train test by preprocess numeric missing categorical
 max_categories model hidden activation output_activation bias initializer range stddev dtype
-precision loss delta l2 optimizer learning_rate momentum nesterov schedule warmup every decay epochs
-final clip_value clip_norm beta_1 epsilon rho weight_decay training batch_size shuffle
-validate_every early_stopping patience min_delta convergence gradient_norm relative_change time_budget compile
-threads intra_op inter_op output directory tensorboard"""
+precision loss delta l2 optimizer learning_rate momentum nesterov schedule warmup every decay
+epochs final clip_value clip_norm beta_1 epsilon rho weight_decay training batch_size shuffle
+validate_every early_stopping patience min_delta convergence gradient_norm relative_change
+time_budget compile threads intra_op inter_op output directory tensorboard
+"""
 
 
 class Hostile:
@@ -125,9 +126,9 @@ class Hostile:
         return draw.choice(
             [
                 None, True, False, 0, -1, 1, 3, 2**31, 2**63, 2**64, 10**4000, -(10**30), 0.5,
-                1e308, 1e-308, float("nan"), float("inf"), "", " ", "x", "csv", "mlp", "full", "adam",
-                "a" * draw.choice([1, 300] * 20 + [70_000]), "\x1b[2J", "../x", "a\nb", "=1+1",
-                "\u0661",                draw.choice(WORDS),
+                1e308, 1e-308, float("nan"), float("inf"), "", " ", "x", "csv", "mlp", "full",
+                "adam", "a" * draw.choice([1, 300] * 20 + [70_000]), "\x1b[2J", "../x", "a\nb",
+                "=1+1", "\u0661", draw.choice(WORDS),
             ]
         )  # fmt: skip
 
@@ -291,16 +292,16 @@ def good_table(rows=60):
 
 HEADERS = [
     "", " ", "a", "A", "x", "y", "y ", "=1+1", "@SUM(A1)", "-2+3", "+1",
-    "<script>alert(1)</script>", "[red]x[/red]", "\x1b[31mred\x1b[0m", "\x1b]0;title\x07", "../../x", "/etc/passwd",
-    "a/b", "a\\b", "\0", "a\0b", "\u202egnp", "\ufeff", "\ufffd", "\n", "a\nb: 1\nc", "# x", "- x", "null", "true",
-    "1", "1e5", "n" * 300, "n" * 20_000, "é", "e\u0301", "🙂", "$rows", "%s", "{0}", "*", "split_*",
-    "__index_level_0__", "self", "columns",
+    "<script>alert(1)</script>", "[red]x[/red]", "\x1b[31mred\x1b[0m", "\x1b]0;title\x07",
+    "../../x", "/etc/passwd", "a/b", "a\\b", "\0", "a\0b", "\u202egnp", "\ufeff", "\ufffd", "\n",
+    "a\nb: 1\nc", "# x", "- x", "null", "true", "1", "1e5", "n" * 300, "n" * 20_000, "é",
+    "e\u0301", "🙂", "$rows", "%s", "{0}", "*", "split_*", "__index_level_0__", "self", "columns",
 ]  # fmt: skip
 CELLS = [
     "", "NA", "nan", "inf", "-inf", "1e999", "1e-999", "0x10", "1_000", "1,5", "1.2.3", "?", "-",
     "true", "2024-02-30", "9999-12-31", "0000-00-00", "24:00:00", '"', '""', "'", "\\", "\0",
-    "a" * 9000, "1" * 400, "9223372036854775808", "-9223372036854775809", "=cmd|' /C calc'!A0", "\x1b[2J",
-    "é", "\u0661",
+    "a" * 9000, "1" * 400, "9223372036854775808", "-9223372036854775809", "=cmd|' /C calc'!A0",
+    "\x1b[2J", "é", "\u0661",
 ]  # fmt: skip
 
 
@@ -560,10 +561,10 @@ class Findings:
         ends = ", ".join(f"{count:,} {end}" for end, count in self.ends.most_common())
         findings = sum(count for end, count in self.ends.items() if end not in FINE)
         print(f"{sum(self.ends.values()):,} {what}: {ends}; {findings} findings")
+        slow, large = self.slowest, self.largest
         print(
-            f"{time.monotonic() - began:.0f} s; slowest {self.slowest[0]:.2f} s "
-            f"({self.slowest[1]}), memory grew most by {self.largest[0]:.0f} MB ({self.largest[1]}), "
-            f"peak {peak_megabytes():.0f} MB"
+            f"{time.monotonic() - began:.0f} s; slowest {slow[0]:.2f} s ({slow[1]}), memory grew "
+            f"most by {large[0]:.0f} MB ({large[1]}), peak {peak_megabytes():.0f} MB"
         )
         return findings
 

@@ -93,7 +93,8 @@ def test_a_name_without_end(tmp_path: Path, file: str) -> None:
 
 ODD = [
     "=1+1", "@SUM(A1)", "<script>alert(1)</script>", "[red]x[/red]", "\x1b[31mred", "../../x",
-    "a/b",    "\0", "a\nb", "\u202egnp", "# x", "null", "1", "é", "e\u0301", "🙂", "$rows", "{0}", "%s",
+    "a/b", "\0", "a\nb", "\u202egnp", "# x", "null", "1", "é", "e\u0301", "🙂", "$rows", "{0}",
+    "%s",
 ]  # fmt: skip
 
 
