@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
-from tftrain.data.limits import MAX_COLUMNS, MAX_NAME, MAX_RECORD, Bounded, memory, require_memory
+from tftrain.data.limits import MAX_COLUMNS, MAX_NAME, MAX_RECORD, Bounded, require_memory
 from tftrain.errors import (
     DataError,
     OutputError,
@@ -259,13 +259,15 @@ def _read_csv_file(file: str, form: CsvFormat) -> pa.Table:
     delimiter, encoding = form.delimiter, form.encoding
     nulls = [*arrow_csv.ConvertOptions().null_values, *form.missing_values]
     single = _columns_in_header(file, form) == 1  # where an empty line is a missing value
-    may_be_large = Path(file).suffix in COMPRESSIONS or 8 * Path(file).stat().st_size > memory()
+    compressed = Path(file).suffix in COMPRESSIONS  # so nobody knows yet how large it is
     for block_size in BLOCK_BYTES:
         try:
             with pa.input_stream(file, compression="detect") as stream:
                 table = arrow_csv.read_csv(
-                    Bounded(stream, file) if may_be_large else stream,
-                    read_options=arrow_csv.ReadOptions(block_size=block_size, encoding=encoding),
+                    Bounded(stream, file) if compressed else stream,
+                    read_options=arrow_csv.ReadOptions(
+                        block_size=block_size, encoding=encoding, use_threads=not compressed
+                    ),
                     parse_options=arrow_csv.ParseOptions(
                         delimiter=delimiter,
                         newlines_in_values=True,
