@@ -19,6 +19,7 @@ FLOORS = {
     "errors": 1,
     "files": 1,
     "streams": 1,
+    "tensorflow_files": 1,
     "terminal": 1,
     "traces": 1,
     "losses": 1,
@@ -39,6 +40,7 @@ FLOORS = {
 # Rooms of one floor that may see each other, and why.
 NEIGHBOURS = {
     ("files", "errors"),  # everybody raises them
+    ("tensorflow_files", "files"),
     ("losses", "errors"),
     ("metrics", "errors"),
     ("optimizers", "errors"),

@@ -14,7 +14,9 @@ _HOMES = {
     "load_config": "tftrain.config",
     "Run": "tftrain.runs.run",
     "load_run": "tftrain.runs.run",
+    "resume": "tftrain.experiment.train",
     "train": "tftrain.experiment.train",
+    "Checkpoints": "tftrain.training",
     "Convergence": "tftrain.training",
     "EarlyStopping": "tftrain.training",
     "History": "tftrain.training",
@@ -24,6 +26,7 @@ _HOMES = {
     "trace": "tftrain.training.tracing",
 }
 __all__ = [
+    "Checkpoints",
     "Config",
     "Convergence",
     "EarlyStopping",
@@ -44,6 +47,7 @@ __all__ = [
     "optimizers",
     "parity",
     "reference",
+    "resume",
     "runs",
     "trace",
     "train",
@@ -65,10 +69,17 @@ if TYPE_CHECKING:
         training,
     )
     from tftrain.config import Config, load_config
-    from tftrain.experiment.train import train
+    from tftrain.experiment.train import resume, train
     from tftrain.parity import gradcheck
     from tftrain.runs.run import Run, load_run
-    from tftrain.training import Convergence, EarlyStopping, History, Observer, fit
+    from tftrain.training import (
+        Checkpoints,
+        Convergence,
+        EarlyStopping,
+        History,
+        Observer,
+        fit,
+    )
     from tftrain.training.tracing import trace
 
 

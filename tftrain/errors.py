@@ -54,18 +54,27 @@ class DivergedError(TftrainError):
     """A loss, or the norm of a gradient, became NaN or infinite.
 
     Attributes:
+        what: became so.
+        value: that it had.
         epoch: the epoch in which it happened, counted from 1.
         step: the step within that epoch, counted from 1.
+        found: where in that step a value was not finite first, as far as that is known.
     """
 
-    def __init__(self, what: str, value: float, epoch: int, step: int) -> None:
-        self.epoch = epoch
-        self.step = step
+    def __init__(self, what: str, value: float, epoch: int, step: int, found: str = "") -> None:
+        self.what, self.value = what, value
+        self.epoch, self.step = epoch, step
+        self.found = found
         super().__init__(
-            f"training diverged: the {what} became {value} at epoch {epoch}, step {step}. "
+            f"training diverged: the {what} became {value} at epoch {epoch}, step {step}"
+            f"{f' ({found})' if found else ''}. "
             "Lower the learning rate, clip the gradients (optimizer.clip_norm), or look for "
             "extreme values in the data."
         )
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM asked the process to end, as a cluster does; answered like Ctrl-C."""
 
 
 @contextmanager

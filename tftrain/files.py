@@ -1,5 +1,6 @@
-"""Writing files whole or not at all."""
+"""Writing files and folders whole or not at all, and knowing whether they still are."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,8 +24,7 @@ def whole_file(path: Path, option: str = "--output") -> Iterator[Path]:
     aside = path.with_name(path.name + ".part")
     try:
         yield aside
-        with aside.open("rb") as file:
-            os.fsync(file.fileno())
+        _flush(aside)
         aside.replace(path)
     except OSError as error:
         raise cannot_write(path, error, option) from None
@@ -48,6 +48,59 @@ def cannot_write(path: Path, error: OSError | str, option: str = "--output") -> 
     """Return the error for a file or folder that the system, for some reason, lets us not write."""
     reason = error if isinstance(error, str) else error.strerror
     return OutputError(f"{path}: cannot be written: {reason}; choose another with {option}")
+
+
+CHECKSUMS = "SHA256SUMS"
+"""File of a sealed folder that holds the SHA-256 of each other one, as `sha256sum` writes it."""
+
+MAX_CHECKSUMS = 100_000
+"""Bytes of that file, at most."""
+
+
+def seal(aside: Path, path: Path) -> None:
+    """Rename the folder `aside`, which is written, to `path`, when checksums and disk have it all.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    lines = [f"{_sha256(file)}  {file.name}\n" for file in sorted(aside.iterdir())]
+    (aside / CHECKSUMS).write_text("".join(lines), encoding="utf-8")
+    for file in aside.iterdir():
+        _flush(file)
+    _flush(aside)
+    aside.rename(path)
+    _flush(path.parent)
+
+
+def damage(path: Path) -> str | None:
+    """Return what is wrong with a sealed folder, or None where it is as it was written."""
+    try:
+        with (path / CHECKSUMS).open(encoding="utf-8") as file:
+            pairs = [line.partition("  ") for line in file.read(MAX_CHECKSUMS).splitlines()]
+        wanted = {name: digest for digest, _, name in pairs}
+        found = {file.name for file in path.iterdir()} - {CHECKSUMS}
+        for name in sorted({*wanted, *found}):
+            if name not in found:
+                return f"{name} is missing"
+            if not (path / name).is_file() or wanted.get(name) != _sha256(path / name):
+                return f"{name} is not what was written"
+    except (OSError, UnicodeDecodeError) as error:
+        return f"{CHECKSUMS} cannot be read: {error}"
+    return None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _flush(path: Path) -> None:
+    """Have a file or a folder written to disk, before the system sees fit to."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def expanded(path: str, key: str) -> Path:

@@ -19,7 +19,7 @@ import numpy as np
 from goals import MIXED_PEERS, OURS, PEERS
 from measure import epochs_of_a_round, measure
 from workers import Worker
-from workloads import LARGE, MIDDLING, WORKLOADS, Workload
+from workloads import LARGE, MIDDLING, SMALL, WORKLOADS, Workload
 
 from tftrain.runs.environment import git_commit
 
@@ -29,6 +29,9 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 WIDTHS = (8, 16, 32, 64, 128, 256, 512, 1024, 2048)
 ROWS = (10**3, 10**4, 10**5, 10**6, 10**7)
+MOST_CHECKPOINTS = 300
+"""Epochs of a round with a checkpoint after each."""
+
 PACKAGES = ("tensorflow", "keras", "jax", "torch", "scikit-learn", "numpy")
 
 
@@ -117,26 +120,29 @@ def scaling(rounds: int) -> list[Figures]:
 
 
 def features(rounds: int) -> list[Figures]:
-    """Return the time with validation, and with all features, over that of the bare engine."""
+    """Return the time with features over that of the bare engine, and seconds of an epoch."""
     found = []
-    variants = ["bare", "validated", "all"]
-    for work in (MIDDLING, LARGE):
+    variants = ["bare", "saved", "validated", "all"]
+    for work in (SMALL, MIDDLING, LARGE):
         for task in (work, work.with_optimizer("adam")):
             with ExitStack() as stack:
                 workers = {
                     name: stack.enter_context(Worker("ours_with_features", name, task))
                     for name in variants
                 }
-                epochs = 2 * epochs_of_a_round(workers["bare"])
+                epochs = min(2 * epochs_of_a_round(workers["bare"]), MOST_CHECKPOINTS)
                 turns = []
                 for n in range(rounds + 1):
-                    order = variants[n % 3 :] + variants[: n % 3]
+                    start = n % len(variants)
+                    order = variants[start:] + variants[:start]
                     turns.append({name: workers[name].train(epochs) for name in order})
             ratios = {
                 name: statistics.median(turn[name] / turn["bare"] for turn in turns[1:])
                 for name in variants
             }
-            found.append({"workload": f"{task.name}, {task.optimizer}", **ratios})
+            seconds = statistics.median(turn["bare"] for turn in turns[1:]) / epochs
+            workload = f"{task.name}, {task.optimizer}"
+            found.append({"workload": workload, "seconds": seconds, **ratios})
     return found
 
 

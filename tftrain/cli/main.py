@@ -16,10 +16,13 @@ from tftrain.cli.explain import explain
 from tftrain.cli.gradcheck import gradcheck
 from tftrain.cli.init import init
 from tftrain.cli.predict import predict
+from tftrain.cli.resume import resume
+from tftrain.cli.runs import runs
 from tftrain.cli.schema import schema
+from tftrain.cli.signals import exit_at_second_interrupt, leave
 from tftrain.cli.train import train
 from tftrain.cli.version import version
-from tftrain.errors import TftrainError, TftrainWarning
+from tftrain.errors import Terminated, TftrainError, TftrainWarning
 from tftrain.terminal import say
 
 
@@ -27,17 +30,31 @@ from tftrain.terminal import say
 def cli() -> None:
     """Train Keras-free TensorFlow networks on tables, from one YAML file.
 
-    Exit codes: 0 done, 2 the input is wrong, 1 anything else, 130 interrupted.
+    Exit codes: 0 done, 2 the input is wrong, 1 anything else, 130 interrupted, 143 terminated.
     """
 
 
-for command in (train, evaluate, predict, check, init, gradcheck, explain, schema, version):
+COMMANDS = (
+    train,
+    resume,
+    evaluate,
+    predict,
+    runs,
+    check,
+    init,
+    gradcheck,
+    explain,
+    schema,
+    version,
+)
+for command in COMMANDS:
     cli.add_command(command)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit."""
-    sys.exit(run(arguments))
+    exit_at_second_interrupt()
+    leave(run(arguments))
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -54,8 +71,10 @@ def run(arguments: list[str] | None = None) -> int:
         _show(error)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort) as error:
-        _say("interrupted", error.__cause__ or error)
-        return 130
+        cause = error.__cause__ or error
+        terminated = isinstance(cause, Terminated)
+        _say("terminated" if terminated else "interrupted", cause)
+        return 143 if terminated else 130
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - nothing more can be written
         return 1

@@ -10,6 +10,15 @@ set_option = click.option(
     help="Override one value of the config, e.g. optimizer.learning_rate=0.01. May be repeated.",
 )
 
+force_option = click.option(
+    "--force",
+    is_flag=True,
+    help="Go on with a run although its config has changed, where that is safe: more epochs, "
+    "more patience, another way to compile, other threads.",
+)
+
+quiet_option = click.option("--quiet", is_flag=True, help="Show no progress.")
+
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object on stdout, all else on stderr."
 )

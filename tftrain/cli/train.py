@@ -2,7 +2,7 @@
 
 import click
 
-from tftrain.cli.options import json_option, set_option
+from tftrain.cli.options import force_option, json_option, quiet_option, set_option
 from tftrain.cli.tensorflow import load_tensorflow
 from tftrain.terminal import say
 
@@ -10,33 +10,38 @@ from tftrain.terminal import say
 @click.command()
 @click.argument("config", type=click.Path())
 @set_option
-@click.option("--output", metavar="DIR", help="This run's own directory (must not exist yet).")
-@click.option("--quiet", is_flag=True, help="Show no progress.")
+@click.option("--output", metavar="DIR", help="This run's own directory (empty, or not there yet).")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on with the run in DIR, if there is one: what a cluster that restarts jobs needs.",
+)
+@force_option
+@quiet_option
 @json_option
 def train(
-    config: str, overrides: tuple[str, ...], output: str | None, quiet: bool, as_json: bool
+    config: str,
+    overrides: tuple[str, ...],
+    output: str | None,
+    resume: bool,
+    force: bool,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Train the network of the YAML file CONFIG."""
+    if resume and output is None:
+        raise click.UsageError("--resume needs --output DIR: the directory of the run")
     from tftrain.config import load_config
     from tftrain.experiment.prepare import prepare
 
-    loaded = load_config(config, overrides)
-    prepared = prepare(loaded)
+    prepared = prepare(load_config(config, overrides))
     for note in prepared.notes:
         say(f"note: {note}", err=True)
     load_tensorflow()
     from tftrain.cli.progress import progress_for
-    from tftrain.cli.tables import metrics_table
+    from tftrain.cli.report import show_run
     from tftrain.experiment.train import train_prepared
-    from tftrain.runs.directory import json_text
 
-    run = train_prepared(prepared, output=output, observers=[] if quiet else [progress_for()])
-    if as_json:
-        say(json_text({"run": str(run.path), **run.summary}))
-    else:
-        say(metrics_table(run.summary, loaded.data.target))
-        say(
-            f"stopped:  {run.summary['stop_reason']}; the model is that of epoch "
-            f"{run.summary['best_epoch']}"
-        )
-        say(f"run:      {run.path}")
+    observers = [] if quiet else [progress_for()]
+    run = train_prepared(prepared, output, observers, resume=resume, force=force)
+    show_run(run, as_json)

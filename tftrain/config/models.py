@@ -38,6 +38,22 @@ class Convergence(Section):
         return self
 
 
+class Checkpoint(Section):
+    """How often all that training knows is saved, so that a run that was killed can go on.
+
+    Besides, it is saved at the end, and when Ctrl-C or SIGTERM ends the run.
+    """
+
+    every_epochs: Count | None = None
+    """Epochs from one checkpoint to the next."""
+    every_steps: Count | None = None
+    """Steps, likewise."""
+    every_seconds: Positive | None = None
+    """Seconds, likewise; it is saved at the end of a chunk of steps."""
+    keep: Count = 2
+    """How many of the last checkpoints stay, besides the best."""
+
+
 ThreadCount = Annotated[Count, Field(le=1024)]
 
 
@@ -69,6 +85,8 @@ class Training(Section):
     compile: Literal["auto", "xla", "graph", "eager"] = "auto"
     """How steps are run: one XLA program, a TensorFlow graph, or op by op (to debug)."""
     threads: Threads = Threads()
+    checkpoint: Checkpoint | None = Checkpoint(every_seconds=60)
+    """null saves nothing: what is killed begins again."""
 
     @model_validator(mode="after")
     def _gradient_norm_of_the_full_batch(self) -> Self:

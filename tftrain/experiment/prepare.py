@@ -1,5 +1,6 @@
 """From a config to a table that is read, split and understood. Needs no TensorFlow."""
 
+import functools
 import time
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -13,7 +14,7 @@ from tftrain.data.bundled import read_sklearn
 from tftrain.data.columns import first_row, matching, require_column, stray_values
 from tftrain.data.features import Plan, fit_plan, require_representable, target_values
 from tftrain.data.split import Split, by_column, by_fractions, by_order
-from tftrain.data.tables import as_table, read_csv, read_parquet
+from tftrain.data.tables import as_table, fingerprint, read_csv, read_parquet
 from tftrain.errors import ConfigError, DataError, excerpt, naming
 
 
@@ -40,6 +41,11 @@ class Prepared:
     weights: np.ndarray | None
     seconds: float
     notes: tuple[str, ...] = ()
+
+    @functools.cached_property
+    def fingerprint(self) -> dict[str, int | str]:
+        """Rows, columns and a hash of the whole table."""
+        return fingerprint(self.frame)
 
     def part(self, name: str) -> pd.DataFrame:
         """Return the rows of train, validation or test."""

@@ -1,5 +1,6 @@
 """From a config to a finished run directory."""
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -12,9 +13,8 @@ import pandas as pd
 import tensorflow as tf
 
 from tftrain.config import Config, load_config
-from tftrain.config.loading import config_text
 from tftrain.data.preprocessor import Preprocessor
-from tftrain.errors import OutputError, TftrainError
+from tftrain.errors import InputError, OutputError, TftrainError
 from tftrain.experiment.build import (
     arrays_of,
     fit_settings,
@@ -25,11 +25,11 @@ from tftrain.experiment.build import (
 )
 from tftrain.experiment.evaluate import metrics_of
 from tftrain.experiment.prepare import Prepared, prepare
+from tftrain.experiment.resume import checkpoints_of, config_of, is_to_go_on, write_identity
 from tftrain.experiment.threads import set_threads
 from tftrain.files import expanded
 from tftrain.runs import Run, RunDirectory
-from tftrain.runs.directory import json_text
-from tftrain.runs.environment import environment
+from tftrain.runs.directory import json_text, this_process
 from tftrain.runs.export import ServingModel, export
 from tftrain.runs.log import MetricsLog, TensorBoardLog, epoch_line
 from tftrain.training import History, Observer, fit
@@ -44,6 +44,8 @@ def train(
     data: pd.DataFrame | None = None,
     overrides: Sequence[str] = (),
     output: str | Path | None = None,
+    resume: bool = False,
+    force: bool = False,
     observers: Sequence[Observer] = (),
 ) -> Run:
     """Train the network of a config and return the run.
@@ -53,38 +55,100 @@ def train(
         data: a DataFrame in place of the config's source.
         overrides: `key.path=value` strings that replace single values of the config.
         output: this run's own directory; by default the next of `<output.directory>/<name>`.
+        resume: whether to go on with the run that is in `output`, if there is one; a finished one
+            is left as it is, with a warning that says so.
+        force: whether to go on although the config has changed, where that is safe.
         observers: are told of every chunk and epoch.
 
     Raises:
-        InputError: the config or the data are wrong; no run directory is left behind.
+        InputError: the config or the data are wrong; no run directory is left behind. Or they
+            differ from those of the run that is to be resumed.
         DivergedError: the loss became NaN or infinite; the run directory says that it failed.
         TftrainError: there is not enough memory; likewise.
         KeyboardInterrupt: what was known is in the run directory, the model included if an epoch
-            was over.
+            was over. `errors.Terminated` if it was SIGTERM.
     """
     loaded = load_config(config, overrides, dataframe=data is not None)
-    return train_prepared(prepare(loaded, data), output, observers)
+    return train_prepared(prepare(loaded, data), output, observers, resume=resume, force=force)
 
 
 def train_prepared(
-    prepared: Prepared, output: str | Path | None = None, observers: Sequence[Observer] = ()
+    prepared: Prepared,
+    output: str | Path | None = None,
+    observers: Sequence[Observer] = (),
+    *,
+    resume: bool = False,
+    force: bool = False,
 ) -> Run:
     """Train from a table that is read already; otherwise as `train`."""
-    set_threads(prepared.config.training.threads)
-    config = for_this_processor(prepared.config)
-    prepared = replace(prepared, config=config)
-    if output is None:
+    config = prepared.config
+    if output is not None:
+        directory = RunDirectory.at(Path(output))
+    elif resume:
+        raise InputError("to resume, name the run's directory: --output runs/name/0001")
+    else:
         directory = RunDirectory.create(
             expanded(config.output.directory, "output.directory") / config.name
         )
+    if resume:
+        directory.require_no_links()
     else:
-        directory = RunDirectory.at(Path(output))
+        directory.require_empty()
+    with directory.locked():
+        return _train(directory, prepared, observers, resume, force)
+
+
+def resume(
+    run: str | Path,
+    *,
+    data: pd.DataFrame | None = None,
+    overrides: Sequence[str] = (),
+    force: bool = False,
+    observers: Sequence[Observer] = (),
+) -> Run:
+    """Go on with a run that was killed, interrupted or failed, in its own directory.
+
+    It ends bit for bit as if it had never stopped: on the same machine, with the same versions.
+
+    Args:
+        run: the run directory.
+        data: the DataFrame that the run was trained on, if it was one.
+        overrides: `key.path=value` strings that replace single values of the run's config.
+        force: whether to go on although the config has changed, where that is safe.
+        observers: are told of every chunk and epoch.
+
+    Raises:
+        RunError: there is no run, or its config or its data have changed.
+        TftrainError: as for `train`.
+    """
+    directory = RunDirectory(Path(run))
+    directory.read_summary()
+    directory.require_no_links()
+    with directory.locked():
+        config = config_of(directory, overrides, dataframe=data is not None)
+        return _train(directory, prepare(config, data), observers, True, force)
+
+
+def _train(
+    directory: RunDirectory,
+    prepared: Prepared,
+    observers: Sequence[Observer],
+    resume: bool,
+    force: bool,
+) -> Run:
+    """Train in a directory that is locked; say in its summary how it ended."""
+    set_threads(prepared.config.training.threads)
+    prepared = replace(prepared, config=for_this_processor(prepared.config))
+    if not resume or not directory.summary.is_file():
+        directory.require_empty()
+    elif not is_to_go_on(directory, prepared, force):
+        return Run(directory.path)
     training = Training(prepared, directory)
     try:
         training.run(observers)
     except (MemoryError, tf.errors.ResourceExhaustedError) as error:
         failure = TftrainError(
-            f"out of memory: {str(error).splitlines()[0]}. Make the network (model.hidden) or "
+            f"out of memory: {_what_was_asked(error)}. Make the network (model.hidden) or "
             "the batches (training.batch_size) smaller"
         )
         training.fail(failure)
@@ -93,6 +157,12 @@ def train_prepared(
         training.fail(error)
         raise
     return Run(directory.path)
+
+
+def _what_was_asked(error: BaseException) -> str:
+    """Return the part of an error that tells how much memory was wanted."""
+    asked = re.search(r"OOM when allocating tensor with shape\[[^]]*\] and type \w+", str(error))
+    return asked.group() if asked else str(error).splitlines()[0].partition(" [Op:")[0].rstrip(".")
 
 
 class Stopwatch:
@@ -127,13 +197,12 @@ class Training:
         """Train, evaluate, export; `observers` besides those that write into the directory."""
         watch = Stopwatch()
         directory = self.directory
-        self._write_summary("running")
-        directory.write_text(directory.config, config_text(self.config))
-        directory.write_json(directory.environment, environment(self.prepared.frame))
+        self._write_summary("running", process=this_process())
+        write_identity(directory, self.prepared)
         self.network = network_of(self.config, len(self.prepared.plan.names))
         arrays = {name: arrays_of(self.prepared, self.preprocessor, name) for name in PARTS}
         load = self.prepared.seconds + watch.lap()
-        interrupted = self._fit(arrays, observers)
+        interruption = self._fit(arrays, observers)
         watch.lap()
         metrics = {name: self._metrics(name, arrays[name][0]) for name in PARTS}
         evaluate = watch.lap()
@@ -145,14 +214,14 @@ class Training:
             "export": watch.lap(),
         }
         self._write_summary(
-            "interrupted" if interrupted else "finished",
+            "interrupted" if interruption else "finished",
             **metrics,
             **self._outcome(),
             seconds={phase: round(value, 4) for phase, value in seconds.items()},
         )
         self.ended = True
-        if interrupted:
-            raise KeyboardInterrupt
+        if interruption:
+            raise interruption
 
     def fail(self, error: BaseException) -> None:
         """Say in the summary that the run failed, or was interrupted, and what is known of it."""
@@ -176,8 +245,10 @@ class Training:
             with suppress(OSError):  # the error itself says more than one about the summary
                 self.directory.summary.write_text(json_text({"state": state, "error": reason}))
 
-    def _fit(self, arrays: Mapping[str, Any], observers: Sequence[Observer]) -> bool:
-        """Train the network; return whether Ctrl-C ended it after at least one epoch."""
+    def _fit(
+        self, arrays: Mapping[str, Any], observers: Sequence[Observer]
+    ) -> KeyboardInterrupt | None:
+        """Train the network; return what ended it after at least one epoch, if something did."""
         x, y, weight = arrays["train"]
         scale = self.prepared.plan.target.scale
         logs: list[Observer] = [MetricsLog(self.directory.metrics, scale)]
@@ -193,15 +264,16 @@ class Training:
                 optimizer=optimizer_of(self.config, len(x)),
                 validation=arrays["validation"] if len(arrays["validation"][0]) else None,
                 observers=[*logs, *observers],
+                checkpoints=checkpoints_of(self.directory, self.prepared),
                 history=self.history,
                 **fit_settings(self.config),
             )
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interruption:
             if not self.history.epochs:
                 raise
             self.history.stop_reason = "interrupted"
-            return True
-        return False
+            return interruption
+        return None
 
     def _metrics(self, part: str, x: np.ndarray) -> dict[str, Any] | None:
         """Return the metrics of the trained network on a part of the table."""

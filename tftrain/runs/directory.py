@@ -2,12 +2,19 @@
 
 import json
 import math
-from collections.abc import Mapping
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tftrain.errors import OutputError
-from tftrain.files import cannot_write, whole_file
+from filelock import FileLock, Timeout
+
+from tftrain.errors import OutputError, RunError
+from tftrain.files import bounded_text, cannot_write, whole_file
+
+LOCK = ".lock"
 
 
 class RunDirectory:
@@ -15,6 +22,7 @@ class RunDirectory:
 
     `summary.json` says in its `state` how the run stands: running, finished, interrupted or
     failed. It is written first as running, so a run that is killed never looks finished.
+    Only the process that holds the lock writes; the system takes it back when a process dies.
 
     Args:
         path: the directory, which exists.
@@ -28,6 +36,8 @@ class RunDirectory:
         self.summary = path / "summary.json"
         self.model = path / "model"
         self.tensorboard = path / "tensorboard"
+        self.checkpoints = path / "checkpoints"
+        self._lock = FileLock(path / LOCK)
 
     @classmethod
     def create(cls, parent: Path) -> "RunDirectory":
@@ -49,30 +59,110 @@ class RunDirectory:
                     number += 1
         except OSError as error:
             raise cannot_write(parent, error) from None
-        return cls(path)._claimed()
+        return cls(path)
 
     @classmethod
     def at(cls, path: Path) -> "RunDirectory":
-        """Make the directory `path` itself, which must not exist yet, or be empty.
+        """Make the directory `path` itself, unless it exists.
 
         Raises:
-            OutputError: it holds something, or cannot be made.
+            OutputError: it cannot be made.
         """
         try:
             path.mkdir(parents=True, exist_ok=True)
-            if any(path.iterdir()):
-                raise OutputError(
-                    f"{path}: is not empty; name a new directory with --output, or "
-                    "leave it out for the next free one"
-                )
         except OSError as error:
             raise cannot_write(path, error) from None
-        return cls(path)._claimed()
+        return cls(path)
 
-    def _claimed(self) -> "RunDirectory":
-        """Say that a run is here now, so that no other one takes the directory."""
-        self.write_json(self.summary, {"state": "running"})
-        return self
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is there but what a process leaves that is killed at once."""
+        leftovers = (LOCK, self.summary.name + ".part")
+        return all(path.name in leftovers for path in self.path.iterdir())
+
+    def require_empty(self) -> None:
+        """Raise OutputError, with the remedies, unless the directory is empty."""
+        if not self.is_empty:
+            more = "; --resume goes on with the run in it" if self.summary.is_file() else ""
+            raise OutputError(
+                f"{self.path}: is not empty; name a new directory with --output, or leave it out "
+                f"for the next free one{more}"
+            )
+
+    def require_no_links(self) -> None:
+        """Raise RunError where something in the directory is a link: to write here may hit others.
+
+        tftrain makes none, so somebody else has put it there.
+        """
+        for path in sorted(self.path.rglob("*")):
+            if path.is_symlink():
+                raise RunError(
+                    f"{path}: is a link, and what is written to a run could end elsewhere; put the "
+                    "file or folder itself there"
+                )
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Let no other process write here until this is over.
+
+        Raises:
+            RunError: another process is writing.
+            OutputError: the directory cannot be written.
+        """
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise RunError(
+                f"{self.path}: {self._writer()} is writing this run; wait until it ends, or end it"
+            ) from None
+        except OSError as error:
+            raise cannot_write(self.path, error) from None
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    @property
+    def state(self) -> str | None:
+        """The state that the summary tells, or None where it cannot be read."""
+        try:
+            return str(self.read_summary().get("state"))
+        except RunError:
+            return None
+
+    def read_summary(self) -> dict[str, Any]:
+        """Return the content of `summary.json`; raise RunError where there is none."""
+        try:
+            summary = json.loads(bounded_text(self.summary))
+        except FileNotFoundError:
+            hint = "" if self.path.is_dir() else " (no such directory)"
+            raise RunError(
+                f"{self.path}: not a run directory{hint}; expected one such as runs/diabetes/0001"
+            ) from None
+        except (OSError, ValueError, RecursionError) as error:
+            raise RunError(f"{self.summary}: cannot be read: {error}") from None
+        if not isinstance(summary, dict):
+            raise RunError(f"{self.summary}: not a run's summary")
+        return summary
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether a process is writing here."""
+        try:
+            with self.locked():
+                return False
+        except RunError:
+            return True
+        except OutputError:  # read-only
+            return False
+
+    def _writer(self) -> str:
+        """Return which process holds the lock, as far as the summary tells."""
+        try:
+            writer = self.read_summary()["process"]
+            return f"process {int(writer['id'])} on {str(writer['host'])[:100]!r}"
+        except (RunError, ValueError, KeyError, TypeError):
+            return "another process"
 
     def write_json(self, path: Path, value: Mapping[str, Any]) -> None:
         """Write JSON to a file of the run, whole or not at all."""
@@ -82,6 +172,11 @@ class RunDirectory:
         """Write text to a file of the run, whole or not at all."""
         with whole_file(path) as aside:
             aside.write_text(text, encoding="utf-8")
+
+
+def this_process() -> dict[str, Any]:
+    """Return what tells this process from others."""
+    return {"id": os.getpid(), "host": platform.node()}
 
 
 def json_text(value: Any, indent: int | None = None) -> str:

@@ -9,15 +9,11 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-import pandas as pd
-
-from tftrain.data.tables import fingerprint
-
 PACKAGES = ("tftrain", "tensorflow", "numpy", "pandas", "pyarrow", "scikit-learn")
 
 
-def environment(frame: pd.DataFrame) -> dict[str, Any]:
-    """Return versions, platform, command, git commit if any, and the fingerprint of the data."""
+def environment() -> dict[str, Any]:
+    """Return versions, platform, command, and git commit if any."""
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": shlex.join(sys.argv),
@@ -26,7 +22,6 @@ def environment(frame: pd.DataFrame) -> dict[str, Any]:
         "platform": platform.platform(),
         "processors": os.cpu_count(),
         "git": git_commit(),
-        "data": fingerprint(frame),
     }
 
 

@@ -3,15 +3,14 @@
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from keyword import iskeyword
 from pathlib import Path
 
 import tensorflow as tf
 
 from tftrain.data.preprocessor import Preprocessor
-from tftrain.files import cannot_write
+from tftrain.tensorflow_files import tensorflow_writes
 
 
 class ServingModel(tf.Module):
@@ -60,35 +59,21 @@ def serving_names(columns: list[str]) -> list[str]:
 
 
 def export(model: ServingModel, path: Path) -> None:
-    """Write the SavedModel to `path`, whole or not at all.
+    """Write the SavedModel to `path`, whole or not at all, in place of one that is there.
 
     Raises:
         OutputError: it cannot be written.
     """
-    aside = path.with_name(path.name + ".part")
+    aside, old = path.with_name(path.name + ".part"), path.with_name(path.name + ".old")
+    for leftover in (aside, old):
+        shutil.rmtree(leftover, ignore_errors=True)
     try:
         with tensorflow_writes(path):
             tf.saved_model.save(model, str(aside), signatures=model.predict)
-            aside.replace(path)
+            if path.exists():
+                path.rename(old)
+            aside.rename(path)
+            shutil.rmtree(old, ignore_errors=True)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
-
-
-@contextmanager
-def tensorflow_writes(path: Path) -> Iterator[None]:
-    """Raise OutputError where TensorFlow cannot write to `path`.
-
-    TensorFlow says `FILE; No space left on device [Op:SaveV2]`, in the class that it has for
-    exhausted memory too, whose message is `OOM when allocating tensor ...`.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise cannot_write(path, error) from None
-    except tf.errors.OpError as error:
-        if "OOM when allocating" in error.message:
-            raise
-        first_line = error.message.splitlines()[0]
-        reason = first_line.rpartition("; ")[2].partition(" [Op:")[0]
-        raise cannot_write(path, reason) from None

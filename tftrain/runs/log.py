@@ -1,23 +1,28 @@
 """Observers that write what happens in each epoch into the run directory."""
 
+import shutil
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import tensorflow as tf
 
-from tftrain.files import cannot_write
+from tftrain.files import cannot_write, whole_file
 from tftrain.runs.directory import json_text
-from tftrain.runs.export import tensorflow_writes
+from tftrain.tensorflow_files import tensorflow_writes
 from tftrain.training import EpochRecord, Observer
 
 
 class MetricsLog(Observer):
     """Writes one JSON line an epoch, whole or not at all.
 
+    The file is that of this training: it begins empty, or with the epochs that training goes on
+    after, neither more nor fewer, whatever a process that died has left in it.
+
     Args:
-        path: the file, appended to.
+        path: the file.
         scale: from the network's units to the target's own, shape `(targets,)`.
 
     Raises:
@@ -28,11 +33,24 @@ class MetricsLog(Observer):
 
     def __init__(self, path: Path, scale: np.ndarray) -> None:
         self.path = path
-        self.file = path.open("ab", buffering=0)
         self.scale = scale
+        self.file: BinaryIO | None = None
+
+    def on_start(self, epochs: int, steps: int, rows: int) -> None:
+        self.on_restore([])
+
+    def on_restore(self, records: Sequence[EpochRecord]) -> None:
+        self.on_end()
+        with whole_file(self.path) as aside:
+            aside.write_bytes(b"".join(map(self._line, records)))
+        self.file = self.path.open("ab", buffering=0)
+
+    def _line(self, record: EpochRecord) -> bytes:
+        return (json_text(epoch_line(record, self.scale)) + "\n").encode()
 
     def on_epoch(self, record: EpochRecord) -> None:
-        line = (json_text(epoch_line(record, self.scale)) + "\n").encode()
+        assert self.file is not None
+        line = self._line(record)
         end = self.file.tell()
         try:
             while line:
@@ -43,7 +61,8 @@ class MetricsLog(Observer):
             raise cannot_write(self.path, error) from None
 
     def on_end(self) -> None:
-        self.file.close()
+        if self.file:
+            self.file.close()
 
 
 def epoch_line(record: EpochRecord, scale: np.ndarray) -> dict[str, Any]:
@@ -70,8 +89,15 @@ class TensorBoardLog(Observer):
 
     def __init__(self, path: Path, scale: np.ndarray) -> None:
         self.path = path
-        self.writer = tf.summary.create_file_writer(str(path))
         self.scale = scale
+
+    def on_start(self, epochs: int, steps: int, rows: int) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+        self.writer = tf.summary.create_file_writer(str(self.path))
+
+    def on_restore(self, records: Sequence[EpochRecord]) -> None:
+        for record in records:
+            self.on_epoch(record)
 
     def on_epoch(self, record: EpochRecord) -> None:
         with tensorflow_writes(self.path), self.writer.as_default(step=record.epoch):

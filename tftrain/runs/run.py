@@ -1,7 +1,6 @@
 """A run that was trained: its summary, its config, and predictions with its model."""
 
 import functools
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,6 @@ from tftrain.config import Config, load_config
 from tftrain.data.columns import Column, raw_values
 from tftrain.data.tables import as_table, read_table
 from tftrain.errors import RunError
-from tftrain.files import bounded_text
 from tftrain.metrics import BLOCK_ROWS
 from tftrain.runs.directory import RunDirectory
 from tftrain.runs.summary import TRAINED, require_summary
@@ -41,7 +39,7 @@ class Run:
 
     def __init__(self, path: str | Path) -> None:
         self.directory = RunDirectory(Path(path))
-        self.summary: dict[str, Any] = _read_summary(self.directory)
+        self.summary: dict[str, Any] = self.directory.read_summary()
         self.config: Config = load_config(self.directory.config)
         said = require_summary(self.summary, self.directory.summary)
         self.columns = [Column(name, kind) for name, kind in said.columns.items()]
@@ -138,18 +136,3 @@ class Run:
 def load_run(path: str | Path) -> Run:
     """Open a run directory; raise RunError if it is none, or holds no model."""
     return Run(path)
-
-
-def _read_summary(directory: RunDirectory) -> dict[str, Any]:
-    try:
-        summary = json.loads(bounded_text(directory.summary))
-    except FileNotFoundError:
-        hint = "" if directory.path.is_dir() else " (no such directory)"
-        raise RunError(
-            f"{directory.path}: not a run directory{hint}; expected one such as runs/diabetes/0001"
-        ) from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise RunError(f"{directory.summary}: cannot be read: {error}") from None
-    if not isinstance(summary, dict):
-        raise RunError(f"{directory.summary}: not a run's summary")
-    return summary

@@ -7,7 +7,7 @@ program serves every chunk.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,6 +120,24 @@ class Chunk:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Snapshot:
+    """Where training was.
+
+    Attributes:
+        done: steps made.
+        values: of the variables of network and optimizer. They share memory with the variables,
+            until these change.
+        state: a `State` as one tensor.
+        results: as of `Engine.unfinished`, among others.
+    """
+
+    done: int
+    values: Sequence[tf.Tensor]
+    state: tf.Tensor
+    results: tf.Tensor
+
+
 class Engine:
     """Runs the steps of a training in chunks.
 
@@ -136,6 +154,7 @@ class Engine:
         steps: number of steps in an epoch.
         period: number of steps from one validation to the next.
         capacity: most epochs in a chunk.
+        variables: of network and optimizer, parameters first.
         traces: how often a program was traced: once, or never in eager mode.
     """
 
@@ -170,6 +189,8 @@ class Engine:
             None if seed is None else Orders(self.rows, seed, self.capacity, watch.epochs)
         )
         self._no_orders = tf.zeros([self.capacity, 0], tf.int32)
+        held = [*step.parameters, *step.network.variables, *step.optimizer.variables]
+        self.variables = list({variable.ref(): variable for variable in held}.values())
         self._step_seconds = CHUNK_SECONDS
         self._period_seconds: float | None = None
 
@@ -191,19 +212,22 @@ class Engine:
         if self._orders:
             self._orders.close()
 
-    def run(self, done: int, deadline: float | None = None) -> Chunk:
+    def run(self, done: int, deadline: float | None = None, most: int | None = None) -> Chunk:
         """Run the next chunk.
 
         Args:
             done: the number of steps made so far.
             deadline: value of `time.monotonic()` by which the chunk should be over.
+            most: steps of this chunk, if there is a limit.
         """
         seconds = CHUNK_SECONDS
         if deadline is not None:
             seconds = min(seconds, deadline - time.monotonic())
         epoch, start = divmod(done, self.steps)
-        most = min(self.capacity, self.watch.epochs - epoch) * self.steps
-        stop = min(most, start + self._steps_within(seconds, done))
+        stop = min(self.capacity, self.watch.epochs - epoch) * self.steps
+        stop = min(stop, start + self._steps_within(seconds, done))
+        if most is not None:
+            stop = min(stop, start + most)
         if stop > self.steps:
             stop -= stop % self.steps
         before = time.monotonic()
@@ -247,6 +271,39 @@ class Engine:
     @state.setter
     def state(self, state: State) -> None:
         self._state = tf.stack(state)
+
+    def unfinished(self, done: int) -> np.ndarray:
+        """Return the results of the epoch that is not over after `done` steps."""
+        return np.asarray(self._results)[: done % self.steps].copy()
+
+    def snapshot(self, done: int) -> Snapshot:
+        """Return where training is when `done` steps are made."""
+        values = [variable.read_value() for variable in self.variables]
+        return Snapshot(done, values, self._state, self._results)
+
+    def replay(self, before: Snapshot, end: int) -> np.ndarray:
+        """Make the steps since a snapshot again, up to `end`; return their results."""
+        for variable, value in zip(self.variables, before.values, strict=True):
+            variable.assign(value)
+        self._state, self._results = before.state, before.results
+        epoch, start = divmod(before.done, self.steps)
+        results, _ = self._call(epoch, start, start + end - before.done)
+        return results[start : start + end - before.done]
+
+    def batch(self, done: int) -> Batch:
+        """Return the batch of the step after `done` steps."""
+        epoch, step = divmod(done, self.steps)
+        first = step * self.batch_size
+        rows = min(self.batch_size, self.rows - first)
+        if self._orders:
+            return self.data.gather(self._orders.of(epoch, 1)[0, first : first + rows])
+        return self.data.slice(tf.constant(first), rows)
+
+    def restore(self, state: np.ndarray, results: np.ndarray) -> None:
+        """Go on where another engine was: give it the state and the `unfinished` results of it."""
+        room = np.zeros(self._results.shape, self._results.dtype.as_numpy_dtype)
+        room[: len(results)] = results
+        self._state, self._results = tf.constant(state), tf.constant(room)
 
     def _call(self, epoch: int, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """Run the program from step `start` to `stop`, both counted from the start of `epoch`."""

@@ -1,5 +1,6 @@
 """The door of the room: from arrays and names to a loop that runs."""
 
+import hashlib
 import warnings
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -9,11 +10,12 @@ import tensorflow as tf
 
 from tftrain import losses, nn, optimizers
 from tftrain.errors import InputError, TftrainWarning, number, of_type, whole_number
-from tftrain.training.engine import Engine, choose_mode
+from tftrain.training.checkpoints import Checkpoints, Saver
+from tftrain.training.engine import Engine, Mode, choose_mode
 from tftrain.training.evaluation import Evaluator, as_batch
 from tftrain.training.history import History, Observer
 from tftrain.training.loop import Loop
-from tftrain.training.step import Step, parameters_of
+from tftrain.training.step import Batch, Step, parameters_of
 from tftrain.training.stopping import Convergence, EarlyStopping
 from tftrain.training.watch import Watch
 
@@ -38,6 +40,7 @@ def fit(
     time_budget: float | None = None,
     compile: str = "auto",
     observers: Sequence[Observer] = (),
+    checkpoints: Checkpoints | None = None,
     history: History | None = None,
 ) -> History:
     """Train a network by gradient descent.
@@ -63,6 +66,10 @@ def fit(
             aims at half a second, but holds at least one step, and the validation after it.
         compile: auto, xla, graph or eager.
         observers: are told of every chunk and epoch.
+        checkpoints: where to save what training knows, and how often. If the folder has a
+            checkpoint, training goes on there, and ends bit for bit as if it had never stopped: on
+            the same machine, with the same versions. Network and optimizer must be those that it
+            began with, in any state.
         history: filled as training goes on, so that what is known survives an interruption;
             a new one by default.
 
@@ -71,9 +78,14 @@ def fit(
 
     Raises:
         InputError: an argument is wrong, or shapes do not agree.
+        RunError: a checkpoint is of another network or optimizer.
+        OutputError: a checkpoint cannot be written; the one before it stays.
+        KeyboardInterrupt: Ctrl-C was pressed; `errors.Terminated` for SIGTERM. A checkpoint has
+            been written.
         DivergedError: the loss became NaN or infinite; the history holds the epochs before.
     """
     _check_kinds(validation, early_stopping, convergence, observers, history)
+    of_type("checkpoints", checkpoints, Checkpoints, "Checkpoints of a folder", optional=True)
     if early_stopping and validation is None:
         raise InputError("early stopping needs validation rows: give validation=(x, y)")
     epochs = whole_number("epochs", epochs)
@@ -96,20 +108,28 @@ def fit(
         x_val, y_val, weight_val = (*validation, None)[:3]
         evaluator = Evaluator(network, loss, as_batch(x_val, y_val, weight_val, dtype))
     operations, steps = _workload(parameters, int(data.x.shape[0]), size, epochs)
+    watch = Watch(
+        parameters,
+        evaluator,
+        epochs=epochs,
+        validate_every=whole_number("validate_every", validate_every),
+        early_stopping=early_stopping,
+        convergence=convergence,
+    )
+    order_seed = whole_number("seed", seed, minimum=0) if shuffle else None
+    mode, saver = choose_mode(compile, operations, steps, mixed), None
+    if checkpoints is not None:
+        settings = _settings(data, size, order_seed, optimizer, checkpoints)
+        saver = Saver(checkpoints, settings)
+        if saver.before and compile == "auto":
+            mode = Mode(**saver.before[1].mode)
     engine = Engine(
         Step(network, parameters, loss, optimizer, number("l2", l2)),
         data,
         size,
-        choose_mode(compile, operations, steps, mixed),
-        Watch(
-            parameters,
-            evaluator,
-            epochs=epochs,
-            validate_every=whole_number("validate_every", validate_every),
-            early_stopping=early_stopping,
-            convergence=convergence,
-        ),
-        order_seed=whole_number("seed", seed, minimum=0) if shuffle else None,
+        mode,
+        watch,
+        order_seed=order_seed,
         together=not any(observer.looks_at_network for observer in observers),
     )
     loop = Loop(
@@ -117,8 +137,30 @@ def fit(
         time_budget=None if time_budget is None else number("time_budget", time_budget),
         observers=observers,
         history=History() if history is None else history,
+        saver=saver,
     )
     return loop.run()
+
+
+def _settings(
+    data: Batch,
+    batch_size: int,
+    order_seed: int | None,
+    optimizer: optimizers.Optimizer,
+    checkpoints: Checkpoints,
+) -> dict[str, Any]:
+    """Return what a training must share with one that it goes on from."""
+    settings = {
+        "number of rows": int(data.x.shape[0]),
+        "batch_size": batch_size,
+        "optimizer": type(optimizer).__name__,
+        "order of rows": "that of the table" if order_seed is None else f"by seed {order_seed}",
+    }
+    if checkpoints.about is None:
+        for name, values in vars(data).items():
+            if values is not None:
+                settings[f"hash of {name}"] = hashlib.sha256(np.asarray(values).data).hexdigest()
+    return settings
 
 
 def _check_kinds(

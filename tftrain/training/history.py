@@ -1,5 +1,6 @@
 """What a training leaves in memory, and who is told of it as it goes on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -47,6 +48,13 @@ class Observer:
 
     def on_start(self, epochs: int, steps: int, rows: int) -> None:
         """Training begins: at most `epochs` epochs of `steps` steps over `rows` rows."""
+
+    def on_restore(self, records: Sequence[EpochRecord]) -> None:
+        """Training, which has just begun, goes on where a process before this one has left it.
+
+        Args:
+            records: of all epochs that were over then.
+        """
 
     def on_chunk(self, epoch: int, step: int, loss: float) -> None:
         """The steps of an epoch up to `step` are done, the last one with this loss."""

@@ -1,4 +1,4 @@
-"""Ctrl-C, taken at the end of a chunk of steps."""
+"""Ctrl-C and SIGTERM, taken at the end of a chunk of steps."""
 
 import signal
 import threading
@@ -6,21 +6,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from tftrain.errors import Terminated
+
+DEFAULT_HANDLERS = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+
 
 class Interrupt:
-    """Whether Ctrl-C was pressed."""
+    """Which signal asked to stop, if one did."""
 
-    requested = False
+    number: int | None = None
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
-            raise KeyboardInterrupt
-        self.requested = True
+        if self.number is not None:
+            raise self.error
+        self.number = number
+
+    @property
+    def error(self) -> KeyboardInterrupt:
+        """What is to be raised in answer to the signal."""
+        return Terminated() if self.number == signal.SIGTERM else KeyboardInterrupt()
 
 
 @contextmanager
 def deferred_interrupt() -> Iterator[Interrupt]:
-    """Make the first Ctrl-C a request, so that no step is lost that the weights have taken.
+    """Make the first Ctrl-C or SIGTERM a request, so that no step is lost that weights have taken.
 
     It is answered at the end of the chunk, which aims at half a second, but holds at least one
     step, and the validation after it. A second one interrupts as soon as Python runs again, which
@@ -28,14 +37,16 @@ def deferred_interrupt() -> Iterator[Interrupt]:
     program has set itself is left alone, and so are threads, which get no signals.
     """
     interrupt = Interrupt()
-    ours = (
-        threading.current_thread() is threading.main_thread()
-        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    )
-    if ours:
-        signal.signal(signal.SIGINT, interrupt)
+    in_main = threading.current_thread() is threading.main_thread()
+    ours = {
+        number: handler
+        for number, handler in DEFAULT_HANDLERS.items()
+        if in_main and signal.getsignal(number) is handler
+    }
+    for number in ours:
+        signal.signal(number, interrupt)
     try:
         yield interrupt
     finally:
-        if ours:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number, handler in ours.items():
+            signal.signal(number, handler)

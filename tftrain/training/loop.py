@@ -2,16 +2,28 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from tftrain.arrays import first_not_finite
 from tftrain.errors import DivergedError
+from tftrain.training.checkpoints import Progress, Saver
+from tftrain.training.diagnosis import diagnosed
 from tftrain.training.engine import Chunk, Engine
 from tftrain.training.history import EpochRecord, History, Observer
 from tftrain.training.interrupt import Interrupt, deferred_interrupt
 from tftrain.training.watch import Line, Verdict
+
+
+class Epoch(NamedTuple):
+    """An epoch that is over: its `Line` as an array, its record, and the losses of its steps."""
+
+    line: np.ndarray
+    record: EpochRecord
+    losses: np.ndarray
 
 
 class Loop:
@@ -19,6 +31,7 @@ class Loop:
 
     Args:
         engine: runs the steps, and decides at the end of each epoch.
+        saver: saves where training is, and knows where it was, if there are checkpoints.
     """
 
     def __init__(
@@ -28,13 +41,18 @@ class Loop:
         time_budget: float | None,
         observers: Sequence[Observer],
         history: History,
+        saver: Saver | None = None,
     ) -> None:
         self.engine = engine
         self.watch = engine.watch
         self.time_budget = time_budget
         self.observers = observers
         self.history = history
+        self.saver = saver
+        self.done = 0
+        self.total = engine.watch.epochs * engine.steps
         self._seconds = 0.0
+        self._epochs: list[Epoch] = []
 
     def run(self) -> History:
         """Train until something says stop; return the history."""
@@ -47,26 +65,40 @@ class Loop:
         for observer in self.observers:
             observer.on_start(self.watch.epochs, self.engine.steps, self.engine.rows)
         try:
+            reason = self._restore() if self.saver and self.saver.before else None
             with deferred_interrupt() as interrupt:
-                self._run_chunks(interrupt)
+                self._run_chunks(interrupt, reason)
+            if self.saver:
+                self.saver.checkpoints.settle()
         finally:
             self.engine.close()
+            if self.saver:
+                self.saver.checkpoints.close()
             self._restore_best_weights()
             history.traces = self.engine.traces
             history.seconds["train"] = time.monotonic() - self.started
             for observer in self.observers:
                 observer.on_end()
-        if interrupt.requested:
-            raise KeyboardInterrupt
+        if interrupt.number is not None:
+            raise interrupt.error
         return history
 
-    def _run_chunks(self, interrupt: Interrupt) -> None:
-        reason: str | None = None
-        done = 0
+    def _run_chunks(self, interrupt: Interrupt, reason: str | None) -> None:
+        """Run chunks until there is a reason to stop."""
+        steps = self.engine.steps
+        when = self.saver.checkpoints if self.saver else None
         while reason is None:
-            chunk = self.engine.run(done, self._deadline)
-            done = chunk.done
-            reason = self._take(chunk, "interrupted" if interrupt.requested else self._overtime())
+            most = when.steps_to_next(self.done, steps) if when else None
+            before = self.engine.snapshot(self.done)
+            chunk = self.engine.run(self.done, self._deadline, most)
+            self.done = chunk.done
+            stop = "interrupted" if interrupt.number is not None else self._overtime()
+            try:
+                reason = self._take(chunk, stop)
+            except DivergedError as error:
+                raise diagnosed(error, self.engine, before, self.done) from None
+            if reason != stop or (when and not reason and when.due(self.done, steps)):
+                self._save(reason)
 
     @property
     def _deadline(self) -> float | None:
@@ -104,40 +136,124 @@ class Loop:
             self._seconds += chunk.seconds * new / (made - chunk.start)
             final = stop if end == made else None
             if final or end == begin + steps:
-                losses = chunk.results[begin:end, 0]
-                reason = self._end_epoch(epoch, Line.of(row), losses, final)
+                reason = self._end_epoch(epoch, row, chunk.results[begin:end, 0], final)
         return reason
 
     def _end_epoch(
-        self, epoch: int, line: Line, losses: np.ndarray, stop: str | None
+        self, epoch: int, row: np.ndarray, losses: np.ndarray, stop: str | None
     ) -> str | None:
         """Record an epoch; return why training stops after it, or None.
 
         Args:
             epoch: its number, counted from 1.
-            line: what the program told of it.
+            row: what the program told of it: a `Line`.
             losses: of its steps.
             stop: why it must be the last one, if there is a reason.
         """
         done = (epoch - 1) * self.engine.steps + len(losses)
-        if stop and line.verdict == Verdict.GO_ON:
-            line = self._validated(epoch, line, done)
+        line = Line.of(row)
         if line.verdict == Verdict.DIVERGED:
             raise self._diverged(epoch, line, done)
+        reason = self._reason(line, done)
         record = self._record(epoch, line, done)
-        reason = self._reason(record, line) or stop
-        history = self.history
-        history.epochs.append(record)
-        history.step_losses.append(losses)
-        history.best_epoch = epoch
-        history.stop_reason = reason or "unfinished"
+        if reason is None and stop:
+            whole = done % self.engine.steps == 0
+            self._save(None, *([Epoch(row, record, losses)] if whole else []))
+            record = self._record(epoch, self._validated(epoch, line, done), done)
+        self._remember(Epoch(row, record, losses))
+        self.history.stop_reason = reason or stop or "unfinished"
         self._seconds = 0.0
         for observer in self.observers:
             observer.on_epoch(record)
+        return reason or stop
+
+    def _remember(self, epoch: Epoch) -> None:
+        self._epochs.append(epoch)
+        self.history.epochs.append(epoch.record)
+        self.history.step_losses.append(epoch.losses)
+        self.history.best_epoch = epoch.record.epoch
+
+    def _save(self, reason: str | None, *more: Epoch) -> None:
+        """Write a checkpoint, if there are to be any.
+
+        Args:
+            reason: why training is over, or None where it would go on if nothing stopped it.
+            more: an epoch that is over, but not recorded yet.
+        """
+        if not self.saver:
+            return
+        epochs = [*self._epochs, *more]
+        last = epochs[-1].record if epochs else None
+        epoch, step = divmod(self.done, self.engine.steps)
+        assert self.history.mode is not None
+        self.saver.save(
+            self._parts(self._progress(epochs)),
+            self.done,
+            epoch=epoch + 1,
+            step=step + 1,
+            loss=last and (last.validation_loss if self.watch.evaluator else last.loss),
+            stop_reason=reason,
+            seconds=time.monotonic() - self.started,
+            epoch_seconds=self._seconds if step else 0.0,
+            mode=asdict(self.history.mode),
+        )
+
+    def _parts(self, progress: Progress) -> dict[str, Any]:
+        """Return all that a checkpoint saves."""
+        variables = self.engine.variables
+        return {"variables": variables, "best": self.watch.best, "progress": progress}
+
+    def _progress(self, epochs: Sequence[Epoch]) -> Progress:
+        """Return what is known besides the variables of network and optimizer."""
+        engine = self.engine
+        times = [(e.record.rows_per_second, e.record.seconds) for e in epochs]
+        return Progress(
+            state=np.array(engine.state),
+            results=engine.unfinished(self.done),
+            lines=np.array([e.line for e in epochs]).reshape(-1, self.watch.width),
+            times=np.array(times).reshape(-1, 2),
+            losses=np.concatenate([*(e.losses for e in epochs), engine.unfinished(0)[:, 0]]),
+        )
+
+    def _restore(self) -> str | None:
+        """Go on from the checkpoint; return why training was over, if it was and is."""
+        assert self.saver is not None
+        progress = self._progress([])
+        facts = self.saver.restore(**self._parts(progress))
+        self.done = facts.steps
+        self.started -= facts.seconds
+        self._seconds = facts.epoch_seconds
+        self.engine.restore(progress.state.numpy(), progress.results.numpy())
+        reason = facts.stop_reason if self._is_over() else None
+        losses = progress.losses.numpy().reshape(-1, self.engine.steps)
+        rows = zip(progress.lines.numpy(), progress.times.numpy(), losses, strict=True)
+        for i, (row, (rate, seconds), own) in enumerate(rows, 1):
+            record = self._record(i, Line.of(row), i * self.engine.steps)
+            record = record._replace(rows_per_second=float(rate), seconds=float(seconds))
+            self._remember(Epoch(row, record, own))
+        self.history.stop_reason = reason or "unfinished"
+        for observer in self.observers:
+            observer.on_restore([epoch.record for epoch in self._epochs])
         return reason
 
+    def _is_over(self) -> bool:
+        """Return whether training that was over still is: there may be more epochs, or patience."""
+        state, stopping = self.engine.state, self.watch.early_stopping
+        verdict = int(state.verdict)
+        if verdict == Verdict.NO_IMPROVEMENT and stopping:
+            epoch = tf.constant(self.done // self.engine.steps, tf.float64)
+            if not stopping.over(epoch, state.best_epoch):
+                verdict = Verdict.GO_ON
+                go_on = tf.constant(verdict, tf.float64)
+                self.engine.state = state._replace(verdict=go_on)
+        return verdict != Verdict.GO_ON or self.done >= self.total
+
     def _validated(self, epoch: int, line: Line, done: int) -> Line:
-        """Return the line of a last epoch, validated where it was not due or is not at its end."""
+        """Return the line of a last epoch, validated where it was not due or is not at its end.
+
+        Raises:
+            DivergedError: it has led to something that is not finite.
+        """
         engine = self.engine
         if done == epoch * engine.steps and (line.validated or not len(line.sums)):
             return line
@@ -145,7 +261,7 @@ class Loop:
         engine.state, row = self.watch.finish(engine.state, number, loss, norm, due=True)
         checked = Line.of(row.numpy())
         if checked.verdict == Verdict.DIVERGED:
-            return checked
+            raise self._diverged(epoch, checked, done)
         return checked._replace(verdict=Verdict.GO_ON)
 
     def _rows(self, epoch: int, done: int) -> int:
@@ -166,8 +282,8 @@ class Loop:
             seconds=time.monotonic() - self.started,
         )
 
-    def _reason(self, record: EpochRecord, line: Line) -> str | None:
-        """Return why training stops by itself after an epoch, or None."""
+    def _reason(self, line: Line, done: int) -> str | None:
+        """Return why training stops by itself when an epoch has this line, or None."""
         convergence = self.watch.convergence
         match line.verdict:
             case Verdict.SMALL_GRADIENT if convergence:
@@ -179,8 +295,7 @@ class Loop:
             case Verdict.NO_IMPROVEMENT:
                 best = int(self.engine.state.best_epoch)
                 return f"early stopping: no improvement in validation loss since epoch {best}"
-        epochs = self.watch.epochs
-        return f"all {epochs} epochs" if record.steps == epochs * self.engine.steps else None
+        return f"all {self.watch.epochs} epochs" if done == self.total else None
 
     def _diverged(self, epoch: int, line: Line, done: int) -> DivergedError:
         """Return the error for an epoch whose losses are finite, but not what they lead to."""

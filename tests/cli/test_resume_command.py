@@ -1,0 +1,188 @@
+"""`tftrain resume`, `tftrain train --resume` and `tftrain runs`: codes, messages, signals."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tftrain.cli.main import run
+from tftrain.runs import RunDirectory
+
+Outcome = tuple[int, str, str]
+Tftrain = Callable[..., Outcome]
+
+CONFIG = """\
+data: {source: {kind: csv, path: t.csv}, target: y}
+model: {kind: mlp, hidden: [8]}
+training: {epochs: 3, batch_size: 8, compile: graph, checkpoint: {every_steps: 3}}
+"""
+ENDLESS = ["--set", "training.epochs=1000000", "--set", "training.checkpoint.every_seconds=0.1"]
+
+
+@pytest.fixture
+def command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Tftrain:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(4)
+    frame = pd.DataFrame({"x": rng.normal(size=60), "z": rng.normal(size=60)})
+    frame.assign(y=frame.x * 2).to_csv("t.csv", index=False)
+    Path("t.yaml").write_text(CONFIG)
+
+    def call(*arguments: str) -> Outcome:
+        capsys.readouterr()
+        code = run(list(arguments))
+        streams = capsys.readouterr()
+        assert "Traceback" not in streams.err
+        return code, streams.out, streams.err
+
+    return call
+
+
+def as_if_killed(path: str) -> None:
+    RunDirectory(Path(path)).write_json(Path(path, "summary.json"), {"state": "running"})
+
+
+@pytest.mark.filterwarnings("default::tftrain.errors.TftrainWarning")
+def test_resume_shows_what_train_shows(command: Tftrain) -> None:
+    code, shown, _ = command("train", "t.yaml", "--output", "r", "--quiet")
+    assert code == 0
+    as_if_killed("r")
+    assert command("resume", "r", "--quiet") == (0, shown, "")
+    code, out, _ = command("resume", "r", "--json")
+    assert (code, json.loads(out)["state"]) == (0, "finished")
+
+
+@pytest.mark.filterwarnings("default::tftrain.errors.TftrainWarning")
+def test_a_finished_run_says_so(command: Tftrain) -> None:
+    _, shown, _ = command("train", "t.yaml", "--output", "r")
+    told = "warning: r: this run is finished: nothing is left to do\n"
+    assert command("resume", "r") == (0, shown, told)
+    assert command("train", "t.yaml", "--output", "r", "--resume") == (0, shown, told)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["resume", "nothing"], "nothing: not a run directory (no such directory)"),
+        (["resume", "r", "--set", "loss=mae"], "loss.kind: 'mse' then, 'mae' now"),
+        (["resume", "r", "--set", "training.epochs=9"], "with --force"),
+        (["resume", "r", "--set", "training.epcohs=9"], "did you mean epochs"),
+        (["train", "t.yaml", "--resume"], "--resume needs --output DIR"),
+        (["train", "t.yaml", "--output", "r"], "--resume goes on with the run in it"),
+        (["train", "t.yaml", "--output", ".", "--resume"], ".: is not empty; name a new directory"),
+        (["runs", "nowhere"], "nowhere: no such folder"),
+        (["runs", "r", "--state", "fine"], "'fine' is not one of"),
+    ],
+)
+def test_what_is_refused(command: Tftrain, arguments: list[str], told: str) -> None:
+    assert command("train", "t.yaml", "--output", "r")[0] == 0
+    before = sorted(path for path in Path().rglob("*") if path.name != ".lock")
+    code, _, err = command(*arguments)
+    assert code == 2
+    assert told in err
+    assert sorted(path for path in Path().rglob("*") if path.name != ".lock") == before
+
+
+def start(*arguments: str, until: str) -> subprocess.Popen[str]:
+    """Start the command in a process of its own; return when a file is there."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tftrain", *arguments], stderr=subprocess.PIPE, text=True
+    )
+    for _ in range(600):
+        if Path(until).exists() or process.poll() is not None:
+            break
+        time.sleep(0.1)
+    return process
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_a_run_that_can_go_on(command: Tftrain, number: int, code: int) -> None:
+    process = start("train", "t.yaml", "--output", "r", *ENDLESS, until="r/checkpoints")
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert "Traceback" not in err
+    assert err.endswith("run: r\n")
+    assert json.loads(Path("r/summary.json").read_text())["state"] == "interrupted"
+    epochs = json.loads(Path("r/summary.json").read_text())["epochs"]
+    more = ["--set", f"training.epochs={epochs + 2}", "--force", "--json"]
+    code, out, _ = command("resume", "r", *more)
+    assert (code, json.loads(out)["epochs"]) == (0, epochs + 2)
+
+
+def test_a_second_ctrl_c_ends_a_run_in_the_middle_of_a_program(command: Tftrain) -> None:
+    """A single step that would take minutes: Python does not run before it is over."""
+    rows = 60_000
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(rows, 20)))
+    frame.assign(y=frame[0]).to_csv("t.csv", index=False)
+    wide = ["--set", "model.hidden=[4096, 4096, 4096]", "--set", "training.batch_size=full"]
+    process = start("train", "t.yaml", "--output", "r", *wide, until="r/metrics.jsonl")
+    time.sleep(3)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    _, err = process.communicate(timeout=60)
+    assert time.monotonic() - began < 5
+    assert process.returncode == 130
+    assert err.endswith("interrupted again: ended at once\n")
+
+
+def test_runs_are_listed_and_only_those_are_removed(
+    command: Tftrain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(4):
+        command("train", "t.yaml", "--quiet")
+    as_if_killed("runs/t/0002")
+    Path("runs/t/0003/summary.json").write_text("{")
+    Path("runs/notes.txt").write_text("mine")
+    os.symlink(Path("runs/t/0001").absolute(), "runs/t/link")
+    as_if_killed("runs/t/0004")
+    with RunDirectory(Path("runs/t/0004")).locked():
+        code, out, _ = command("runs", "--json")
+        listed = {Path(one["path"]).name: one for one in json.loads(out)}
+        states = {name: one["state"] for name, one in listed.items()}
+        assert states == {
+            "0001": "finished",
+            "0002": "stopped",
+            "0003": "damaged",
+            "0004": "running",
+        }
+        assert listed["0001"]["metric"] == "validation rmse"
+        assert listed["0001"]["epochs"] == 3
+        files = [p for p in Path("runs/t/0001").rglob("*") if p.is_file()]
+        assert listed["0001"]["size"] >= sum(p.stat().st_size for p in files)
+        assert 0 <= listed["0001"]["age"] < 600
+
+        code, out, _ = command("runs")
+        assert code == 0
+        for text in ("runs/t/0002", "stopped", "validation rmse", "kB", " s "):
+            assert text in out
+
+        monkeypatch.setattr(
+            "click.confirm", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt)
+        )
+        assert command("runs", "--clean")[0] == 130
+        assert Path("runs/t/0001/model").exists()
+
+        code, out, _ = command("runs", "--clean", "--yes", "--state", "stopped")
+        assert (code, "0002" in out, "0001" in out) == (0, True, False)
+        assert sorted(os.listdir("runs/t")) == ["0001", "0003", "0004", "link"]
+
+        code, out, _err = command("runs", "--clean", "--yes")
+        assert sorted(os.listdir("runs/t")) == ["0004", "link"]
+    assert Path("runs/notes.txt").read_text() == "mine"
+    shutil.rmtree("runs/t/0004")
+    assert command("runs")[0] == 0

@@ -1,0 +1,326 @@
+"""Runs that go on in their own directory, and those that must not."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+import tftrain
+from tftrain.errors import ConfigError, InputError, OutputError, RunError
+from tftrain.experiment.train import resume
+from tftrain.runs import RunDirectory
+from tftrain.training import EpochRecord, Observer
+
+EPOCHS = 8
+
+
+@pytest.fixture(autouse=True)
+def _in_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(4)
+    frame = pd.DataFrame({"x": rng.normal(size=70), "word": rng.choice(["a", "b"], 70)})
+    frame.assign(y=frame.x * 2 + (frame.word == "a")).to_csv("t.csv", index=False)
+
+
+def config(**training: Any) -> dict[str, Any]:
+    return {
+        "data": {"source": {"kind": "csv", "path": "t.csv"}, "target": "y"},
+        "model": {"kind": "mlp", "hidden": [5]},
+        "optimizer": {"kind": "adam", "learning_rate": 0.01},
+        "training": {
+            "epochs": EPOCHS,
+            "batch_size": 8,
+            "compile": "graph",
+            "checkpoint": {"every_steps": 5},
+            **training,
+        },
+    }
+
+
+class Copy(Observer):
+    """Copies the run directory after an epoch: what is on disk if the process is killed then."""
+
+    looks_at_network = False
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        while record.epoch == self.epoch:
+            try:
+                shutil.copytree("run", "killed")
+                return
+            except shutil.Error:  # a checkpoint was renamed meanwhile, in the background
+                shutil.rmtree("killed")
+
+
+def killed(epoch: int = 5, **training: Any) -> tftrain.Run:
+    """Return a run; the directory `killed` is that run, killed after an epoch."""
+    return tftrain.train(config(**training), output="run", observers=[Copy(epoch)])
+
+
+def untimed(path: str | Path) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in (Path(path) / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in x.items() if k not in ("seconds", "rows_per_second")} for x in lines]
+
+
+def require_same(one: tftrain.Run, other: tftrain.Run) -> None:
+    frame = pd.read_csv("t.csv")
+    np.testing.assert_array_equal(one.predict(frame), other.predict(frame))
+    assert untimed(one.path) == untimed(other.path)
+    summaries = [{**run.summary, "seconds": None} for run in (one, other)]
+    assert summaries[0] == summaries[1]
+
+
+@pytest.mark.parametrize("epoch", [1, 5, EPOCHS])
+@pytest.mark.parametrize("early_stopping", [None, {"patience": 50}])
+def test_a_killed_run_ends_as_one_that_was_not(epoch: int, early_stopping: Any) -> None:
+    whole = killed(epoch, early_stopping=early_stopping)
+    again = resume("killed")
+    require_same(again, whole)
+    assert [line["epoch"] for line in untimed("killed")] == list(range(1, EPOCHS + 1))
+    environment = json.loads(again.directory.environment.read_text())
+    assert len(environment["resumed"]) == 1
+    assert environment["data"] == json.loads(whole.directory.environment.read_text())["data"]
+
+
+def test_train_with_resume_begins_or_goes_on_or_does_nothing() -> None:
+    whole = killed()
+    begun = tftrain.train(config(), output="new", resume=True)
+    gone_on = tftrain.train(config(), output="killed", resume=True)
+    require_same(begun, whole)
+    require_same(gone_on, whole)
+    before = {p: p.stat().st_mtime_ns for p in Path("killed").rglob("*") if p.name != ".lock"}
+    with pytest.warns(UserWarning, match="killed: this run is finished: nothing is left to do"):
+        tftrain.train(config(), output="killed", resume=True)
+    with pytest.warns(UserWarning, match="nothing is left to do"):
+        require_same(resume("killed"), whole)
+    assert before == {
+        p: p.stat().st_mtime_ns for p in Path("killed").rglob("*") if p.name != ".lock"
+    }
+
+
+def test_a_run_without_checkpoints_begins_again() -> None:
+    whole = killed(checkpoint=None)
+    assert not Path("killed/checkpoints").exists()
+    require_same(resume("killed"), whole)
+
+
+def test_a_run_that_was_killed_at_once_begins() -> None:
+    """Before anything but the summary was written."""
+    whole = killed()
+    for path in Path("killed").iterdir():
+        shutil.rmtree(path) if path.is_dir() else None
+        path.unlink() if path.is_file() and path.name != "summary.json" else None
+    require_same(tftrain.train(config(), output="killed", resume=True), whole)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[: len(text) // 2],
+        lambda text: text.replace('"loss"', '"lo\0s"'),
+        lambda text: text + text,
+        lambda text: "",
+        lambda text: "\n".join(text.splitlines()[::2]),
+    ],
+    ids=["cut", "flipped", "repeated", "emptied", "gaps"],
+)
+def test_damaged_metrics_are_written_anew(damage: Callable[[str], str]) -> None:
+    whole = killed()
+    metrics = Path("killed/metrics.jsonl")
+    metrics.write_text(damage(metrics.read_text()))
+    require_same(resume("killed"), whole)
+
+
+def test_a_damaged_config_is_taken_from_the_checkpoint() -> None:
+    whole = killed()
+    text = Path("killed/config.yaml").read_text()
+    Path("killed/config.yaml").write_text(text[: len(text) // 2] + "\n: [")
+    with pytest.warns(UserWarning, match=r"killed/config\.yaml: is damaged; the config in the new"):
+        again = resume("killed")
+    require_same(again, whole)
+    assert Path("killed/config.yaml").read_text() == text
+
+
+def test_a_damaged_config_without_a_checkpoint() -> None:
+    killed(checkpoint=None)
+    Path("killed/config.yaml").write_text("data: [")
+    with pytest.raises(RunError, match="config is damaged, and it has no checkpoint"):
+        resume("killed")
+
+
+def test_a_damaged_summary_and_environment_do_not_matter() -> None:
+    whole = killed()
+    Path("killed/environment.json").write_text("{")
+    summary = Path("killed/summary.json")
+    summary.write_text(summary.read_text().replace("running", "runn\x00ng"))
+    require_same(tftrain.train(config(), output="killed", resume=True), whole)
+
+
+def test_a_changed_config_is_refused_and_every_change_named() -> None:
+    killed()
+    changed = config(batch_size=16)
+    changed["optimizer"]["learning_rate"] = 0.02
+    for force in (False, True):
+        with pytest.raises(RunError) as caught:
+            tftrain.train(changed, output="killed", resume=True, force=force)
+        message = str(caught.value)
+        assert "training.batch_size: 8 then, 16 now" in message
+        assert "optimizer.learning_rate: 0.01 then, 0.02 now" in message
+        assert "Undo the change, or train a new run." in message
+        assert "--force" not in message
+    with pytest.raises(RunError, match=r"model\.hidden"):
+        resume("killed", overrides=["model.hidden=[5, 5]"], force=True)
+
+
+def test_a_flipped_bit_that_makes_another_config_is_noticed() -> None:
+    killed()
+    path = Path("killed/config.yaml")
+    path.write_text(path.read_text().replace("learning_rate: 0.01", "learning_rate: 0.11"))
+    with pytest.raises(RunError, match=r"optimizer.learning_rate: 0.01 then, 0.11 now"):
+        resume("killed")
+
+
+def test_what_does_not_matter_may_change() -> None:
+    whole = killed()
+    Path("t.csv").rename("moved.csv")
+    again = resume(
+        "killed",
+        overrides=["data.source.path=moved.csv", "training.checkpoint.every_steps=3"],
+    )
+    assert again.config.training.checkpoint is not None
+    assert again.config.training.checkpoint.every_steps == 3
+    Path("moved.csv").rename("t.csv")
+    require_same(again, whole)
+
+
+def test_more_epochs_need_force() -> None:
+    longer = tftrain.train(config(epochs=12), output="longer")
+    killed()
+    with pytest.raises(RunError, match=r"training.epochs: 8 then, 12 now\n.*with --force"):
+        resume("killed", overrides=["training.epochs=12"])
+    for path in ("killed", "run"):  # unfinished, finished
+        again = resume(path, overrides=["training.epochs=12"], force=True)
+        require_same(again, longer)
+        assert again.config.training.epochs == 12
+
+
+def test_epochs_that_the_learning_rate_follows_cannot_change() -> None:
+    cosine = config()
+    cosine["optimizer"]["schedule"] = "cosine"
+    tftrain.train(cosine, output="run")
+    with pytest.raises(RunError, match=r"learning rate follows training\.epochs"):
+        resume("run", overrides=["training.epochs=12"], force=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda frame: frame.head(69), "70 rows then, 69 now"),
+        (lambda frame: frame.assign(z=1), "3 columns then, 4 now"),
+        (lambda frame: frame.assign(x=frame.x + 1e-12), "but other values"),
+    ],
+)
+def test_changed_data_are_refused(change: Callable[[Any], Any], told: str) -> None:
+    killed()
+    change(pd.read_csv("t.csv")).to_csv("t.csv", index=False)
+    with pytest.raises(RunError, match=rf"killed: the data have changed .*{told}.*bring the old"):
+        resume("killed")
+
+
+def test_a_dataframe_is_handed_over_again() -> None:
+    frame = pd.read_csv("t.csv")
+    framed = {**config(), "data": {"source": "dataframe", "target": "y"}}
+    whole = tftrain.train(framed, data=frame, output="run", observers=[Copy(4)])
+    with pytest.raises(InputError, match="hand it over"):
+        resume("killed")
+    require_same(resume("killed", data=frame), whole)
+
+
+def test_another_version_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    killed()
+    monkeypatch.setattr("tftrain.runs.environment.version", lambda name: "0.0.1")
+    with pytest.warns(UserWarning, match=r"tensorflow \d\S+ then, 0\.0\.1 now.* may end with"):
+        resume("killed")
+
+
+def test_an_interrupted_run_goes_on() -> None:
+    class CtrlC(Observer):
+        looks_at_network = False
+
+        def on_epoch(self, record: EpochRecord) -> None:
+            if record.epoch == 3:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tftrain.train(config(), output="run", observers=[CtrlC()])
+    assert tftrain.load_run("run").summary["state"] == "interrupted"
+    again = resume("run")
+    require_same(again, tftrain.train(config(), output="whole"))
+    assert not Path("run/model.old").exists()
+
+
+def test_one_process_at_a_time() -> None:
+    class Second(Observer):
+        looks_at_network = False
+
+        def on_epoch(self, record: EpochRecord) -> None:
+            code = (
+                "from tftrain.experiment.train import resume\n"
+                "try: resume('run')\n"
+                "except Exception as error: print(error)"
+            )
+            told.append(
+                subprocess.run(
+                    [sys.executable, "-c", code], capture_output=True, text=True, check=True
+                ).stdout
+            )
+
+    told: list[str] = []
+    tftrain.train(config(epochs=1), output="run", observers=[Second()])
+    assert len(told) == 1
+    assert "run: process " in told[0]
+    assert "is writing this run; wait until it ends, or end it" in told[0]
+    with RunDirectory(Path("run")).locked(), pytest.raises(RunError, match="is writing this run"):
+        tftrain.train(config(), output="run", resume=True)
+
+
+def test_what_cannot_be_resumed() -> None:
+    with pytest.raises(RunError, match="no such directory"):
+        resume("nothing")
+    Path("empty").mkdir()
+    with pytest.raises(RunError, match="not a run directory"):
+        resume("empty")
+    assert not list(Path("empty").iterdir())
+    with pytest.raises(InputError, match="name the run's directory"):
+        tftrain.train(config(), resume=True)
+    killed()
+    with pytest.raises(ConfigError, match="did you mean epochs"):
+        resume("killed", overrides=["training.epoch=3"])
+    with pytest.raises(OutputError, match="--resume goes on with the run in it"):
+        tftrain.train(config(), output="killed")
+
+
+def test_the_first_bad_node_is_named() -> None:
+    """A learning rate that overflows: the summary names step and node, and the weights are good."""
+    wild = config(epochs=50, checkpoint={"every_steps": 1})
+    wild["optimizer"] = {"kind": "sgd", "learning_rate": 30.0}
+    with pytest.raises(tftrain.errors.DivergedError) as caught:
+        tftrain.train(wild, output="run")
+    error = json.loads(Path("run/summary.json").read_text())["error"]
+    assert error == str(caught.value)
+    assert "(first in " in error
+    newest = max(path for path in Path("run/checkpoints").iterdir())
+    reader = tf.train.load_checkpoint(str(newest / "variables"))
+    for name in reader.get_variable_to_shape_map():
+        if name.startswith("variables"):
+            assert np.isfinite(reader.get_tensor(name)).all()

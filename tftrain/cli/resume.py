@@ -1,0 +1,26 @@
+"""`tftrain resume`."""
+
+import click
+
+from tftrain.cli.options import force_option, json_option, quiet_option, set_option
+from tftrain.cli.tensorflow import load_tensorflow
+
+
+@click.command()
+@click.argument("run", type=click.Path())
+@set_option
+@force_option
+@quiet_option
+@json_option
+def resume(run: str, overrides: tuple[str, ...], force: bool, quiet: bool, as_json: bool) -> None:
+    """Go on with RUN, which was killed, interrupted or failed, in its own directory.
+
+    It ends bit for bit as if it had never stopped.
+    """
+    load_tensorflow()
+    from tftrain.cli.progress import progress_for
+    from tftrain.cli.report import show_run
+    from tftrain.experiment.train import resume as resume_run
+
+    observers = [] if quiet else [progress_for()]
+    show_run(resume_run(run, overrides=overrides, force=force, observers=observers), as_json)

@@ -1,0 +1,82 @@
+"""`tftrain runs`."""
+
+from typing import TYPE_CHECKING
+
+import click
+from rich.filesize import decimal
+from rich.table import Table
+from rich.text import Text
+
+from tftrain.cli.options import json_option
+from tftrain.terminal import say
+
+if TYPE_CHECKING:
+    from tftrain.runs.listing import Listed
+
+STATES = ("running", "stopped", "finished", "interrupted", "failed", "damaged")
+
+
+@click.command()
+@click.argument("folder", type=click.Path(), default="runs")
+@click.option(
+    "--state",
+    "states",
+    type=click.Choice(STATES),
+    multiple=True,
+    help="Only runs of this state. May be repeated.",
+)
+@click.option("--clean", is_flag=True, help="Remove the runs that are listed, when you confirm it.")
+@click.option("--yes", is_flag=True, help="Confirm it beforehand.")
+@json_option
+def runs(folder: str, states: tuple[str, ...], clean: bool, yes: bool, as_json: bool) -> None:
+    """List the runs in FOLDER: state, best metric, age and size.
+
+    `running`: a process is at it. `stopped`: it was killed, and `tftrain resume` goes on with it.
+    """
+    from tftrain.runs.directory import json_text
+    from tftrain.runs.listing import remove, runs_in
+
+    found = [one for one in runs_in(folder) if not states or one.state in states]
+    if clean:
+        found = [one for one in found if one.state != "running"]
+    if as_json:
+        say(json_text([vars(one) for one in found]))
+    elif found:
+        say(_table(found))
+    else:
+        say(f"{folder}: no such runs", err=True)
+    if not (clean and found):
+        return
+    if not yes:
+        click.confirm(f"Remove these {len(found)} runs for good?", abort=True, err=True)
+    for one in found:
+        remove(one)
+    say(f"removed {len(found)} runs", err=True)
+
+
+def _table(found: list["Listed"]) -> str:
+    """Return runs as text, a line each."""
+    from tftrain.terminal import rendered
+
+    table = Table()
+    for heading in ("run", "state", "epochs", "metric", "", "age", "size"):
+        table.add_column(heading, justify="left" if heading in ("run", "state") else "right")
+    for one in found:
+        table.add_row(
+            Text(one.path),
+            one.state,
+            "" if one.epochs is None else f"{one.epochs:,}",
+            one.metric or "",
+            "" if one.value is None else f"{one.value:.5g}",
+            _age(one.age),
+            decimal(one.size),
+        )
+    return rendered(table)
+
+
+def _age(seconds: float) -> str:
+    """Return a time in its largest unit that is not below one."""
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"

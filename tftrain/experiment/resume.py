@@ -1,0 +1,205 @@
+"""Whether a run may go on: what it is, and what of that has changed since."""
+
+import json
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tftrain.config import Config, load_config
+from tftrain.config.loading import config_text
+from tftrain.errors import ConfigError, RunError, TftrainWarning
+from tftrain.experiment.prepare import Prepared
+from tftrain.files import bounded_text
+from tftrain.runs import RunDirectory
+from tftrain.runs.environment import environment
+from tftrain.training import Checkpoints
+
+FREE = ("output", "training.checkpoint", "training.time_budget", "data.source.path", "name")
+"""Keys of the config that do not matter to what is computed: they may change."""
+
+FORCED = (
+    "training.epochs",
+    "training.early_stopping.patience",
+    "training.compile",
+    "training.threads",
+)
+"""Keys with which a run can go on, but may end elsewhere than it would have: with force."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a run is, in plain values.
+
+    Attributes:
+        config: its config.
+        data: the fingerprint of its table.
+        packages: their versions.
+    """
+
+    config: Mapping[str, Any]
+    data: Mapping[str, Any]
+    packages: Mapping[str, Any]
+
+
+def checkpoints_of(directory: RunDirectory, prepared: Prepared) -> Checkpoints | None:
+    """Return the checkpoints of a run, where its config wants any."""
+    wanted = prepared.config.training.checkpoint
+    if wanted is None:
+        return None
+    return Checkpoints(
+        directory.checkpoints, **wanted.model_dump(), about=vars(identity_of(prepared))
+    )
+
+
+def identity_of(prepared: Prepared) -> Identity:
+    """Return what a run is that begins now."""
+    config = prepared.config.model_dump(mode="json")
+    return Identity(config, prepared.fingerprint, environment()["packages"])
+
+
+def write_identity(directory: RunDirectory, prepared: Prepared) -> None:
+    """Write config and environment; of a run that goes on, the environment tells each time."""
+    now = environment()
+    try:
+        before = json.loads(bounded_text(directory.environment))
+        told = {**before, "resumed": [*before.get("resumed", []), now]}
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        told = {**now, "data": prepared.fingerprint}
+    directory.write_text(directory.config, config_text(prepared.config))
+    directory.write_json(directory.environment, told)
+
+
+def config_of(directory: RunDirectory, overrides: Sequence[str], dataframe: bool) -> Config:
+    """Return the config with which a run is to go on.
+
+    Raises:
+        RunError: there is no run, or its config cannot be read and no checkpoint has it.
+        ConfigError: an override is wrong.
+    """
+    directory.read_summary()
+    try:
+        config = load_config(directory.config, dataframe=dataframe)
+    except ConfigError as error:
+        before = _identity_in_checkpoint(directory)
+        if before is None:
+            raise RunError(
+                f"{error}\n{directory.path}: its config is damaged, and it has no checkpoint that "
+                "holds another copy: train anew"
+            ) from None
+        warnings.warn(
+            f"{directory.config}: is damaged; the config in the newest checkpoint is used",
+            TftrainWarning,
+            stacklevel=2,
+        )
+        config = load_config(before.config, dataframe=dataframe)
+    return load_config(config, overrides, dataframe=dataframe)
+
+
+def is_to_go_on(directory: RunDirectory, prepared: Prepared, force: bool) -> bool:
+    """Return whether there is something left to do for a run; warn where it is finished.
+
+    Raises:
+        RunError: the config or the data have changed in a way that matters; all is named.
+    """
+    before = _identity_before(directory)
+    if before is None:
+        return True
+    now = identity_of(prepared)
+    changes = dict(_differences(before.config, now.config))
+    _require_same_config(directory, changes, prepared.config, force)
+    _require_same_data(directory, before.data, now.data)
+    versions = [
+        f"{package} {before.packages.get(package)} then, {version} now"
+        for package, version in now.packages.items()
+        if before.packages.get(package) != version
+    ]
+    if versions:
+        warnings.warn(
+            f"{directory.path}: versions have changed since this run began "
+            f"({'; '.join(versions)}): it may end with other roundings than it would have",
+            TftrainWarning,
+            stacklevel=2,
+        )
+    reopened = any(_is_under(key, (*FORCED, "training.time_budget")) for key in changes)
+    if directory.state != "finished" or reopened:
+        return True
+    warnings.warn(f"{directory.path}: {FINISHED}", TftrainWarning, stacklevel=2)
+    return False
+
+
+FINISHED = "this run is finished: nothing is left to do"
+
+
+def _identity_before(directory: RunDirectory) -> Identity | None:
+    """Return what a run was: as its newest checkpoint says, or else its files."""
+    if found := _identity_in_checkpoint(directory):
+        return found
+    try:
+        told = json.loads(bounded_text(directory.environment))
+        config = load_config(directory.config).model_dump(mode="json")
+        return Identity(config, told["data"], told["packages"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        raise RunError(
+            f"{directory.path}: what this run was trained on cannot be read, and it has no "
+            "checkpoint: train anew"
+        ) from None
+
+
+def _identity_in_checkpoint(directory: RunDirectory) -> Identity | None:
+    newest = Checkpoints(directory.checkpoints).newest()
+    return Identity(**newest[1].about) if newest else None
+
+
+def _require_same_config(
+    directory: RunDirectory, changes: Mapping[str, Any], config: Config, force: bool
+) -> None:
+    """Raise RunError, which names what has changed, where a run cannot go on with a config."""
+    told = {key: change for key, change in changes.items() if not _is_under(key, FREE)}
+    schedule = config.optimizer.schedule
+    bound = ["training.epochs"] if schedule.kind == "cosine" and schedule.epochs is None else []
+    safe = all(_is_under(key, FORCED) and key not in bound for key in told)
+    if not told or (safe and force):
+        return
+    lines = [f"  {key}: {before!r} then, {now!r} now" for key, (before, now) in told.items()]
+    remedy = "Undo the change, or train a new run"
+    if safe:
+        remedy += "; or go on all the same, with --force"
+    elif set(bound) & set(told):
+        remedy += " (the learning rate follows training.epochs, so they cannot change on the way)"
+    raise RunError(
+        "\n".join([f"{directory.path}: the config has changed since this run began:", *lines])
+        + f"\n{remedy}."
+    )
+
+
+def _require_same_data(
+    directory: RunDirectory, before: Mapping[str, Any], now: Mapping[str, Any]
+) -> None:
+    """Raise RunError where the table is another one."""
+    if before == now:
+        return
+    size = ("rows", "columns")
+    told = [f"{before.get(k)} {k} then, {now[k]} now" for k in size if before.get(k) != now[k]]
+    raise RunError(
+        f"{directory.path}: the data have changed since this run began "
+        f"({', '.join(told) or 'as many rows and columns, but other values'}): bring the old "
+        "data back, or train a new run."
+    )
+
+
+def _differences(before: Any, now: Any, path: str = "") -> Iterator[tuple[str, tuple[Any, Any]]]:
+    """Yield the dotted keys at which two configs differ, with both values."""
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        for key in {**before, **now}:
+            below = f"{path}.{key}" if path else key
+            yield from _differences(before.get(key), now.get(key), below)
+    elif before != now:
+        yield path, (before, now)
+
+
+def _is_under(key: str, sections: Sequence[str]) -> bool:
+    """Return whether a dotted key is one of `sections`, or in one."""
+    return any(key == section or key.startswith(section + ".") for section in sections)

@@ -1,0 +1,112 @@
+"""The runs in a folder: what `tftrain runs` tells of them, and their removal."""
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tftrain.errors import RunError
+from tftrain.files import cannot_write
+from tftrain.runs.directory import RunDirectory
+
+STATES = ("finished", "interrupted", "failed")
+"""What a summary may say of a run that no process is at."""
+
+MOST = sys.float_info.max
+
+PARTS = ("validation", "test", "train")
+"""Whose metrics tell how good a run is: the first that it has."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One run of a list.
+
+    Attributes:
+        path: its directory.
+        state: running (a process is at it), stopped (it was killed), finished, interrupted, failed,
+            or damaged where its summary cannot be read.
+        epochs: that it made, if it ended.
+        metric: such as `validation rmse`, if it has a model.
+        value: of the metric.
+        age: seconds since its summary was written.
+        size: bytes of all its files.
+    """
+
+    path: str
+    state: str
+    epochs: int | None
+    metric: str | None
+    value: float | None
+    age: float
+    size: int
+
+
+def runs_in(folder: str | Path) -> list[Listed]:
+    """Return all runs in a folder and below, by path.
+
+    Raises:
+        RunError: there is no such folder.
+    """
+    if not Path(folder).is_dir():
+        raise RunError(f"{folder}: no such folder; name that of the runs, such as runs")
+    return [_listed(RunDirectory(path)) for path in sorted(_directories(Path(folder)))]
+
+
+def remove(run: Listed) -> None:
+    """Remove a run, unless a process is at it now.
+
+    Raises:
+        RunError: a process is.
+        OutputError: it cannot be removed.
+    """
+    directory = RunDirectory(Path(run.path))
+    with directory.locked():
+        try:
+            shutil.rmtree(directory.path)
+        except OSError as error:
+            raise cannot_write(directory.path, error) from None
+
+
+def _directories(folder: Path) -> Iterator[Path]:
+    """Yield the run directories, and look for none inside them or behind links."""
+    for place, folders, files in os.walk(folder):
+        if "summary.json" in files:
+            folders.clear()
+            yield Path(place)
+
+
+def _listed(directory: RunDirectory) -> Listed:
+    try:
+        summary: dict[str, Any] = directory.read_summary()
+    except RunError:
+        summary = {"state": "damaged"}
+    state = str(summary.get("state"))
+    if state == "running":
+        state = "running" if directory.is_locked else "stopped"
+    elif state not in STATES:
+        state = "damaged"
+    metric, value = _metric(summary)
+    epochs = summary.get("epochs")
+    return Listed(
+        path=str(directory.path),
+        state=state,
+        epochs=epochs if isinstance(epochs, int) else None,
+        metric=metric,
+        value=value,
+        age=time.time() - directory.summary.stat().st_mtime,
+        size=sum(file.lstat().st_size for file in directory.path.rglob("*")),
+    )
+
+
+def _metric(summary: dict[str, Any]) -> tuple[str | None, float | None]:
+    for part in PARTS:
+        metrics = summary.get(part)
+        value = metrics.get("rmse") if isinstance(metrics, dict) else None
+        if isinstance(value, (int, float)) and not abs(value) > MOST:  # NaN is told as it is
+            return f"{part} rmse", float(value)
+    return None, None
