@@ -156,6 +156,12 @@ def test_control_characters_of_a_key_are_escaped(load: Load) -> None:
     assert r"'\x1b[31m\nb': unknown key" in refusal(load, DATA + '"\\e[31m\\nb": 1\n')
 
 
+@pytest.mark.parametrize("text", ["words", "[1, 2]", "3"])
+@pytest.mark.parametrize("override", ["seed=1", "0=1", "data.target=y", "x.0=1"])
+def test_an_override_of_what_is_no_config(load: Load, text: str, override: str) -> None:
+    assert refusal(load, text, override).startswith("c.yaml: a config is a mapping of sections")
+
+
 @pytest.mark.parametrize("override", ["²=1", "model.hidden.²=1", f"model.hidden.{'9' * 5000}=1"])
 def test_places_in_a_list_are_plain_digits(load: Load, override: str) -> None:
     assert "--set" in refusal(load, DATA, override)

@@ -161,7 +161,7 @@ HARMFUL = {
     _restores: "RestoreV2",
     _loops: "While|StatelessWhile",
     _reads_a_table: "TextLineDataset|ReduceDataset|Reshape",
-    _hides: "If|StatelessIf|ReadFile",
+    _hides: "If|StatelessIf|ReadFile|PartitionedCall",
 }
 
 

@@ -201,6 +201,8 @@ def apply_override(document: Document, path: Path_, value: Any) -> None:
     if document.value is None:
         document.value = {}
     node = document.value
+    if not isinstance(node, dict):
+        return  # a text or a list is no config, as is told when it is checked
     for depth, part in enumerate(path[:-1]):
         if isinstance(node, list) and isinstance(part, int) and part < len(node):
             node = node[part]
