@@ -34,7 +34,8 @@ fuzz: $(INSTALLED) ## Read 100,000 broken configs, 5,000 broken tables and the a
 	$(BIN)/python scripts/fuzz.py absurd
 
 audit: $(INSTALLED) ## Look for known vulnerabilities of the locked packages (needs the internet)
-	$(BIN)/uvx pip-audit --requirement requirements.lock --require-hashes --disable-pip || { \
+	$(BIN)/uvx pip-audit@2.10.1 --strict \
+		--requirement requirements.lock --require-hashes --disable-pip || { \
 		echo "make audit: either a package named above has a known vulnerability (then: make lock)," \
 		"or pip-audit or its list of vulnerabilities could not be reached from here."; exit 1; }
 

@@ -71,6 +71,7 @@ def test_the_audit_is_no_part_of_the_tests() -> None:
     audit = re.search(r"^audit:.*\n((?:\t.*\n)+)", MAKEFILE, re.MULTILINE)
     assert audit is not None
     assert "requirements.lock" in audit[1]
+    assert "--strict" in audit[1], "a package that could not be looked up would count as good"
 
 
 @pytest.mark.parametrize("target", ["audit", "fuzz"])
