@@ -79,7 +79,10 @@ def run(arguments: list[str] | None = None) -> int:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - nothing more can be written
         return 1
     except MemoryError as error:
-        say(f"error: out of memory: {error or 'the data are too large for this machine'}", err=True)
+        say(
+            f"error: out of memory: {str(error) or 'the data are too large for this machine'}",
+            err=True,
+        )
         return 1
     except OSError as error:
         say(f"error: {error.filename or 'file'}: {error.strerror or error}", err=True)
