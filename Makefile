@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/installed
 SOURCES := tftrain tests scripts
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-slow gradcheck bench lint format lock schema clean
+.PHONY: help train test test-slow gradcheck bench fuzz audit lint format lock schema clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,17 @@ gradcheck: $(INSTALLED) ## Prove the gradients of every shipped config, as tests
 bench: $(INSTALLED) ## Measure against JAX, PyTorch, Keras and others (about an hour); see docs/
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[bench]'
 	$(BIN)/python scripts/bench $(if $(ROUNDS),--rounds $(ROUNDS))
+
+fuzz: $(INSTALLED) ## Read 100,000 broken configs, 5,000 broken tables and the absurd ones
+	$(BIN)/python scripts/fuzz.py configs --cases 100000
+	$(BIN)/python scripts/fuzz.py tables --cases 5000
+	$(BIN)/python scripts/fuzz.py absurd
+
+audit: $(INSTALLED) ## Look for known vulnerabilities of the locked packages (needs the internet)
+	$(BIN)/uvx pip-audit@2.10.1 --strict \
+		--requirement requirements.lock --require-hashes --disable-pip || { \
+		echo "make audit: either a package named above has a known vulnerability (then: make lock)," \
+		"or pip-audit or its list of vulnerabilities could not be reached from here."; exit 1; }
 
 lint: $(INSTALLED) ## Check style and types
 	$(BIN)/ruff check $(SOURCES)

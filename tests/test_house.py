@@ -189,3 +189,49 @@ def test_training_loads_no_keras(tmp_path: Path) -> None:
     modules = loaded(command("train", "t.yaml", "--quiet"), cwd=tmp_path)
     assert "tensorflow" in modules
     assert modules & {"keras", "tf_keras", "sklearn", "matplotlib"} == set()
+
+
+UNSAFE_MODULES = {
+    "pickle", "cPickle", "_pickle", "dill", "cloudpickle", "shelve", "marshal", "copyreg", "yaml",
+    "code", "codeop", "runpy", "ctypes", "h5py",
+}  # fmt: skip
+UNSAFE_CALLS = {
+    "eval", "exec", "compile", "__import__", "read_pickle", "read_hdf", "os.system", "os.popen",
+    "tf.py_function", "tf.numpy_function", "tf.load_op_library", "tf.load_library",
+}  # fmt: skip
+
+
+def calls_of(file: Path) -> Iterator[tuple[str, ast.Call]]:
+    """Yield what a file calls, as it is written, such as `np.load`."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func), node
+
+
+def test_nothing_is_unpickled_and_no_text_is_run() -> None:
+    """Data, configs and runs may come from a stranger: none of them is ever run as a program."""
+    for file in sorted(PACKAGE.rglob("*.py")):
+        where = file.relative_to(PACKAGE).as_posix()
+        roots = {name.split(".")[0] for name in imports_of(file)}
+        assert roots & UNSAFE_MODULES == set(), where
+        called = {name.removeprefix("pd.") for name, _ in calls_of(file)}
+        assert called & UNSAFE_CALLS == set(), where
+
+
+def test_arrays_are_read_without_pickles_and_processes_without_a_shell() -> None:
+    for file in sorted(PACKAGE.rglob("*.py")):
+        where = file.relative_to(PACKAGE).as_posix()
+        for name, call in calls_of(file):
+            given = {word.arg: ast.unparse(word.value) for word in call.keywords}
+            assert given.get("allow_pickle", "False") == "False", where
+            assert given.get("shell", "False") == "False", where
+            if name == "tf.saved_model.load":
+                assert where == "runs/inspection.py"
+            if name == "YAML":
+                assert given.get("typ") == "'safe'", where
+
+
+def test_whatever_a_command_says_goes_through_the_terminal() -> None:
+    for file in sorted((PACKAGE / "cli").glob("*.py")):
+        said = {name for name, _ in calls_of(file)}
+        assert said & {"print", "click.echo", "click.secho", "sys.stdout.write"} == set(), file.name

@@ -152,7 +152,27 @@ def unknown(what: str, name: object, choices: Iterable[str]) -> InputError:
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """Return `", did you mean X?"` for the nearest of `choices`, or an empty string."""
-    options = list(choices)
+    options = [choice for choice in choices if len(choice) <= LONGEST_GUESS]
+    if len(word) > LONGEST_GUESS:
+        return ""
     folded = {option.casefold(): option for option in reversed(options)}
     near = get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)
-    return f", did you mean {folded[near[0]]}?" if near else ""
+    return f", did you mean {on_one_line(folded[near[0]])}?" if near else ""
+
+
+LONGEST_GUESS = 200
+"""Characters of a name that may be guessed; longer ones cannot be told apart at a glance."""
+
+
+def on_one_line(name: str) -> str:
+    """Return a name as it is, or quoted and escaped where it holds line ends or the like."""
+    return name if name.isprintable() else repr(name)
+
+
+def excerpt(value: object, most: int = 60) -> str:
+    """Return a value as Python writes it, cut where that is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes out no number of more than 4,300 digits
+        return "a number of thousands of digits"
+    return text if len(text) <= most else text[: most - 3] + "..."

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tftrain.errors import OutputError
+from tftrain.errors import InputError, OutputError
 
 
 @contextmanager
@@ -82,7 +82,7 @@ def damage(path: Path) -> str | None:
         for name in sorted({*wanted, *found}):
             if name not in found:
                 return f"{name} is missing"
-            if wanted.get(name) != _sha256(path / name):
+            if not (path / name).is_file() or wanted.get(name) != _sha256(path / name):
                 return f"{name} is not what was written"
     except (OSError, UnicodeDecodeError) as error:
         return f"{CHECKSUMS} cannot be read: {error}"
@@ -101,3 +101,28 @@ def _flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def expanded(path: str, key: str) -> Path:
+    """Return a path with `~` and `~user` as their folders; raise InputError for an unknown user."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise InputError(f"{key}: {path}: whose home folder this is, is not known here") from None
+
+
+def bounded_text(path: Path, most: int = 1 << 24) -> str:
+    """Return the text of a file.
+
+    Raises:
+        FileNotFoundError: there is none.
+        OSError: it cannot be read.
+        ValueError: it is no file, such as a pipe, or it is too large or not UTF-8.
+    """
+    if path.exists() and not path.is_file():
+        raise ValueError("is no file")
+    with path.open("rb") as file:
+        raw = file.read(most + 1)
+    if len(raw) > most:
+        raise ValueError(f"over {most:,} bytes")
+    return raw.decode("utf-8")

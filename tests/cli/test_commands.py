@@ -270,3 +270,14 @@ def test_a_warning_is_one_line(
     err = capsys.readouterr().err
     assert err.startswith("warning: model.precision is mixed_bfloat16, but this processor has no")
     assert err.count("\n") == 1
+
+
+def test_too_little_memory_is_1(command: Tftrain, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise MemoryError
+
+    write_inputs()
+    monkeypatch.setattr("tftrain.experiment.prepare.read_frame", full)
+    code, out, err = command("check", "t.yaml")
+    assert (code, out) == (1, "")
+    assert err.startswith("error: out of memory: the data are too large")

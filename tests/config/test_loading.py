@@ -272,7 +272,6 @@ def test_not_a_mapping(text: str) -> None:
         ("a: [1\nb: 2", "c.yaml:2:2: "),
         ("a: b: c", "c.yaml:1:5: "),
         ("- \t x", "c.yaml:1:3: "),
-        ("a: *b", "c.yaml:1:4: "),
         ("a: 1\n---\nb: 2", "c.yaml:2:1: "),
         ("a: \x00", "c.yaml: "),
     ],
@@ -283,7 +282,7 @@ def test_not_yaml(text: str, place: str) -> None:
 
 
 def test_deeply_nested_yaml_is_an_error_not_a_crash() -> None:
-    assert "not valid YAML" in errors("[" * 5000)[0]
+    assert errors("[" * 5000) == ["c.yaml:1:21: over 20 sections and lists inside each other"]
 
 
 def test_missing_file_names_the_nearest() -> None:

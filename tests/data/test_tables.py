@@ -262,6 +262,14 @@ def test_parquet_written_with_an_index_has_its_own_columns_only(tmp_path: Path) 
     assert list(back.index) == [0, 1]
 
 
+def test_a_column_that_is_called_like_an_index_of_pandas(tmp_path: Path) -> None:
+    columns = {"__index_level_0__": [1, 2], "b": [3, 4]}
+    write(tmp_path / "t.csv", "__index_level_0__,b\n1,3\n2,4\n")
+    parquet.write_table(pa.table(columns), tmp_path / "t.parquet")
+    for name in ("t.csv", "t.parquet"):
+        assert read_table(tmp_path / name).to_dict("list") == columns
+
+
 def test_truncated_parquet(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     pd.DataFrame({"a": range(1000)}).to_parquet(path)

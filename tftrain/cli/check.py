@@ -6,6 +6,8 @@ from typing import Any
 import click
 
 from tftrain.cli.options import json_option, set_option
+from tftrain.errors import on_one_line
+from tftrain.terminal import say
 
 
 @click.command()
@@ -19,17 +21,17 @@ def check(config: str, overrides: tuple[str, ...], as_json: bool) -> None:
 
     facts = describe(prepare(load_config(config, overrides)))
     if as_json:
-        click.echo(json.dumps(facts))
+        say(json.dumps(facts))
     else:
-        click.echo(f"{config}: good")
+        say(f"{config}: good")
         for note in facts.pop("notes"):
-            click.echo(f"  note: {note}")
+            say(f"  note: {note}")
         for name, value in facts.items():
-            click.echo(f"  {name + ':':12} {_plain(value)}")
+            say(f"  {name + ':':12} {_plain(value)}")
 
 
 def _plain(value: Any) -> str:
     """Return a fact in plain words."""
     if isinstance(value, dict):
         return ", ".join(f"{key} {item:,}" for key, item in value.items())
-    return ", ".join(value) if isinstance(value, list) else f"{value:,}"
+    return ", ".join(map(on_one_line, value)) if isinstance(value, list) else f"{value:,}"

@@ -4,6 +4,7 @@ import click
 
 from tftrain.cli.options import json_option
 from tftrain.cli.tensorflow import load_tensorflow
+from tftrain.terminal import say
 
 
 @click.command()
@@ -33,7 +34,7 @@ def evaluate(run: str, data: str | None, split: str | None, as_json: bool) -> No
 
     metrics = evaluate_run(opened, frame, split)
     if as_json:
-        click.echo(json_text(metrics))
+        say(json_text(metrics))
     else:
         name = split or ("all rows" if data else "test")
-        click.echo(metrics_table({name: metrics}, opened.config.data.target))
+        say(metrics_table({name: metrics}, opened.config.data.target))

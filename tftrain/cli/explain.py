@@ -7,6 +7,7 @@ import click
 
 from tftrain.cli.options import set_option
 from tftrain.cli.tensorflow import load_tensorflow
+from tftrain.terminal import say
 
 
 @click.command()
@@ -48,11 +49,11 @@ def explain(
     if formula is not None:
         if row is not None or overrides:
             raise click.UsageError("--row and --set belong to a CONFIG or RUN, not to --function")
-        click.echo(_of_formula(formula, point))
+        say(_of_formula(formula, point))
     elif subject is not None:
         if point:
             raise click.UsageError("--at belongs to --function, not to a CONFIG or RUN")
-        click.echo(_of_network(subject, row or 1, overrides))
+        say(_of_network(subject, row or 1, overrides))
 
 
 def _of_formula(formula: str, point: Sequence[str]) -> str:
@@ -77,7 +78,7 @@ def _of_network(subject: str, row: int, overrides: Sequence[str]) -> str:
         raise click.UsageError("--set belongs to a CONFIG: a RUN keeps what it was trained with")
     prepared = prepare(load_config(subject, overrides) if run is None else run.config)
     for note in prepared.notes:
-        click.echo(f"note: {note}", err=True)
+        say(f"note: {note}", err=True)
     load_tensorflow()
     from tftrain.experiment.explain import explain as explain_row
 

@@ -10,6 +10,7 @@ from tftrain.cli.options import set_option
 from tftrain.cli.tensorflow import load_tensorflow
 from tftrain.errors import InputError, TftrainError, unknown
 from tftrain.files import require_writable, whole_file
+from tftrain.terminal import say
 
 DTYPES = ("float32", "float64", "mixed_bfloat16")
 
@@ -70,13 +71,13 @@ def gradcheck(
     from tftrain.experiment.gradcheck import check_config, trajectories
 
     report = check_config(prepared, run=opened, rows=rows, **how)
-    click.echo(report)
+    say(report)
     if json_file:
         with whole_file(Path(json_file), "--json") as aside:
             aside.write_text(report.to_json_text(), encoding="utf-8")
     if steps:
         for found in trajectories(prepared, steps, run=opened, **how):
-            click.echo(found)
+            say(found)
     if not report.ok:
         raise TftrainError("a gradient is wrong: " + report.failures[0].where)
 

@@ -6,6 +6,7 @@ import click
 
 from tftrain.errors import OutputError
 from tftrain.files import whole_file
+from tftrain.terminal import say
 
 
 @click.command()
@@ -32,4 +33,4 @@ def init(data: str, target: tuple[str, ...], output: str | None, force: bool) ->
     text = propose(data, target, path.absolute().parent)
     with whole_file(path) as aside:
         aside.write_text(text, encoding="utf-8")
-    click.echo(f"wrote {path}; next: tftrain train {path}")
+    say(f"wrote {path}; next: tftrain train {path}")

@@ -1,5 +1,6 @@
 """The command `tftrain`: its subcommands, and what every one of them does with errors."""
 
+import io
 import os
 import sys
 import warnings
@@ -22,6 +23,7 @@ from tftrain.cli.signals import exit_at_second_interrupt, leave
 from tftrain.cli.train import train
 from tftrain.cli.version import version
 from tftrain.errors import Terminated, TftrainError, TftrainWarning
+from tftrain.terminal import say
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -66,7 +68,7 @@ def run(arguments: list[str] | None = None) -> int:
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
-        error.show()
+        _show(error)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort) as error:
         cause = error.__cause__ or error
@@ -76,10 +78,23 @@ def run(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - nothing more can be written
         return 1
+    except MemoryError as error:
+        say(
+            f"error: out of memory: {str(error) or 'the data are too large for this machine'}",
+            err=True,
+        )
+        return 1
     except OSError as error:
-        click.echo(f"error: {error.filename or 'file'}: {error.strerror or error}", err=True)
+        say(f"error: {error.filename or 'file'}: {error.strerror or error}", err=True)
         return 1
     return 0
+
+
+def _show(error: click.ClickException) -> None:
+    """Print what click says of a wrong use of the command line."""
+    text = io.StringIO()
+    error.show(file=text)
+    say(text.getvalue().rstrip("\n"), err=True)
 
 
 @contextmanager
@@ -90,7 +105,7 @@ def _plain_warnings() -> Iterator[None]:
 
         def plainly(message: Any, category: type[Warning], *rest: Any, **more: Any) -> None:
             if issubclass(category, TftrainWarning):
-                click.echo(f"warning: {message}", err=True)
+                say(f"warning: {message}", err=True)
             else:
                 show(message, category, *rest, **more)
 
@@ -100,4 +115,4 @@ def _plain_warnings() -> Iterator[None]:
 
 def _say(message: str, error: BaseException) -> None:
     """Print a message and the notes of its error on stderr."""
-    click.echo("\n".join([message, *getattr(error, "__notes__", [])]), err=True)
+    say("\n".join([message, *getattr(error, "__notes__", [])]), err=True)

@@ -4,6 +4,7 @@ import click
 
 from tftrain.cli.tensorflow import load_tensorflow
 from tftrain.errors import naming
+from tftrain.terminal import pass_on, say
 
 
 @click.command()
@@ -27,6 +28,6 @@ def predict(run: str, data: str, output: str | None) -> None:
         predictions = opened.predict_table(frame)
     if output:
         write_table(predictions, output)
-        click.echo(f"{len(predictions):,} predictions: {output}", err=True)
+        say(f"{len(predictions):,} predictions: {output}", err=True)
     else:
-        click.echo(predictions.to_csv(index=False), nl=False)
+        pass_on(predictions.to_csv(index=False))

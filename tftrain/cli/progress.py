@@ -3,12 +3,12 @@
 import sys
 import time
 
-import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, Task, TextColumn, TimeRemainingColumn
 from rich.table import Column
 from rich.text import Text
 
+from tftrain.terminal import say
 from tftrain.training import EpochRecord, Observer
 
 LINES = 20
@@ -87,9 +87,7 @@ class PlainProgress(Observer):
         self.every = max(1, epochs // LINES)
         self.last: EpochRecord | None = None
         self.shown_at = time.monotonic()
-        click.echo(
-            f"training on {rows:,} rows: at most {epochs:,} epochs of {steps:,} steps", err=True
-        )
+        say(f"training on {rows:,} rows: at most {epochs:,} epochs of {steps:,} steps", err=True)
 
     def on_epoch(self, record: EpochRecord) -> None:
         self.last = record
@@ -104,4 +102,4 @@ class PlainProgress(Observer):
     def _show(self, record: EpochRecord) -> None:
         self.last = None
         self.shown_at = time.monotonic()
-        click.echo(f"epoch {record.epoch}/{self.epochs}  {describe(record)}", err=True)
+        say(f"epoch {record.epoch}/{self.epochs}  {describe(record)}", err=True)

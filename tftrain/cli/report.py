@@ -1,8 +1,7 @@
 """What is shown when a run is trained."""
 
-import click
-
 from tftrain.runs import Run
+from tftrain.terminal import say
 
 
 def show_run(run: Run, as_json: bool) -> None:
@@ -11,11 +10,11 @@ def show_run(run: Run, as_json: bool) -> None:
     from tftrain.runs.directory import json_text
 
     if as_json:
-        click.echo(json_text({"run": str(run.path), **run.summary}))
+        say(json_text({"run": str(run.path), **run.summary}))
         return
-    click.echo(metrics_table(run.summary, run.config.data.target))
-    click.echo(
-        f"stopped:  {run.summary['stop_reason']}; the model is that of epoch "
-        f"{run.summary['best_epoch']}"
+    say(metrics_table(run.summary, run.config.data.target))
+    say(
+        f"stopped:  {run.summary.get('stop_reason')}; the model is that of epoch "
+        f"{run.summary.get('best_epoch')}"
     )
-    click.echo(f"run:      {run.path}")
+    say(f"run:      {run.path}")

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tftrain.cli.options import json_option
+from tftrain.terminal import say
 
 if TYPE_CHECKING:
     from tftrain.runs.listing import Listed
@@ -39,18 +40,18 @@ def runs(folder: str, states: tuple[str, ...], clean: bool, yes: bool, as_json: 
     if clean:
         found = [one for one in found if one.state != "running"]
     if as_json:
-        click.echo(json_text([vars(one) for one in found]))
+        say(json_text([vars(one) for one in found]))
     elif found:
-        click.echo(_table(found))
+        say(_table(found))
     else:
-        click.echo(f"{folder}: no such runs", err=True)
+        say(f"{folder}: no such runs", err=True)
     if not (clean and found):
         return
     if not yes:
         click.confirm(f"Remove these {len(found)} runs for good?", abort=True, err=True)
     for one in found:
         remove(one)
-    click.echo(f"removed {len(found)} runs", err=True)
+    say(f"removed {len(found)} runs", err=True)
 
 
 def _table(found: list["Listed"]) -> str:

@@ -4,13 +4,15 @@ import json
 
 import click
 
+from tftrain.terminal import say
+
 
 @click.command()
 def schema() -> None:
     """Print the JSON Schema of the config, for editors."""
     from tftrain.config.models import Config
 
-    click.echo(
+    say(
         json.dumps(
             {
                 "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.table import Table
 
+from tftrain.errors import on_one_line
 from tftrain.terminal import rendered
 
 METRICS = ("mse", "rmse", "mae", "r2")
@@ -18,7 +19,7 @@ def metrics_table(parts: Mapping[str, Any], targets: Sequence[str]) -> str:
         targets: names of the targets; several get a line each below their mean.
     """
     table = Table(
-        title=f"{', '.join(targets[:3])}{' ...' if len(targets) > 3 else ''}: "
+        title=f"{', '.join(map(on_one_line, targets[:3]))}{' ...' if len(targets) > 3 else ''}: "
         "metrics in the target's own units",
         title_justify="left",
     )
@@ -30,9 +31,10 @@ def metrics_table(parts: Mapping[str, Any], targets: Sequence[str]) -> str:
             continue
         table.add_row(name, f"{metrics['rows']:,}", *_cells(metrics))
         for target, own in metrics.get("targets", {}).items():
-            table.add_row(f"  {target}", "", *_cells(own))
+            table.add_row(f"  {on_one_line(target)}", "", *_cells(own))
     return rendered(table)
 
 
-def _cells(metrics: Mapping[str, float]) -> list[str]:
-    return [f"{metrics[name]:,.5g}" for name in METRICS]
+def _cells(metrics: Mapping[str, float | None]) -> list[str]:
+    """Return metrics as text; a file of JSON has nothing for a number that is not finite."""
+    return ["-" if metrics[name] is None else f"{metrics[name]:,.5g}" for name in METRICS]

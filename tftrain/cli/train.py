@@ -4,6 +4,7 @@ import click
 
 from tftrain.cli.options import force_option, json_option, quiet_option, set_option
 from tftrain.cli.tensorflow import load_tensorflow
+from tftrain.terminal import say
 
 
 @click.command()
@@ -35,7 +36,7 @@ def train(
 
     prepared = prepare(load_config(config, overrides))
     for note in prepared.notes:
-        click.echo(f"note: {note}", err=True)
+        say(f"note: {note}", err=True)
     load_tensorflow()
     from tftrain.cli.progress import progress_for
     from tftrain.cli.report import show_run

@@ -3,9 +3,10 @@
 import click
 
 from tftrain import __version__
+from tftrain.terminal import say
 
 
 @click.command()
 def version() -> None:
     """Print the version."""
-    click.echo(__version__)
+    say(__version__)

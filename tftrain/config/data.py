@@ -13,17 +13,29 @@ from pydantic import (
     model_validator,
 )
 
-from tftrain.config.base import BY_KIND, BelowOne, Count, Fraction, Section, Short
+from tftrain.config.base import BY_KIND, BelowOne, Count, Fraction, PathText, Section, Short
+from tftrain.errors import excerpt
+
+NOT_OF_FILES = ("idna", "punycode", "unicode_escape", "raw_unicode_escape")
+"""Encodings of names and of program text; some take forever to read a file."""
 
 
 def _known_encoding(name: str) -> str:
     try:
-        codecs.lookup(name)
-    except LookupError:
+        "".encode(name)  # refuses what is no encoding of text, such as zip
+        if codecs.lookup(name).name.replace("-", "_") in NOT_OF_FILES:
+            raise LookupError
+    except (LookupError, ValueError, OSError):
         raise ValueError(
-            f"unknown encoding {name!r}; common ones: utf-8, latin-1, cp1252"
+            f"unknown encoding {excerpt(name)}; common ones: utf-8, latin-1, cp1252"
         ) from None
     return name
+
+
+def _delimiter(mark: str) -> str:
+    if mark in '\0\r\n"' or not mark.isascii():
+        raise ValueError(f"{mark!r} cannot stand between two columns: expected one such as , or ;")
+    return mark
 
 
 def _as_written(value: Any) -> Any:
@@ -37,10 +49,10 @@ class CsvSource(Section):
     """Text tables with a header line."""
 
     kind: Literal["csv"]
-    path: Annotated[str, Field(min_length=1)]
+    path: PathText
     """File or glob pattern; .gz, .bz2, .zst and .lz4 are decompressed. A relative path starts at
     the config file's folder."""
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    delimiter: Annotated[str, Field(min_length=1, max_length=1), AfterValidator(_delimiter)] = ","
     """Character between two columns."""
     decimal: Literal[".", ","] = "."
     """Character in front of a number's fraction."""
@@ -55,7 +67,7 @@ class ParquetSource(Section):
     """Parquet tables."""
 
     kind: Literal["parquet"]
-    path: Annotated[str, Field(min_length=1)]
+    path: PathText
     """File or glob pattern. A relative path starts at the config file's folder."""
 
 

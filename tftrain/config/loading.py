@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -13,12 +14,17 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from tftrain.config.bounded_yaml import MAX_DEPTH, PLAIN_TAGS, RefusedYAMLError, bounded_yaml
 from tftrain.config.messages import Problem, problems_of
 from tftrain.config.models import Config
 from tftrain.config.sections import Path_, keys_of, of_kind, sections_at
-from tftrain.errors import ConfigError, did_you_mean, of_type
+from tftrain.errors import ConfigError, did_you_mean, excerpt, of_type
+from tftrain.files import expanded
 
 MAX_BYTES = 1_000_000
+
+MAX_PROBLEMS = 50
+"""Mistakes that are told at once, at most."""
 
 
 @dataclass
@@ -85,9 +91,7 @@ def read_document(path: Path) -> Document:
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
-        if len(raw) > MAX_BYTES:
-            raise ConfigError(f"{path}: over {MAX_BYTES:,} bytes, too large for a config")
-        text = raw.decode("utf-8-sig")
+        text = raw.decode("utf-8-sig") if len(raw) <= MAX_BYTES else ""
     except FileNotFoundError:
         near = did_you_mean(path.name, [p.name for p in path.parent.glob("*.y*ml")])
         raise ConfigError(f"{path}: no such config file{near}") from None
@@ -95,18 +99,23 @@ def read_document(path: Path) -> Document:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 text (byte {error.start})") from None
+    except ValueError as error:  # a null character in the path
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    if len(raw) > MAX_BYTES:
+        raise ConfigError(f"{path}: over {MAX_BYTES:,} bytes, too large for a config")
     return parse_yaml(text, str(path))
 
 
 def parse_yaml(text: str, name: str) -> Document:
     """Parse YAML 1.2 text; `name` stands in front of error messages."""
-    yaml = YAML(typ="safe", pure=True)
+    yaml = bounded_yaml()
     try:
         root = yaml.compose(io.StringIO(text))
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-        raise ConfigError(f"{place}: not valid YAML: {error.problem or error.context}") from None
+        fault = "" if isinstance(error, RefusedYAMLError) else "not valid YAML: "
+        raise ConfigError(f"{place}: {fault}{error.problem or error.context}") from None
     except (YAMLError, RecursionError, ValueError) as error:
         raise ConfigError(f"{name}: not valid YAML: {str(error).splitlines()[0]}") from None
     document = Document(None, {}, [])
@@ -123,8 +132,11 @@ def check_text(text: str, name: str) -> Config:
 def _value_of(node: Node, path: Path_, document: Document, yaml: YAML) -> Any:
     """Return the plain value of a node and note where everything in it stands."""
     document.positions.setdefault(path, (node.start_mark.line + 1, node.start_mark.column + 1))
-    if node.anchor is not None:
-        document.problems.append(Problem(path, "anchors and aliases are not supported here"))
+    if str(node.tag) not in PLAIN_TAGS:
+        document.problems.append(
+            Problem(path, f"the tag {excerpt(str(node.tag))} is not supported")
+        )
+        return None
     if isinstance(node, SequenceNode):
         return [_value_of(item, (*path, i), document, yaml) for i, item in enumerate(node.value)]
     if not isinstance(node, MappingNode):
@@ -150,21 +162,29 @@ def _value_of(node: Node, path: Path_, document: Document, yaml: YAML) -> Any:
 def _scalar(node: Node, path: Path_, document: Document, yaml: YAML) -> Any:
     try:
         return yaml.constructor.construct_object(node)
-    except (YAMLError, ValueError):
-        document.problems.append(Problem(path, f"cannot read {node.value!r} as {node.tag}"))
+    except (YAMLError, ValueError, LookupError, OverflowError):
+        wanted = str(node.tag).rpartition(":")[2]
+        document.problems.append(Problem(path, f"cannot read {excerpt(node.value)} as {wanted}"))
         return None
+
+
+INDEX = re.compile("[0-9]{1,9}")
+"""A place in a list, in a key path."""
 
 
 def parse_override(text: str) -> tuple[Path_, Any]:
     """Return the key path and the value of `key.path=value`; the value is YAML."""
+    shown = _cut(text)
+    if len(text) > MAX_BYTES:
+        raise ConfigError(f"--set {shown}: over {MAX_BYTES:,} characters, too long for a config")
     key, equals, value = text.partition("=")
-    path = tuple(int(part) if part.isdigit() else part for part in key.strip().split("."))
-    if not equals or not all(str(part) for part in path):
-        raise ConfigError(f"--set {text}: expected key.path=value, as in optimizer.kind=adam")
-    document = parse_yaml(value, f"--set {text}")
+    parts = key.strip().split(".")
+    if not equals or not all(parts) or len(parts) > MAX_DEPTH:
+        raise ConfigError(f"--set {shown}: expected key.path=value, as in optimizer.kind=adam")
+    document = parse_yaml(value, f"--set {shown}")
     if document.problems:
-        raise ConfigError(f"--set {text}: {document.problems[0].message}")
-    return path, document.value
+        raise ConfigError(f"--set {shown}: {document.problems[0].message}")
+    return tuple(int(part) if INDEX.fullmatch(part) else part for part in parts), document.value
 
 
 def _whole_sections_first(override: tuple[Path_, Any]) -> tuple[int, bool]:
@@ -181,6 +201,8 @@ def apply_override(document: Document, path: Path_, value: Any) -> None:
     if document.value is None:
         document.value = {}
     node = document.value
+    if not isinstance(node, dict):
+        return  # a text or a list is no config, as is told when it is checked
     for depth, part in enumerate(path[:-1]):
         if isinstance(node, list) and isinstance(part, int) and part < len(node):
             node = node[part]
@@ -204,7 +226,11 @@ def apply_override(document: Document, path: Path_, value: Any) -> None:
 
 
 def _dotted(path: Path_) -> str:
-    return ".".join(map(str, path))
+    return _cut(".".join(map(str, path)))
+
+
+def _cut(text: str, most: int = 200) -> str:
+    return text if len(text) <= most else text[:most] + "..."
 
 
 def _drop_keys_of_other_kinds(section: dict[str, Any], path: Path_, kind: Any) -> None:
@@ -236,8 +262,13 @@ def _validate(document: Document, name: str, overridden: set[Path_]) -> Config:
         problems += [problem for problem in found if problem.path not in known]
     if not problems:
         return config
-    lines = sorted((_located(p, document, overridden) for p in problems), key=lambda line: line[0])
-    raise ConfigError("\n".join(f"{name}{place}: {problem.text()}" for _, place, problem in lines))
+    located = sorted(
+        (_located(p, document, overridden) for p in problems), key=lambda line: line[0]
+    )
+    lines = [f"{name}{place}: {problem.text()}" for _, place, problem in located[:MAX_PROBLEMS]]
+    if len(located) > MAX_PROBLEMS:
+        lines.append(f"{name}: and more mistakes after these {MAX_PROBLEMS}")
+    raise ConfigError("\n".join(lines))
 
 
 def _located(
@@ -272,7 +303,7 @@ def _with_absolute_path(config: Config, folder: Path) -> Config:
     source = config.data.source
     if not hasattr(source, "path"):
         return config
-    path = str((folder / Path(source.path).expanduser()).absolute())
+    path = str((folder / expanded(source.path, "data.source.path")).absolute())
     data = config.data.model_copy(update={"source": source.model_copy(update={"path": path})})
     return config.model_copy(update={"data": data})
 

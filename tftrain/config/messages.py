@@ -8,7 +8,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from tftrain.config.sections import Path_, Sections, keys_of, of_kind, sections_below
-from tftrain.errors import did_you_mean
+from tftrain.errors import did_you_mean, excerpt, on_one_line
+
+MAX_DETAILS = 200
+"""What pydantic found that is put into words, at most."""
 
 
 @dataclass(frozen=True)
@@ -27,17 +30,23 @@ class Problem:
 
     def text(self) -> str:
         """Return the path and the message."""
-        return ": ".join(filter(None, [".".join(map(str, self.path)), self.message]))
+        return ": ".join(filter(None, [".".join(map(_key, self.path)), self.message]))
+
+
+def _key(part: str | int) -> str:
+    """Return a key or an index as it stands in a message."""
+    text = on_one_line(str(part))
+    return text if len(text) <= 60 else excerpt(part)
 
 
 def problems_of(error: ValidationError, model: type[BaseModel], value: Any) -> list[Problem]:
     """Return the problems in a validation error of `model` for `value`, one for each place."""
     messages: dict[Path_, list[str]] = {}
-    for detail in error.errors():
+    for detail in error.errors()[:MAX_DETAILS]:
         path, sections = _follow(detail, model, value)
         messages.setdefault(path, []).append(_message(detail, path, sections))
         if detail["type"] == "union_tag_invalid":  # pydantic looks no further into the section
-            for key in detail["input"]:
+            for key in list(detail["input"])[:MAX_DETAILS]:
                 if key not in keys_of(sections):
                     messages.setdefault((*path[:-1], key), []).append(_unknown_key(key, sections))
     return [
@@ -148,8 +157,7 @@ def _shown(value: Any) -> str:
         return "nothing"
     if isinstance(value, (dict, list)):
         return "a section" if isinstance(value, dict) else "a list"
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return excerpt(value)
 
 
 def _lower_first(text: str) -> str:

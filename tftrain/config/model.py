@@ -68,6 +68,9 @@ class Network(Section):
     """Precision of parameters and arithmetic."""
 
 
+Units = Annotated[Count, Field(le=1_000_000)]
+
+
 class Linear(Network):
     """A single neuron for each target."""
 
@@ -78,7 +81,7 @@ class Mlp(Network):
     """A feed-forward network."""
 
     kind: Literal["mlp"]
-    hidden: list[Count] = Field(default=[64, 64])
+    hidden: Annotated[list[Units], Field(max_length=1000)] = Field(default=[64, 64])
     """Number of units of each hidden layer."""
     activation: ActivationName | list[ActivationName] = "relu"
     """Activation of all hidden layers, or one for each."""

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tftrain.config.base import Count, NonNegative, Positive, Section, Whole
+from tftrain.config.base import Count, NonNegative, PathText, Positive, Section, Whole
 from tftrain.config.data import Data
 from tftrain.config.loss import LossConfig, NamedLoss
 from tftrain.config.model import Mlp, Model
@@ -54,12 +54,15 @@ class Checkpoint(Section):
     """How many of the last checkpoints stay, besides the best."""
 
 
+ThreadCount = Annotated[Count, Field(le=1024)]
+
+
 class Threads(Section):
     """Threads that TensorFlow computes with; by default one for each core."""
 
-    intra_op: Count | None = None
+    intra_op: ThreadCount | None = None
     """Threads that share one operation, such as a matrix product."""
-    inter_op: Count | None = None
+    inter_op: ThreadCount | None = None
     """Operations that run at the same time (graph mode)."""
 
 
@@ -99,7 +102,7 @@ class Training(Section):
 class Output(Section):
     """What a run leaves behind."""
 
-    directory: Annotated[str, Field(min_length=1)] = "runs"
+    directory: PathText = "runs"
     """Folder of all runs; this one goes to `<directory>/<name>/0001` and so on."""
     tensorboard: bool = False
     """Write TensorBoard event files (needs the extra `tensorboard`)."""

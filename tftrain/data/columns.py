@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from tftrain.errors import DataError, did_you_mean
+from tftrain.errors import DataError, did_you_mean, excerpt, on_one_line
 
 Kind = Literal["numeric", "boolean", "date", "text", "category"]
 
@@ -42,8 +42,9 @@ def require_column(frame: pd.DataFrame, name: str, key: str) -> None:
 
 
 def _listing(frame: pd.DataFrame) -> str:
-    names = [str(name) for name in frame.columns]
-    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    names = [on_one_line(str(name)) for name in frame.columns[:9]]
+    count = len(frame.columns)
+    more = f" and {count - 8} more" if count > 8 else ""
     return f"; its columns: {', '.join(names[:8])}{more}"
 
 
@@ -54,9 +55,10 @@ def matching(names: Iterable[str], patterns: Sequence[str]) -> set[str]:
         DataError: a pattern fits no name.
     """
     names = list(names)
+    known = set(names)
     found: set[str] = set()
-    for pattern in patterns:
-        if pattern in names:  # a column's own name is no pattern, whatever characters it has
+    for pattern in dict.fromkeys(patterns):
+        if pattern in known:  # a column's own name is no pattern, whatever characters it has
             found.add(pattern)
             continue
         fits = {name for name in names if fnmatchcase(name, pattern)}
@@ -207,7 +209,7 @@ def _as_numbers(series: pd.Series) -> np.ndarray:
             return numbers.to_numpy(np.float64, na_value=np.nan)
         raise DataError(
             f"column {series.name!r} must hold numbers, but {first_row(series, wrong)} holds "
-            f"{str(series[wrong].iloc[0])!r}"
+            f"{excerpt(str(series[wrong].iloc[0]))}"
         ) from None
 
 
@@ -233,7 +235,7 @@ def _as_moments(series: pd.Series) -> pd.Series:
         wrong = series.notna().to_numpy()
     raise DataError(
         f"column {series.name!r} must hold dates, as it did in training, but "
-        f"{first_row(series, wrong)} holds {str(series[wrong].iloc[0])!r}; write dates like "
+        f"{first_row(series, wrong)} holds {excerpt(str(series[wrong].iloc[0]))}; write dates like "
         "2018-03-04"
     )
 

@@ -20,7 +20,7 @@ from tftrain.data.columns import (
     require_present,
     values_of,
 )
-from tftrain.errors import DataError, naming
+from tftrain.errors import DataError, excerpt, naming
 
 PERIODS = {"day": 86_400.0, "week": 604_800.0, "year": 365.2425 * 86_400.0}
 """Cycles in which the position of a date is expressed, in seconds."""
@@ -292,10 +292,10 @@ def target_values(frame: pd.DataFrame, name: str, key: str = "data.target") -> n
     kind = kind_of(frame, name)
     if kind not in ("numeric", "boolean"):
         wrong = _no_number(frame[name], kind)
-        example = str(frame[name].iloc[int(np.argmax(wrong))])
+        example = excerpt(str(frame[name].iloc[int(np.argmax(wrong))]))
         raise DataError(
             f"column {name!r} ({key}) must be numeric, but holds {kind}"
-            + (f" such as {example!r} in {first_row(frame, wrong)}" if wrong.any() else "")
+            + (f" such as {example} in {first_row(frame, wrong)}" if wrong.any() else "")
         )
     values = values_of(frame, Column(name, kind))
     require_present(frame, values, name)

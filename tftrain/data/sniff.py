@@ -1,7 +1,9 @@
 """Finding out how an unknown table is written and what its columns are."""
 
+from bisect import bisect_left
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
+from glob import has_magic
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +11,13 @@ import pandas as pd
 
 from tftrain.data.columns import Kind, kind_of, stray_values
 from tftrain.data.split import SPELLINGS
-from tftrain.data.tables import DELIMITERS, files_of, is_parquet, read_csv, read_parquet
-from tftrain.errors import DataError
+from tftrain.data.tables import delimiters_in, files_of, is_parquet, read_csv, read_parquet
+from tftrain.errors import DataError, excerpt, on_one_line
 
 ENCODINGS = ("utf-8", "cp1252", "latin-1")
+
+MAX_MARKS = 20
+"""Different texts among the numbers of a column that can all stand for a missing value."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +45,11 @@ def sniff(path: str | Path) -> Table:
     """
     if is_parquet(path):
         return Table(read_parquet(path), {})
-    files_of(path)
+    delimiters = delimiters_in(files_of(path)[0])
     first: DataError | None = None
     best: Table | None = None
     for encoding in ENCODINGS:
-        for delimiter in DELIMITERS:
+        for delimiter in delimiters:
             options = {"delimiter": delimiter, "encoding": encoding}
             try:
                 frame = read_csv(path, **options)
@@ -78,9 +83,10 @@ def with_missing_values(path: str | Path, table: Table) -> Table:
         if _kind(table.frame, name) != "text":
             continue
         strays = stray_values(table.frame[name])
-        if not strays.str.contains(r"\d").any():
+        if strays.nunique() <= MAX_MARKS and not strays.str.contains(r"\d").any():
             for row, mark in zip(strays.index, strays, strict=True):
-                marks.setdefault(mark, f"{mark!r} in row {row + 1} of {name}")
+                place = f"row {row + 1} of {on_one_line(name)}"  # ends up in a line of YAML
+                marks.setdefault(mark, f"{excerpt(mark)} in {place}")
     if not marks or is_parquet(path):
         return table
     options = {**table.options, "missing_values": list(marks)}
@@ -133,17 +139,19 @@ def _why_text(column: pd.Series) -> str:
     strays = stray_values(column)
     if not len(strays):
         return "almost every row has a text of its own"
-    return f"row {strays.index[0] + 1} holds {strays.iloc[0]!r}, nearly all others a number"
+    return f"row {strays.index[0] + 1} holds {excerpt(strays.iloc[0])}, nearly all others a number"
 
 
 def as_patterns(names: list[str], all_names: list[str]) -> list[str]:
     """Return names shortened to `prefix_*` where that fits exactly three or more of them."""
-    left, patterns = list(names), []
-    for name in names:
-        prefix, underscore, _ = name.rpartition("_")
-        pattern = f"{prefix}_*"
-        fits = [n for n in all_names if fnmatchcase(n, pattern)]
-        if underscore and len(fits) > 2 and set(fits) <= set(left):
-            patterns.append(pattern)
-            left = [n for n in left if n not in fits]
-    return patterns + left
+    ordered, left = sorted(all_names), dict.fromkeys(names)
+    prefixes = dict.fromkeys(name[: name.rindex("_") + 1] for name in names if "_" in name)
+    patterns = []
+    for prefix in prefixes:
+        rest = islice(ordered, bisect_left(ordered, prefix), None)
+        fits = list(takewhile(lambda name, start=prefix: name.startswith(start), rest))  # type: ignore[misc]
+        if len(fits) > 2 and not has_magic(prefix) and left.keys() >= set(fits):
+            patterns.append(f"{prefix}*")
+            for name in fits:
+                del left[name]
+    return [*patterns, *left]

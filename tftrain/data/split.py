@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from tftrain.data.columns import ONE_HOT, Column, first_row, kind_of, require_column, values_of
-from tftrain.errors import DataError
+from tftrain.errors import DataError, excerpt
 from tftrain.streams import Purpose, stream
 
 NAMES = ("train", "validation", "test")
@@ -88,7 +88,7 @@ def by_column(frame: pd.DataFrame, column: str, validation: float, seed: int) ->
     if said.isna().any():
         odd = frame[column][said.isna()].iloc[0]
         raise DataError(
-            f"column {column!r} (data.split.column) says {str(odd)!r} in "
+            f"column {column!r} (data.split.column) says {excerpt(str(odd))} in "
             f"{first_row(frame, said.isna().to_numpy())}; expected train, validation or test"
         )
     parts = {name: np.flatnonzero((said == name).to_numpy()) for name in NAMES}

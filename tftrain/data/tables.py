@@ -8,6 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,28 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
-from tftrain.errors import DataError, OutputError, did_you_mean, naming, of_type
+from tftrain.data.limits import MAX_COLUMNS, MAX_NAME, MAX_RECORD, Bounded, require_memory
+from tftrain.errors import (
+    DataError,
+    OutputError,
+    did_you_mean,
+    excerpt,
+    naming,
+    of_type,
+)
 from tftrain.files import whole_file
 
 BLOCK_BYTES = (1 << 24, 1 << 30)
 """Bytes of a CSV file from which the types of its columns are inferred; if a later value does not
 fit, once more with the second size."""
 
+MAX_EXPLAINED = 5_000_000
+"""Rows of a CSV file among which the first one that is wrong is searched for."""
+
 DELIMITERS = (",", ";", "\t", "|")
+
+HEADER_BYTES = 1 << 20
+"""In which a delimiter shows, if it is one."""
 
 COMPRESSIONS = {
     ".gz": ("gzip", b"\x1f\x8b"),
@@ -73,6 +88,9 @@ def read_csv(path: str | Path, **options: Any) -> pd.DataFrame:
 def read_parquet(path: str | Path) -> pd.DataFrame:
     """Read a Parquet file, or all files that a glob pattern matches.
 
+    A named index that pandas wrote is a column like others; an unnamed one, which holds nothing but
+    row numbers, is left out.
+
     Raises:
         DataError: a file is missing, empty, or not a whole Parquet file.
     """
@@ -98,10 +116,22 @@ def files_of(path: str | Path) -> list[str]:
         DataError: there is none, naming the nearest file of the folder for one that is no pattern.
     """
     text = str(path)
+    try:
+        return _files_of(text)
+    except (OSError, ValueError) as error:  # a name that is too long, a null character
+        if isinstance(error, DataError):
+            raise
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{excerpt(text)}: cannot be read: {reason}") from None
+
+
+def _files_of(text: str) -> list[str]:
     if Path(text).is_file():
         return [text]
     if Path(text).is_dir():
         raise DataError(f"{text}: is a folder; name a file or a pattern such as {text}/*.csv")
+    if text.count("**") > 1:
+        raise DataError(f"{text}: ** stands for all folders below; give it once")
     files = sorted(f for f in glob.glob(text, recursive=True) if Path(f).is_file())
     if not files and glob.has_magic(text):
         raise DataError(f"{text}: no file matches")
@@ -121,6 +151,8 @@ def _read_each(path: str | Path, read: Callable[[str], pa.Table]) -> dict[str, p
         if Path(file).stat().st_size == 0:
             raise DataError(f"{file}: the file is empty")
         try:
+            with naming(file):
+                require_memory(Path(file).stat().st_size)
             table = read(file)
         except OSError as error:
             raise DataError(f"{file}: cannot be read: {error}") from None
@@ -129,7 +161,9 @@ def _read_each(path: str | Path, read: Callable[[str], pa.Table]) -> dict[str, p
         first = next(iter(tables.values()), table)
         odd = sorted(set(table.column_names) ^ set(first.column_names))
         if odd:
-            raise DataError(f"{file}: its columns differ from the other files' (column {odd[0]!r})")
+            raise DataError(
+                f"{file}: its columns differ from the other files' (column {excerpt(odd[0])})"
+            )
         tables[file] = table
     return tables
 
@@ -145,7 +179,8 @@ def _joined(path: str | Path, tables: Mapping[str, pa.Table]) -> pd.DataFrame:
         ) from None
     if table.num_rows == 0:
         raise DataError(f"{path}: a header but no rows")
-    frame = to_frame(table)
+    with naming(str(path)):
+        frame = to_frame(table)
     pa.default_memory_pool().release_unused()  # as much again as the table, after reading
     return frame
 
@@ -155,20 +190,44 @@ def to_frame(table: pa.Table) -> pd.DataFrame:
 
     Lists and other values that can be no feature stay what they are in Python.
 
-    Its rows are numbered from 0. A named pandas index is a column like others; an unnamed one,
-    which holds nothing but row numbers, is left out.
+    Its rows are numbered from 0.
+
+    Raises:
+        DataError: the values of a column cannot be represented.
     """
-    unnamed_index = [name for name in table.column_names if name.startswith("__index_level_")]
-    table = table.drop_columns(unnamed_index)
-    for i, field in enumerate(table.schema):
-        kind = field.type
-        if pa.types.is_decimal(kind):
-            table = table.set_column(i, field.name, table.column(i).cast(pa.float64()))
-        elif pa.types.is_time(kind):
-            table = table.set_column(i, field.name, _seconds(table.column(i)))
-        elif pa.types.is_null(kind):
-            table = table.set_column(i, field.name, table.column(i).cast(pa.float64()))
-    return table.to_pandas(date_as_object=False, split_blocks=True, ignore_metadata=True)
+    names = table.column_names
+    try:
+        columns = [_plain(column) for column in table.columns]
+        return pa.table(columns, names=names).to_pandas(**AS_FRAME)
+    except UNREADABLE:
+        for name, column in zip(names, table.columns, strict=True):
+            _require_readable(name, column)
+        raise
+
+
+AS_FRAME = {"date_as_object": False, "split_blocks": True, "ignore_metadata": True}
+
+UNREADABLE = (pa.ArrowException, ValueError, LookupError, OverflowError)
+"""What Arrow and pandas raise where they cannot represent values: an unknown time zone, say."""
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return decimals, times of day and columns of nothing as floats; others as they are."""
+    if pa.types.is_time(column.type):
+        return _seconds(column)
+    if pa.types.is_decimal(column.type) or pa.types.is_null(column.type):
+        return column.cast(pa.float64())
+    return column
+
+
+def _require_readable(name: str, column: pa.ChunkedArray) -> None:
+    """Raise DataError unless a column can be one of a DataFrame."""
+    try:
+        pa.table([_plain(column)], names=[name]).to_pandas(**AS_FRAME)
+    except UNREADABLE as error:
+        raise DataError(
+            f"column {excerpt(name)} of the type {column.type} cannot be read: {_reason(error)}"
+        ) from None
 
 
 def as_table(frame: pd.DataFrame) -> pd.DataFrame:
@@ -200,12 +259,15 @@ def _read_csv_file(file: str, form: CsvFormat) -> pa.Table:
     delimiter, encoding = form.delimiter, form.encoding
     nulls = [*arrow_csv.ConvertOptions().null_values, *form.missing_values]
     single = _columns_in_header(file, form) == 1  # where an empty line is a missing value
+    compressed = Path(file).suffix in COMPRESSIONS  # so nobody knows yet how large it is
     for block_size in BLOCK_BYTES:
         try:
             with pa.input_stream(file, compression="detect") as stream:
                 table = arrow_csv.read_csv(
-                    stream,
-                    read_options=arrow_csv.ReadOptions(block_size=block_size, encoding=encoding),
+                    Bounded(stream, file) if compressed else stream,
+                    read_options=arrow_csv.ReadOptions(
+                        block_size=block_size, encoding=encoding, use_threads=not compressed
+                    ),
                     parse_options=arrow_csv.ParseOptions(
                         delimiter=delimiter,
                         newlines_in_values=True,
@@ -225,7 +287,7 @@ def _read_csv_file(file: str, form: CsvFormat) -> pa.Table:
             fault = str(error)
             _explain_csv(file, delimiter, encoding, fault)
             if "conversion error" not in fault or block_size == BLOCK_BYTES[-1]:
-                raise DataError(f"{file}: not a CSV table: {fault.splitlines()[0]}") from None
+                raise DataError(f"{file}: not a CSV table: {_reason(error)}") from None
     try:
         binary = [field.name for field in table.schema if pa.types.is_binary(field.type)]
         names = table.column_names
@@ -276,47 +338,125 @@ def _explain_csv(file: str, delimiter: str, encoding: str, fault: str) -> None:
 
 
 def _ragged_rows(file: str, delimiter: str, encoding: str) -> Iterator[tuple[int, int, int]]:
-    """Yield `(line, values, columns)` of the rows that have not as many values as the header."""
+    """Yield `(line, values, columns)` of the rows that have not as many values as the header.
+
+    In a file of many millions of rows, those at its end are left out, so that this takes seconds.
+    """
     expected = None
-    for line, row in _records(file, delimiter, encoding):
+    for line, row in islice(_records(file, delimiter, encoding), MAX_EXPLAINED):
         expected = len(row) if expected is None else expected
         if row and len(row) != expected:
             yield line, len(row), expected
 
 
-def _columns_in_header(file: str, form: CsvFormat) -> int:
-    """Return the number of columns; 0 where the header cannot be read."""
+def delimiters_in(file: str) -> list[str]:
+    """Return those of the usual delimiters that stand in the beginning of a file, or the first."""
     try:
-        return len(next(_records(file, form.delimiter, form.encoding), (0, []))[1])
+        with pa.input_stream(file, compression="detect") as stream:
+            start = stream.read(HEADER_BYTES)
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read: {_reason(error)}") from None
+    return [mark for mark in DELIMITERS if mark.encode() in start] or [DELIMITERS[0]]
+
+
+def _columns_in_header(file: str, form: CsvFormat) -> int:
+    """Return the number of columns; 0 where the header cannot be read.
+
+    Raises:
+        DataError: the header is too long.
+    """
+    try:
+        header = next(_records(file, form.delimiter, form.encoding), (0, []))[1]
     except (UnicodeError, csv.Error):
         return 0
+    with naming(file):
+        _require_few_columns(len(header))
+    return len(header)
 
 
 def _records(file: str, delimiter: str, encoding: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the last line and the values of each record of a CSV file, header included."""
+    """Yield the last line and the values of each record of a CSV file, header included.
+
+    Raises:
+        DataError: a record is so long that the file can hardly be a table.
+    """
     with pa.input_stream(file, compression="detect") as stream:
         lines = io.TextIOWrapper(io.BufferedReader(stream), encoding=encoding, newline="")
-        reader = csv.reader(lines, delimiter=delimiter)
+        length = 0
+
+        def bounded() -> Iterator[str]:
+            nonlocal length
+            while line := lines.readline(MAX_RECORD):
+                length += len(line)
+                if length >= MAX_RECORD:
+                    raise DataError(
+                        f"{file}: the row after line {reader.line_num} has over {MAX_RECORD:,} "
+                        "characters: is a quotation mark not closed, or is this no CSV table?"
+                    )
+                yield line
+
+        reader = csv.reader(bounded(), delimiter=delimiter)
         for row in reader:
+            length = 0
             yield reader.line_num, row
 
 
 def _read_parquet_file(file: str) -> pa.Table:
     try:
-        return parquet.ParquetFile(file).read()
+        opened = parquet.ParquetFile(file)
+        with naming(file):
+            _require_few_values(opened)
+        table = opened.read()
+        table.validate(full=True)  # texts that are UTF-8, lists that end where they should
+        return _without_unnamed_index(table)
+    except DataError:
+        raise
     except (pa.ArrowException, OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"{file}: not a whole Parquet file: {reason}") from None
+        raise DataError(f"{file}: not a whole Parquet file: {_reason(error)}") from None
+
+
+def _without_unnamed_index(table: pa.Table) -> pa.Table:
+    """Return what pandas wrote without its row numbers."""
+    unnamed = [name for name in table.column_names if name.startswith("__index_level_")]
+    by_pandas = b"pandas" in (table.schema.metadata or {})
+    return table.drop_columns(unnamed) if by_pandas else table
+
+
+def _require_few_values(file: parquet.ParquetFile) -> None:
+    """Raise DataError where a Parquet file says that it holds more than memory can."""
+    about, schema = file.metadata, file.schema
+    _require_few_columns(about.num_columns)
+    values = about.num_rows * about.num_columns
+    for i in range(about.num_columns):
+        if schema.column(i).max_repetition_level:  # lists, of any length
+            groups = range(about.num_row_groups)
+            values += sum(about.row_group(group).column(i).num_values for group in groups)
+    require_memory(8 * values)
+
+
+def _require_few_columns(count: int) -> None:
+    if count > MAX_COLUMNS:
+        raise DataError(f"has {count:,} columns, but {MAX_COLUMNS:,} at most can be read")
+
+
+def _reason(error: Exception) -> str:
+    """Return the first line of what a library says of a fault, cut where it is long."""
+    line = next(iter(str(error).splitlines()), type(error).__name__)
+    return line if len(line) <= 300 else line[:300] + "..."
 
 
 def _check_columns(names: list[str]) -> None:
-    """Raise DataError where a column has no name, or two have the same."""
+    """Raise DataError where a column has no name, or a very long one, or two have the same."""
     for i, name in enumerate(names):
         if not name.strip():
             raise DataError(f"column {i + 1} has no name; name it in the header")
+        if len(name) > MAX_NAME:
+            raise DataError(
+                f"column {i + 1} has a name of {len(name):,} characters; {MAX_NAME:,} are allowed"
+            )
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        raise DataError(f"two columns are called {twice[0]!r}; rename one")
+        raise DataError(f"two columns are called {excerpt(twice[0])}; rename one")
 
 
 def fingerprint(frame: pd.DataFrame) -> dict[str, int | str]:

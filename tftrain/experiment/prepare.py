@@ -15,7 +15,7 @@ from tftrain.data.columns import first_row, matching, require_column, stray_valu
 from tftrain.data.features import Plan, fit_plan, require_representable, target_values
 from tftrain.data.split import Split, by_column, by_fractions, by_order
 from tftrain.data.tables import as_table, fingerprint, read_csv, read_parquet
-from tftrain.errors import ConfigError, DataError, naming
+from tftrain.errors import ConfigError, DataError, excerpt, naming
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ def _notes(config: Config, frame: pd.DataFrame, plan: Plan) -> tuple[str, ...]:
         if len(strays):
             notes.append(
                 f"column {name!r} is taken as text because row {strays.index[0] + 1} holds "
-                f"{str(strays.iloc[0])!r}; if that stands for a missing value, name it in "
+                f"{excerpt(str(strays.iloc[0]))}; if that stands for a missing value, name it in "
                 "data.source.missing_values"
             )
     return tuple(notes)

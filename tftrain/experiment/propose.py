@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
 
@@ -74,13 +74,15 @@ def propose(path: str | Path, targets: Sequence[str], folder: Path) -> str:
         for target in targets:  # of which no value may be missing, so a mark is an error
             target_values(table.frame, target, "--target")
     table = with_missing_values(path, table)
+    useless = {n: why for n, why in useless_columns(table.frame).items() if n not in targets}
+    splits = split_columns(table.frame)
     text = TEMPLATE.substitute(
         rows=f"{len(table.frame):,}",
-        columns=_columns_line(table, targets),
+        columns=_columns_line(table, [*targets, *useless]),
         source=_source(Path(path), table, folder),
         target=_yaml(targets[0] if len(targets) == 1 else list(targets)),
-        features=_features(table, targets),
-        split=_split(table),
+        features=_features(list(table.frame.columns), useless, splits),
+        split=_split(splits),
         **_settings(len(table.frame)),
     )
     check_text(text, "the proposed config")
@@ -100,9 +102,9 @@ def _settings(rows: int) -> dict[str, object]:
     return next(settings for below, settings in SETTINGS.items() if rows < below)
 
 
-def _columns_line(table: Table, targets: Sequence[str]) -> str:
-    useless = useless_columns(table.frame)
-    names = [name for name in table.frame.columns if name not in (*targets, *useless)]
+def _columns_line(table: Table, left_out: Sequence[str]) -> str:
+    others = set(left_out)
+    names = [name for name in table.frame.columns if name not in others]
     kinds = [kind_of(table.frame, name) for name in names]
     counts = [f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)]
     return f"besides the target: {', '.join(counts)} columns"
@@ -117,10 +119,7 @@ def _source(path: Path, table: Table, folder: Path) -> str:
     )
 
 
-def _features(table: Table, targets: Sequence[str]) -> str:
-    useless = {n: why for n, why in useless_columns(table.frame).items() if n not in targets}
-    splits = split_columns(table.frame)
-    names = list(table.frame.columns)
+def _features(names: list[str], useless: Mapping[str, str], splits: list[str]) -> str:
     patterns = as_patterns(splits[1:] if len(splits) < 3 else splits, names)
     excluded = [(p, "other splits") for p in patterns if splits] + list(useless.items())
     if not excluded:
@@ -131,8 +130,7 @@ def _features(table: Table, targets: Sequence[str]) -> str:
     )
 
 
-def _split(table: Table) -> str:
-    splits = split_columns(table.frame)
+def _split(splits: Sequence[str]) -> str:
     if splits:
         return (
             "  split:                      # a column of the table says train or test\n"
@@ -149,4 +147,11 @@ def _yaml(value: object) -> str:
     """Return a name or a list of names as YAML; JSON strings are YAML strings."""
     plain = isinstance(value, str) and value.replace("_", "a").isalnum() and value[0].isalpha()
     reserved = str(value).lower() in ("true", "false", "null", "yes", "no", "on", "off", "nan")
-    return str(value) if plain and not reserved else json.dumps(value, ensure_ascii=False)
+    if plain and not reserved:
+        return str(value)
+    return "".join(map(_visible, json.dumps(value, ensure_ascii=False)))
+
+
+def _visible(character: str) -> str:
+    """Return a character as it may stand in a quoted text of YAML."""
+    return character if character.isprintable() else f"\\U{ord(character):08x}"

@@ -10,6 +10,7 @@ from tftrain.config import Config, load_config
 from tftrain.config.loading import config_text
 from tftrain.errors import ConfigError, RunError, TftrainWarning
 from tftrain.experiment.prepare import Prepared
+from tftrain.files import bounded_text
 from tftrain.runs import RunDirectory
 from tftrain.runs.environment import environment
 from tftrain.training import Checkpoints
@@ -61,9 +62,9 @@ def write_identity(directory: RunDirectory, prepared: Prepared) -> None:
     """Write config and environment; of a run that goes on, the environment tells each time."""
     now = environment()
     try:
-        before = json.loads(directory.environment.read_text(encoding="utf-8"))
+        before = json.loads(bounded_text(directory.environment))
         told = {**before, "resumed": [*before.get("resumed", []), now]}
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         told = {**now, "data": prepared.fingerprint}
     directory.write_text(directory.config, config_text(prepared.config))
     directory.write_json(directory.environment, told)
@@ -135,12 +136,12 @@ def _identity_before(directory: RunDirectory) -> Identity | None:
     if found := _identity_in_checkpoint(directory):
         return found
     try:
-        told = json.loads(directory.environment.read_text(encoding="utf-8"))
+        told = json.loads(bounded_text(directory.environment))
         config = load_config(directory.config).model_dump(mode="json")
         return Identity(config, told["data"], told["packages"])
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         raise RunError(
             f"{directory.path}: what this run was trained on cannot be read, and it has no "
             "checkpoint: train anew"

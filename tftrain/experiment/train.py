@@ -27,6 +27,7 @@ from tftrain.experiment.evaluate import metrics_of
 from tftrain.experiment.prepare import Prepared, prepare
 from tftrain.experiment.resume import checkpoints_of, config_of, is_to_go_on, write_identity
 from tftrain.experiment.threads import set_threads
+from tftrain.files import expanded
 from tftrain.runs import Run, RunDirectory
 from tftrain.runs.directory import json_text, this_process
 from tftrain.runs.export import ServingModel, export
@@ -86,8 +87,12 @@ def train_prepared(
     elif resume:
         raise InputError("to resume, name the run's directory: --output runs/name/0001")
     else:
-        directory = RunDirectory.create(Path(config.output.directory).expanduser() / config.name)
-    if not resume:
+        directory = RunDirectory.create(
+            expanded(config.output.directory, "output.directory") / config.name
+        )
+    if resume:
+        directory.require_no_links()
+    else:
         directory.require_empty()
     with directory.locked():
         return _train(directory, prepared, observers, resume, force)
@@ -118,6 +123,7 @@ def resume(
     """
     directory = RunDirectory(Path(run))
     directory.read_summary()
+    directory.require_no_links()
     with directory.locked():
         config = config_of(directory, overrides, dataframe=data is not None)
         return _train(directory, prepare(config, data), observers, True, force)

@@ -12,7 +12,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from tftrain.errors import OutputError, RunError
-from tftrain.files import cannot_write, whole_file
+from tftrain.files import bounded_text, cannot_write, whole_file
 
 LOCK = ".lock"
 
@@ -89,6 +89,18 @@ class RunDirectory:
                 f"for the next free one{more}"
             )
 
+    def require_no_links(self) -> None:
+        """Raise RunError where something in the directory is a link: to write here may hit others.
+
+        tftrain makes none, so somebody else has put it there.
+        """
+        for path in sorted(self.path.rglob("*")):
+            if path.is_symlink():
+                raise RunError(
+                    f"{path}: is a link, and what is written to a run could end elsewhere; put the "
+                    "file or folder itself there"
+                )
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Let no other process write here until this is over.
@@ -121,13 +133,13 @@ class RunDirectory:
     def read_summary(self) -> dict[str, Any]:
         """Return the content of `summary.json`; raise RunError where there is none."""
         try:
-            summary = json.loads(self.summary.read_text(encoding="utf-8"))
+            summary = json.loads(bounded_text(self.summary))
         except FileNotFoundError:
             hint = "" if self.path.is_dir() else " (no such directory)"
             raise RunError(
                 f"{self.path}: not a run directory{hint}; expected one such as runs/diabetes/0001"
             ) from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise RunError(f"{self.summary}: cannot be read: {error}") from None
         if not isinstance(summary, dict):
             raise RunError(f"{self.summary}: not a run's summary")

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from tftrain.runs.directory import RunDirectory
 
 STATES = ("finished", "interrupted", "failed")
 """What a summary may say of a run that no process is at."""
+
+MOST = sys.float_info.max
 
 PARTS = ("validation", "test", "train")
 """Whose metrics tell how good a run is: the first that it has."""
@@ -104,6 +107,6 @@ def _metric(summary: dict[str, Any]) -> tuple[str | None, float | None]:
     for part in PARTS:
         metrics = summary.get(part)
         value = metrics.get("rmse") if isinstance(metrics, dict) else None
-        if isinstance(value, (int, float)):
+        if isinstance(value, (int, float)) and not abs(value) > MOST:  # NaN is told as it is
             return f"{part} rmse", float(value)
     return None, None

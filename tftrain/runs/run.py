@@ -13,12 +13,12 @@ from tftrain.data.tables import as_table, read_table
 from tftrain.errors import RunError
 from tftrain.metrics import BLOCK_ROWS
 from tftrain.runs.directory import RunDirectory
+from tftrain.runs.summary import TRAINED, require_summary
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-TRAINED = ("finished", "interrupted")
-"""The states of a run whose model is whole; a run that was killed is still `running`."""
+NOT_OF_IT = "does not predict what the run says; is it the model of another run"
 
 
 class Run:
@@ -31,6 +31,7 @@ class Run:
         directory: its files.
         summary: the content of `summary.json`.
         config: the config it was trained with.
+        columns: the raw columns that a prediction needs.
 
     Raises:
         RunError: it is not a run directory, or the run has no model.
@@ -40,11 +41,12 @@ class Run:
         self.directory = RunDirectory(Path(path))
         self.summary: dict[str, Any] = self.directory.read_summary()
         self.config: Config = load_config(self.directory.config)
-        state = self.summary.get("state", "unknown")
-        if state not in TRAINED or not self.directory.model.is_dir():
+        said = require_summary(self.summary, self.directory.summary)
+        self.columns = [Column(name, kind) for name, kind in said.columns.items()]
+        if said.state not in TRAINED or not self.directory.model.is_dir():
             raise RunError(
-                f"{path}: this run has no model (its state is {state!r}"
-                + (f": {self.summary['error']}" if "error" in self.summary else "")
+                f"{path}: this run has no model (its state is {said.state!r}"
+                + (f": {said.error}" if said.error else "")
                 + "); train it again"
             )
 
@@ -55,19 +57,10 @@ class Run:
 
     @functools.cached_property
     def model(self) -> "tf.Module":
-        """The SavedModel, loaded."""
-        import tensorflow as tf
+        """The SavedModel, loaded; a RunError where it holds what no export of tftrain does."""
+        from tftrain.runs.inspection import load_model
 
-        try:
-            return tf.saved_model.load(str(self.directory.model))
-        except (OSError, ValueError, tf.errors.OpError) as error:
-            reason = str(error).splitlines()[0]
-            raise RunError(f"{self.directory.model}: cannot be loaded: {reason}") from None
-
-    @property
-    def columns(self) -> list[Column]:
-        """The raw columns that a prediction needs."""
-        return [Column(name, kind) for name, kind in self.summary["columns"].items()]
+        return load_model(self.directory.model)
 
     def predict(self, frame: pd.DataFrame) -> np.ndarray:
         """Return the predictions for the rows of a table, in their order.
@@ -89,10 +82,27 @@ class Run:
         for start in range(0, len(frame), BLOCK_ROWS):
             block = frame.iloc[start : start + BLOCK_ROWS]
             raw = raw_values(block, self.columns, allow_missing=self._allow_missing)
-            predictions = self.model.predict(raw)
+            predictions = self._call(raw)
             for i, target in enumerate(targets):
                 result[start : start + len(block), i] = predictions[target]
         return result[:, 0] if len(targets) == 1 else result
+
+    def _call(self, raw: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return what the model predicts of each target; RunError where it is of another run."""
+        import tensorflow as tf
+
+        rows = (len(next(iter(raw.values()), ())),)
+        try:
+            predictions = self.model.predict(raw)
+            values = {name: np.asarray(predictions[name]) for name in self.config.data.target}
+        except RunError:
+            raise
+        except (AttributeError, LookupError, TypeError, ValueError, tf.errors.OpError) as error:
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            raise RunError(f"{self.directory.model}: {NOT_OF_IT}: {reason}") from None
+        if any(found.shape != rows or found.dtype != np.float64 for found in values.values()):
+            raise RunError(f"{self.directory.model}: {NOT_OF_IT}: not a number for each row")
+        return values
 
     @property
     def _allow_missing(self) -> bool:

@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from tftrain.errors import InputError, RunError, TftrainWarning, number, whole_number
-from tftrain.files import cannot_write, damage, seal
+from tftrain.files import bounded_text, cannot_write, damage, seal
 from tftrain.tensorflow_files import tensorflow_writes
 
 FORMAT = 1
@@ -249,8 +249,8 @@ def facts_of(path: Path) -> Facts:
         RunError: another version of tftrain has written it.
     """
     try:
-        facts = Facts(**json.loads((path / "checkpoint.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        facts = Facts(**json.loads(bounded_text(path / "checkpoint.json")))
+    except (OSError, ValueError, TypeError, RecursionError):
         facts = None
     if facts is None or facts.format != FORMAT:
         raise RunError(

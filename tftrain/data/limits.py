@@ -1,0 +1,69 @@
+"""How much of a table is read before it is refused, whoever wrote it."""
+
+import io
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from tftrain.errors import DataError, naming
+
+MAX_RECORD = 1 << 24
+"""Characters of one row of a CSV file, and of its header."""
+
+MAX_COLUMNS = 100_000
+
+MAX_NAME = 10_000
+"""Characters of a column's name."""
+
+
+def memory() -> int:
+    """Return the bytes of memory that a process can have: the machine's, or the container's."""
+    try:
+        machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # not every system tells
+        return sys.maxsize
+    try:
+        container = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
+    except OSError:
+        return machine
+    return min(machine, int(container)) if container.isdigit() else machine
+
+
+def require_memory(needed: float) -> None:
+    """Raise DataError where a table needs more bytes than a process can have."""
+    if needed > memory():
+        raise DataError(
+            f"is over {memory() / 2**30:.1f} GiB, which is all the memory there is; take fewer "
+            "rows or columns"
+        )
+
+
+class Bounded(io.RawIOBase):
+    """A stream that stops with a DataError when more is made of it than memory can hold.
+
+    A file of some kilobytes can unpack to terabytes, and numbers of one digit take eight bytes; the
+    DataFrame takes as much again. It tells what Arrow has made so far where Arrow reads serially.
+
+    Args:
+        stream: to read from; it has `read` and is closed by whoever opened it.
+        file: its name, for the error.
+    """
+
+    def __init__(self, stream: Any, file: str) -> None:
+        super().__init__()
+        self.stream = stream
+        self.file = file
+        self.seen = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        data: bytes = self.stream.read(size)
+        self.seen += len(data)
+        with naming(self.file):
+            require_memory(max(self.seen, 2 * pa.total_allocated_bytes()))
+        return data

@@ -1,0 +1,150 @@
+"""What a stranger's SavedModel may hold: the operations of our own exports, and no other.
+
+A SavedModel is a program. TensorFlow runs parts of it as soon as it is loaded, and there are
+operations that read, write and delete files, or call Python. A model that tftrain exported needs
+none of them, so one that has them is refused before it is loaded.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+from tensorflow.core.protobuf import saved_model_pb2
+
+from tftrain.errors import RunError, excerpt
+
+MAX_BYTES = 1 << 28
+"""Bytes of `saved_model.pb`, at most."""
+
+FILES = {"saved_model.pb", "fingerprint.pb", "variables", "assets"}
+"""What a model's folder holds."""
+
+CALCULATING = """
+    AddV2 Cast ConcatV2 Const Cos Elu Erfc FloorMod Greater HashTableV2 Identity IsNan
+    LookupTableFindV2 LookupTableImportV2 LookupTableSizeV2 MatMul Maximum Minimum Mul Neg NoOp
+    NotEqual OneHot Pack ReadVariableOp RealDiv Relu SelectV2 Selu Sigmoid Sin Softplus
+    StatefulPartitionedCall StridedSlice StringToHashBucketFast Sub Tanh
+"""
+"""Operations of preprocessing and network. None of them knows of files, or of Python, or loops."""
+
+SAVING = """
+    AssignVariableOp DisableCopyOnRead MergeV2Checkpoints Placeholder RestoreV2 SaveV2 Select
+    ShardedFilename StaticRegexFullMatch StringJoin VarHandleOp
+"""
+"""What holds, writes and reads the variables. It belongs to the graph; no object may call it."""
+
+CLASSES = {"", "tf.TrackableConstant"}
+"""Registered classes of which objects are made."""
+
+
+def load_model(path: Path) -> Any:
+    """Return the SavedModel in a folder, loaded once it has been found to be harmless.
+
+    Raises:
+        RunError: it holds what no export of tftrain does, or it cannot be loaded.
+    """
+    try:
+        require_harmless(path)
+        return tf.saved_model.load(str(path))
+    except (OSError, ValueError, KeyError, TypeError, tf.errors.OpError, DecodeError) as error:
+        if isinstance(error, RunError):
+            raise
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise RunError(f"{path}: cannot be loaded: {reason}") from None
+
+
+def require_harmless(path: Path) -> None:
+    """Raise RunError where a SavedModel holds what no export of tftrain does, and name it.
+
+    Raises:
+        OSError: it cannot be read.
+        DecodeError: it is no SavedModel.
+    """
+    _require_known_files(path)
+    graph = _only_graph(path / "saved_model.pb")
+    functions = {f.signature.name: f.node_def for f in graph.graph_def.library.function}
+    calculation = {*CALCULATING.split(), *functions}
+    everything = {*calculation, *SAVING.split()}
+    strange = {node.registered_name for node in graph.object_graph_def.nodes} - CLASSES
+    if strange:
+        raise _not_ours(path, f"an object of the class {excerpt(min(strange))}")
+    within = _called_by(_entries(graph), functions)
+    for name, nodes in functions.items():
+        _require_known(nodes, calculation if name in within else everything, functions, path)
+    _require_known(graph.graph_def.node, everything, functions, path)
+    odd = [name for name in functions if not name.startswith("__")]  # as no operation is called
+    if odd:
+        raise _not_ours(path, f"a function called {excerpt(odd[0])}")
+    if len(functions) < len(graph.graph_def.library.function):
+        raise _not_ours(path, "two functions of one name")
+
+
+def _require_known_files(path: Path) -> None:
+    """Raise RunError where a model's folder holds what no export does, such as another model."""
+    for entry in sorted(path.rglob("*")):
+        known = entry.parent != path or entry.name in FILES
+        if not known or not (entry.is_file() or entry.is_dir()):  # a pipe would be waited for
+            raise RunError(f"{path}: holds {excerpt(entry.name)}, which no export of tftrain does")
+
+
+def _only_graph(file: Path) -> Any:
+    """Return the one graph of a model, with its objects."""
+    if file.stat().st_size > MAX_BYTES:
+        raise RunError(f"{file}: over {MAX_BYTES:,} bytes, too large for a model of tftrain")
+    model = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    if len(model.meta_graphs) != 1 or not model.meta_graphs[0].HasField("object_graph_def"):
+        raise _not_ours(file.parent, "several graphs, or one without objects")
+    return model.meta_graphs[0]
+
+
+def _entries(graph: Any) -> set[str]:
+    """Return the functions that the objects of a model, or their gradients, can call."""
+    objects = graph.object_graph_def
+    names = {*objects.concrete_functions}
+    for node in objects.nodes:
+        names.update(node.function.concrete_functions)
+        names.add(node.bare_concrete_function.concrete_function_name)
+    names.update(gradient.gradient_func for gradient in graph.graph_def.library.gradient)
+    names.update(g.gradient_func for g in graph.graph_def.library.registered_gradients)
+    return names
+
+
+def _called_by(names: Iterable[str], functions: Mapping[str, Sequence[Any]]) -> set[str]:
+    """Return functions and all that they call, directly or not."""
+    found: set[str] = set()
+    left = [name for name in names if name in functions]
+    while left:
+        name = left.pop()
+        if name not in found:
+            found.add(name)
+            called = {n for node in functions[name] for n in (node.op, *_functions_named_by(node))}
+            left += [other for other in called if other in functions]
+    return found
+
+
+def _functions_named_by(node: Any) -> list[str]:
+    """Return the functions that the attributes of a node name."""
+    values = list(node.attr.values())
+    single = [value.func.name for value in values if value.HasField("func")]
+    return single + [function.name for value in values for function in value.list.func]
+
+
+def _require_known(
+    nodes: Iterable[Any], operations: set[str], functions: Mapping[str, Any], path: Path
+) -> None:
+    """Raise RunError, which names it, where a node is or calls something that is not known."""
+    for node in nodes:
+        if node.op not in operations:
+            raise _not_ours(path, f"the operation {excerpt(node.op)}")
+        for name in _functions_named_by(node):
+            if name not in functions:
+                raise _not_ours(path, f"a call of {excerpt(name)}, which is not its own")
+
+
+def _not_ours(path: Path, what: str) -> RunError:
+    return RunError(
+        f"{path}: holds {what}, which no export of tftrain does, so it is not loaded: a model can "
+        "read and write files. If you trust whoever made it, tf.saved_model.load opens it"
+    )
