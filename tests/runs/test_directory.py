@@ -21,9 +21,15 @@ def test_directories_are_numbered(tmp_path: Path) -> None:
 def test_own_directory_is_made_or_must_be_empty(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for name in ("empty", "new/deep"):
-        assert RunDirectory.at(tmp_path / name).path == tmp_path / name
-    with pytest.raises(OutputError, match=r"empty: is not empty.*--output"):
-        RunDirectory.at(tmp_path / "empty")
+        directory = RunDirectory.at(tmp_path / name)
+        assert directory.path == tmp_path / name
+        with directory.locked():
+            directory.require_empty()
+            directory.write_json(directory.summary, {"state": "running"})
+        assert directory.state == "running"
+        remedy = r"is not empty.*--output.*--resume goes on with the run in it"
+        with pytest.raises(OutputError, match=remedy):
+            directory.require_empty()
 
 
 def test_place_that_cannot_be_written(tmp_path: Path) -> None:
@@ -50,11 +56,6 @@ def test_numbers_that_json_cannot_say_are_null(tmp_path: Path) -> None:
     directory.write_json(directory.summary, value)
     expected = {"a": [1.5, None, {"b": None}], "c": [2, "x", None, True]}
     assert json.loads(directory.summary.read_text()) == expected
-
-
-def test_a_new_directory_says_that_its_run_is_running(tmp_path: Path) -> None:
-    for directory in (RunDirectory.at(tmp_path / "a"), RunDirectory.create(tmp_path / "b")):
-        assert json.loads(directory.summary.read_text()) == {"state": "running"}
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,7 @@ def test_event_files_hold_the_metrics_of_each_epoch(tmp_path: Path) -> None:
 
 def test_event_files_that_cannot_grow(tmp_path: Path) -> None:
     log = TensorBoardLog(tmp_path / "events", np.ones(1))
+    log.on_start(99, 1, 1)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
     try:
