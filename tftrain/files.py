@@ -24,7 +24,7 @@ def whole_file(path: Path, option: str = "--output") -> Iterator[Path]:
     aside = path.with_name(path.name + ".part")
     try:
         yield aside
-        _flush(aside)
+        flush(aside)
         aside.replace(path)
     except OSError as error:
         raise cannot_write(path, error, option) from None
@@ -66,10 +66,10 @@ def seal(aside: Path, path: Path) -> None:
     lines = [f"{_sha256(file)}  {file.name}\n" for file in sorted(aside.iterdir())]
     (aside / CHECKSUMS).write_text("".join(lines), encoding="utf-8")
     for file in aside.iterdir():
-        _flush(file)
-    _flush(aside)
+        flush(file)
+    flush(aside)
     aside.rename(path)
-    _flush(path.parent)
+    flush(path.parent)
 
 
 def damage(path: Path) -> str | None:
@@ -94,7 +94,7 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     """Have a file or a folder written to disk, before the system sees fit to."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -148,6 +148,8 @@ def test_runs_are_listed_and_only_those_are_removed(
     as_if_killed("runs/t/0002")
     Path("runs/t/0003/summary.json").write_text("{")
     Path("runs/notes.txt").write_text("mine")
+    Path("runs/results").mkdir()
+    Path("runs/results/summary.json").write_text("mine")
     os.symlink(Path("runs/t/0001").absolute(), "runs/t/link")
     as_if_killed("runs/t/0004")
     with RunDirectory(Path("runs/t/0004")).locked():
@@ -164,7 +166,7 @@ def test_runs_are_listed_and_only_those_are_removed(
         assert listed["0001"]["epochs"] == 3
         files = [p for p in Path("runs/t/0001").rglob("*") if p.is_file()]
         assert listed["0001"]["size"] >= sum(p.stat().st_size for p in files)
-        assert 0 <= listed["0001"]["age"] < 600
+        assert 0 <= time.time() - listed["0001"]["written"] < 600
 
         code, out, _ = command("runs")
         assert code == 0
@@ -184,5 +186,24 @@ def test_runs_are_listed_and_only_those_are_removed(
         code, out, _err = command("runs", "--clean", "--yes")
         assert sorted(os.listdir("runs/t")) == ["0004", "link"]
     assert Path("runs/notes.txt").read_text() == "mine"
+    assert Path("runs/results/summary.json").read_text() == "mine"
     shutil.rmtree("runs/t/0004")
     assert command("runs")[0] == 0
+
+
+def test_a_run_that_changed_since_it_was_listed_is_kept(
+    command: Tftrain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        command("train", "t.yaml", "--quiet")
+    as_if_killed("runs/t/0001")
+
+    def meanwhile(*arguments: object, **more: object) -> None:
+        assert run(["resume", "runs/t/0001", "--quiet"]) == 0
+
+    monkeypatch.setattr("click.confirm", meanwhile)
+    code, _, err = command("runs", "--clean")
+    assert code == 1
+    assert "runs/t/0001: has changed since it was listed, and is kept" in err
+    assert err.endswith("removed 1 runs\n")
+    assert sorted(os.listdir("runs/t")) == ["0001"]

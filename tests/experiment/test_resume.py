@@ -145,16 +145,22 @@ def test_a_damaged_config_is_taken_from_the_checkpoint() -> None:
     whole = killed()
     text = Path("killed/config.yaml").read_text()
     Path("killed/config.yaml").write_text(text[: len(text) // 2] + "\n: [")
-    with pytest.warns(UserWarning, match=r"killed/config\.yaml: is damaged; the config in the new"):
+    with pytest.warns(UserWarning, match=r"killed/config\.yaml: is damaged; the copy that was"):
         again = resume("killed")
     require_same(again, whole)
     assert Path("killed/config.yaml").read_text() == text
 
 
 def test_a_damaged_config_without_a_checkpoint() -> None:
-    killed(checkpoint=None)
+    whole = killed(checkpoint=None)
     Path("killed/config.yaml").write_text("data: [")
-    with pytest.raises(RunError, match="config is damaged, and it has no checkpoint"):
+    with pytest.warns(UserWarning, match="is damaged; the copy that was made of it is used"):
+        require_same(resume("killed"), whole)
+    again = Path("killed/summary.json")
+    again.write_text(again.read_text().replace("finished", "running"))
+    Path("killed/config.yaml").write_text("data: [")
+    Path("killed/environment.json").unlink()
+    with pytest.raises(RunError, match="cannot be read, and it has no checkpoint: train anew"):
         resume("killed")
 
 
@@ -212,6 +218,51 @@ def test_more_epochs_need_force() -> None:
         again = resume(path, overrides=["training.epochs=12"], force=True)
         require_same(again, longer)
         assert again.config.training.epochs == 12
+
+
+def test_what_was_accepted_once_is_the_config_from_then_on() -> None:
+    """Also where the process dies before its first checkpoint, and where no step is made."""
+    killed()
+    accepted = {"overrides": ["training.epochs=12"], "force": True}
+
+    class Dies(Observer):
+        looks_at_network = False
+
+        def on_chunk(self, epoch: int, step: int, loss: float) -> None:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        resume("killed", observers=[Dies()], **accepted)
+    assert resume("killed").summary["epochs"] == 12
+
+    resume("run", overrides=["training.threads.intra_op=1"], force=True)
+    with pytest.warns(UserWarning, match="nothing is left to do"):
+        resume("run", overrides=[])
+    resume("run", overrides=["training.time_budget=100"])
+    with pytest.warns(UserWarning, match="nothing is left to do"):
+        tftrain.train(config(time_budget=100, threads={"intra_op": 1}), output="run", resume=True)
+
+
+def test_a_finished_run_needs_no_data_to_say_so() -> None:
+    tftrain.train(config(), output="run")
+    Path("t.csv").unlink()
+    with pytest.warns(UserWarning, match="nothing is left to do"):
+        resume("run")
+
+
+def test_a_directory_of_something_else_is_left_alone() -> None:
+    for path in ("foreign/summary.json", "foreign/model/weights.bin", "foreign/metrics.jsonl"):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text("{}")
+    with pytest.raises(RunError, match="foreign: what this run was trained on cannot be read"):
+        tftrain.train(config(), output="foreign", resume=True)
+    assert Path("foreign/model/weights.bin").read_text() == "{}"
+    assert Path("foreign/metrics.jsonl").read_text() == "{}"
+    Path("other").mkdir()
+    Path("other/x").write_text("x")
+    with pytest.raises(OutputError, match="not empty"):
+        tftrain.train(config(), output="other", resume=True)
+    assert [path.name for path in Path("other").iterdir()] == ["x"]
 
 
 def test_epochs_that_the_learning_rate_follows_cannot_change() -> None:

@@ -276,12 +276,16 @@ def test_another_training_is_refused(folder: Path) -> None:
     for settings, fragment in (
         ({"batch_size": 4}, "whose batch_size is 8, but here it is 4"),
         ({"seed": 6}, "order of rows is by seed 5, but here it is by seed 6"),
-        ({"shuffle": False}, "but here it is that of the table"),
+        ({"shuffle": False}, "but here it is by the table"),
+        ({"loss": "mae"}, r"loss is MeanSquaredError\(.*\), but here it is MeanAbsoluteError"),
+        ({"l2": 0.1}, r"l2 is 0\.0, but here it is 0\.1"),
+        ({"validation": (X_VAL + 1, Y_VAL)}, "hash of validation x"),
+        ({"early_stopping": None}, r"early stopping is with min_delta 0, but here it is None"),
         ({"weight": np.ones(ROWS)}, "hash of weight is None"),
     ):
         with pytest.raises(InputError, match=fragment):
             Trained(folder, **settings).run()
-    with pytest.raises(InputError, match="whose optimizer is Adam, but here it is SGD"):
+    with pytest.raises(InputError, match=r"whose optimizer is Adam\(.*\), but here it is SGD"):
         Trained(folder, optimizer="momentum").run()
     other = Trained(folder)
     other.network = nn.MLP(3, [6], 1, activation="tanh", seed=3)
@@ -404,6 +408,73 @@ def test_divergence_leaves_the_last_good_checkpoint(tmp_path: Path) -> None:
     steps = (caught.value.epoch - 1) * STEPS + caught.value.step - 1
     assert max(names(tmp_path)) == steps
     assert all(np.isfinite(v.numpy()).all() for v in network.trainable_variables)
+
+
+def test_an_update_that_is_not_finite_is_never_saved(tmp_path: Path) -> None:
+    """It ends a chunk, and no loss has told of it yet."""
+    x, y = np.ones((24, 2), np.float32), np.zeros((24, 1), np.float32)
+    y[19] = 1e12
+    network = nn.Dense(2, 1, initializer=nn.INITIALIZERS["zeros"]())
+    settings: dict[str, Any] = {"optimizer": optimizers.SGD(1e30), "batch_size": 8, "epochs": 4}
+    checkpoints = Checkpoints(tmp_path, every_steps=1, keep=1)
+    with pytest.raises(DivergedError, match="its update is not") as caught:
+        fit(network, x, y, shuffle=False, checkpoints=checkpoints, compile="graph", **settings)
+    assert (caught.value.epoch, caught.value.step) == (1, 3)
+    assert max(names(tmp_path)) == 2
+    reader = tf.train.load_checkpoint(str(tmp_path / f"{2:012}" / "variables"))
+    assert np.isfinite(reader.get_tensor("variables/0/.ATTRIBUTES/VARIABLE_VALUE")).all()
+
+
+def test_what_is_not_ours_stays(folder: Path) -> None:
+    for other in ("2023/a.jpg", "z.part/a", f"{7:012}.jpg/a", "000001/x"):
+        (folder / other).parent.mkdir()
+        (folder / other).write_text("mine")
+    Trained(folder).run()
+    for other in ("2023/a.jpg", "z.part/a", f"{7:012}.jpg/a", "000001/x"):
+        assert (folder / other).read_text() == "mine"
+
+
+def test_an_older_checkpoint_that_is_damaged_is_pruned_like_others(folder: Path) -> None:
+    (min(folder.iterdir()) / "checkpoint.json").write_text("{")
+    assert Trained(folder).run().end() == undisturbed()
+    assert len(names(folder)) <= 3
+
+
+def test_fewer_epochs_than_were_made(folder: Path) -> None:
+    with pytest.raises(InputError, match="has made 5 whole epochs and 0 steps: epochs must not"):
+        Trained(folder, epochs=3).run()
+    again = Trained(folder, epochs=5).run()
+    assert again.history.stop_reason == "all 5 epochs"
+    assert again.history.steps == 5 * STEPS
+
+
+def test_a_history_that_is_handed_over_again_holds_each_epoch_once(folder: Path) -> None:
+    history = History()
+    for _ in range(2):
+        Trained(folder, history=history).run()
+    assert [record.epoch for record in history.epochs] == list(range(1, EPOCHS + 1))
+
+
+def test_random_state_goes_on(tmp_path: Path) -> None:
+    """Of a generator, which is no module."""
+
+    class Dropout(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.w = tf.Variable(tf.ones([3, 1]))
+            self.random = tf.random.Generator.from_seed(3)
+
+        def __call__(self, x: tf.Tensor) -> tf.Tensor:
+            return (x * self.random.uniform(tf.shape(x))) @ self.w
+
+    def run(epochs: int, folder: Path | None) -> np.ndarray:
+        network = Dropout()
+        checkpoints = folder and Checkpoints(folder)
+        fit(network, X, Y, epochs=epochs, compile="graph", checkpoints=checkpoints)
+        return network.w.numpy()
+
+    run(2, tmp_path)
+    np.testing.assert_array_equal(run(5, tmp_path), run(5, None))
 
 
 @pytest.mark.parametrize(

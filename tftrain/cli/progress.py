@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, Task, TextColumn, TimeRemainingColumn
@@ -81,6 +82,9 @@ class PlainProgress(Observer):
     """A line now and then: about twenty for a whole training, more if it is slow."""
 
     looks_at_network = False
+
+    def on_restore(self, records: Sequence[EpochRecord]) -> None:
+        say(f"going on after epoch {len(records):,}", err=True)
 
     def on_start(self, epochs: int, steps: int, rows: int) -> None:
         self.epochs = epochs

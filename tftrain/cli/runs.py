@@ -1,5 +1,6 @@
 """`tftrain runs`."""
 
+import time
 from typing import TYPE_CHECKING
 
 import click
@@ -8,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tftrain.cli.options import json_option
+from tftrain.errors import TftrainError
 from tftrain.terminal import say
 
 if TYPE_CHECKING:
@@ -49,9 +51,16 @@ def runs(folder: str, states: tuple[str, ...], clean: bool, yes: bool, as_json: 
         return
     if not yes:
         click.confirm(f"Remove these {len(found)} runs for good?", abort=True, err=True)
+    kept = 0
     for one in found:
-        remove(one)
-    say(f"removed {len(found)} runs", err=True)
+        try:
+            remove(one)
+        except TftrainError as error:
+            kept += 1
+            say(f"error: {error}", err=True)
+    say(f"removed {len(found) - kept} runs", err=True)
+    if kept:
+        raise click.exceptions.Exit(1)
 
 
 def _table(found: list["Listed"]) -> str:
@@ -68,7 +77,7 @@ def _table(found: list["Listed"]) -> str:
             "" if one.epochs is None else f"{one.epochs:,}",
             one.metric or "",
             "" if one.value is None else f"{one.value:.5g}",
-            _age(one.age),
+            _age(time.time() - one.written),
             decimal(one.size),
         )
     return rendered(table)

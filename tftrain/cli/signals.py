@@ -30,7 +30,8 @@ def _watch(heard: socket.socket, told: socket.socket) -> None:
     while numbers := heard.recv(64):
         interrupts += numbers.count(signal.SIGINT)
         if interrupts > 1:
-            sys.stderr.write("interrupted again: ended at once\n")
+            shown = "\x1b[?25h" if sys.stderr.isatty() else ""  # the cursor, which a bar hides
+            sys.stderr.write(f"{shown}interrupted again: ended at once\n")
             os._exit(WITHIN)
 
 

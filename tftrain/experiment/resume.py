@@ -12,7 +12,7 @@ from tftrain.errors import ConfigError, RunError, TftrainWarning
 from tftrain.experiment.prepare import Prepared
 from tftrain.files import bounded_text
 from tftrain.runs import RunDirectory
-from tftrain.runs.environment import environment
+from tftrain.runs.environment import environment, packages
 from tftrain.training import Checkpoints
 
 FREE = ("output", "training.checkpoint", "training.time_budget", "data.source.path", "name")
@@ -55,40 +55,36 @@ def checkpoints_of(directory: RunDirectory, prepared: Prepared) -> Checkpoints |
 def identity_of(prepared: Prepared) -> Identity:
     """Return what a run is that begins now."""
     config = prepared.config.model_dump(mode="json")
-    return Identity(config, prepared.fingerprint, environment()["packages"])
+    return Identity(config, prepared.fingerprint, packages())
 
 
 def write_identity(directory: RunDirectory, prepared: Prepared) -> None:
-    """Write config and environment; of a run that goes on, the environment tells each time."""
-    now = environment()
+    """Write environment and config; of a run that goes on, the environment tells each time."""
+    now, identity = environment(), identity_of(prepared)
     try:
         before = json.loads(bounded_text(directory.environment))
         told = {**before, "resumed": [*before.get("resumed", []), now]}
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):
-        told = {**now, "data": prepared.fingerprint}
+        told = {**now, "data": identity.data}
+    directory.write_json(directory.environment, {**told, "config": identity.config})
     directory.write_text(directory.config, config_text(prepared.config))
-    directory.write_json(directory.environment, told)
 
 
 def config_of(directory: RunDirectory, overrides: Sequence[str], dataframe: bool) -> Config:
     """Return the config with which a run is to go on.
 
     Raises:
-        RunError: there is no run, or its config cannot be read and no checkpoint has it.
+        RunError: its config cannot be read, and there is no other copy.
         ConfigError: an override is wrong.
     """
-    directory.read_summary()
     try:
         config = load_config(directory.config, dataframe=dataframe)
     except ConfigError as error:
-        before = _identity_in_checkpoint(directory)
+        before = _identity_before(directory)
         if before is None:
-            raise RunError(
-                f"{error}\n{directory.path}: its config is damaged, and it has no checkpoint that "
-                "holds another copy: train anew"
-            ) from None
+            raise RunError(f"{error}\n{directory.path}: this run has not begun: train") from None
         warnings.warn(
-            f"{directory.config}: is damaged; the config in the newest checkpoint is used",
+            f"{directory.config}: is damaged; the copy that was made of it is used",
             TftrainWarning,
             stacklevel=2,
         )
@@ -124,33 +120,38 @@ def is_to_go_on(directory: RunDirectory, prepared: Prepared, force: bool) -> boo
     reopened = any(_is_under(key, (*FORCED, "training.time_budget")) for key in changes)
     if directory.state != "finished" or reopened:
         return True
-    warnings.warn(f"{directory.path}: {FINISHED}", TftrainWarning, stacklevel=2)
+    say_finished(directory)
     return False
 
 
-FINISHED = "this run is finished: nothing is left to do"
+def say_finished(directory: RunDirectory) -> None:
+    """Warn that a run is finished."""
+    warnings.warn(
+        f"{directory.path}: this run is finished: nothing is left to do",
+        TftrainWarning,
+        stacklevel=2,
+    )
 
 
 def _identity_before(directory: RunDirectory) -> Identity | None:
-    """Return what a run was: as its newest checkpoint says, or else its files."""
-    if found := _identity_in_checkpoint(directory):
-        return found
+    """Return what a run is that has begun: as `environment.json` says, or a checkpoint.
+
+    Raises:
+        RunError: neither can be read, or the directory is that of something else.
+    """
+    if directory.is_claimed_only:
+        return None
     try:
         told = json.loads(bounded_text(directory.environment))
-        config = load_config(directory.config).model_dump(mode="json")
-        return Identity(config, told["data"], told["packages"])
-    except FileNotFoundError:
-        return None
+        return Identity(told["config"], told["data"], told["packages"])
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        newest = Checkpoints(directory.checkpoints).newest()
+    if newest is None:
         raise RunError(
             f"{directory.path}: what this run was trained on cannot be read, and it has no "
-            "checkpoint: train anew"
-        ) from None
-
-
-def _identity_in_checkpoint(directory: RunDirectory) -> Identity | None:
-    newest = Checkpoints(directory.checkpoints).newest()
-    return Identity(**newest[1].about) if newest else None
+            "checkpoint: train anew, in another directory"
+        )
+    return Identity(**newest[1].about)
 
 
 def _require_same_config(

@@ -25,11 +25,17 @@ from tftrain.experiment.build import (
 )
 from tftrain.experiment.evaluate import metrics_of
 from tftrain.experiment.prepare import Prepared, prepare
-from tftrain.experiment.resume import checkpoints_of, config_of, is_to_go_on, write_identity
+from tftrain.experiment.resume import (
+    checkpoints_of,
+    config_of,
+    is_to_go_on,
+    say_finished,
+    write_identity,
+)
 from tftrain.experiment.threads import set_threads
 from tftrain.files import expanded
 from tftrain.runs import Run, RunDirectory
-from tftrain.runs.directory import json_text, this_process
+from tftrain.runs.directory import json_text
 from tftrain.runs.export import ServingModel, export
 from tftrain.runs.log import MetricsLog, TensorBoardLog, epoch_line
 from tftrain.training import History, Observer, fit
@@ -90,7 +96,7 @@ def train_prepared(
         directory = RunDirectory.create(
             expanded(config.output.directory, "output.directory") / config.name
         )
-    if resume:
+    if resume and directory.summary.is_file():
         directory.require_no_links()
     else:
         directory.require_empty()
@@ -122,8 +128,11 @@ def resume(
         TftrainError: as for `train`.
     """
     directory = RunDirectory(Path(run))
-    directory.read_summary()
+    directory.require_run()
     directory.require_no_links()
+    if directory.state == "finished" and not overrides:
+        say_finished(directory)
+        return Run(directory.path)
     with directory.locked():
         config = config_of(directory, overrides, dataframe=data is not None)
         return _train(directory, prepare(config, data), observers, True, force)
@@ -197,7 +206,7 @@ class Training:
         """Train, evaluate, export; `observers` besides those that write into the directory."""
         watch = Stopwatch()
         directory = self.directory
-        self._write_summary("running", process=this_process())
+        self._write_summary("running")
         write_identity(directory, self.prepared)
         self.network = network_of(self.config, len(self.prepared.plan.names))
         arrays = {name: arrays_of(self.prepared, self.preprocessor, name) for name in PARTS}

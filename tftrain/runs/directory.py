@@ -77,8 +77,24 @@ class RunDirectory:
     @property
     def is_empty(self) -> bool:
         """Whether nothing is there but what a process leaves that is killed at once."""
-        leftovers = (LOCK, self.summary.name + ".part")
-        return all(path.name in leftovers for path in self.path.iterdir())
+        return not self._names() - {LOCK}
+
+    @property
+    def is_claimed_only(self) -> bool:
+        """Whether a run has not begun here, beyond saying so in the summary."""
+        return not self._names() - {LOCK, self.summary.name}
+
+    def _names(self) -> set[str]:
+        """Return the names of what is there, but for files that are not written to their end."""
+        return {p.name for p in self.path.iterdir() if p.suffix != ".part" or p.is_dir()}
+
+    def require_run(self) -> None:
+        """Raise RunError unless there is a run, in whatever state."""
+        if not self.summary.is_file():
+            hint = "" if self.path.is_dir() else " (no such directory)"
+            raise RunError(
+                f"{self.path}: not a run directory{hint}; expected one such as runs/diabetes/0001"
+            )
 
     def require_empty(self) -> None:
         """Raise OutputError, with the remedies, unless the directory is empty."""
@@ -118,6 +134,7 @@ class RunDirectory:
         except OSError as error:
             raise cannot_write(self.path, error) from None
         try:
+            self._tell_writer()
             yield
         finally:
             self._lock.release()
@@ -132,13 +149,9 @@ class RunDirectory:
 
     def read_summary(self) -> dict[str, Any]:
         """Return the content of `summary.json`; raise RunError where there is none."""
+        self.require_run()
         try:
             summary = json.loads(bounded_text(self.summary))
-        except FileNotFoundError:
-            hint = "" if self.path.is_dir() else " (no such directory)"
-            raise RunError(
-                f"{self.path}: not a run directory{hint}; expected one such as runs/diabetes/0001"
-            ) from None
         except (OSError, ValueError, RecursionError) as error:
             raise RunError(f"{self.summary}: cannot be read: {error}") from None
         if not isinstance(summary, dict):
@@ -156,12 +169,20 @@ class RunDirectory:
         except OutputError:  # read-only
             return False
 
-    def _writer(self) -> str:
-        """Return which process holds the lock, as far as the summary tells."""
+    def _tell_writer(self) -> None:
+        """Write into the lock's file who holds it."""
+        this = {"id": os.getpid(), "host": platform.node()}
         try:
-            writer = self.read_summary()["process"]
+            (self.path / LOCK).write_text(json_text(this), encoding="utf-8")
+        except OSError as error:
+            raise cannot_write(self.path, error) from None
+
+    def _writer(self) -> str:
+        """Return which process holds the lock, as far as it has said so."""
+        try:
+            writer = json.loads(bounded_text(self.path / LOCK))
             return f"process {int(writer['id'])} on {str(writer['host'])[:100]!r}"
-        except (RunError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return "another process"
 
     def write_json(self, path: Path, value: Mapping[str, Any]) -> None:
@@ -172,11 +193,6 @@ class RunDirectory:
         """Write text to a file of the run, whole or not at all."""
         with whole_file(path) as aside:
             aside.write_text(text, encoding="utf-8")
-
-
-def this_process() -> dict[str, Any]:
-    """Return what tells this process from others."""
-    return {"id": os.getpid(), "host": platform.node()}
 
 
 def json_text(value: Any, indent: int | None = None) -> str:

@@ -18,11 +18,16 @@ def environment() -> dict[str, Any]:
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": shlex.join(sys.argv),
         "python": platform.python_version(),
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": packages(),
         "platform": platform.platform(),
         "processors": os.cpu_count(),
         "git": git_commit(),
     }
+
+
+def packages() -> dict[str, str | None]:
+    """Return the versions of the packages that decide what is computed."""
+    return {name: _version(name) for name in PACKAGES}
 
 
 def _version(package: str) -> str | None:

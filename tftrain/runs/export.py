@@ -10,6 +10,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from tftrain.data.preprocessor import Preprocessor
+from tftrain.files import flush
 from tftrain.tensorflow_files import tensorflow_writes
 
 
@@ -70,6 +71,8 @@ def export(model: ServingModel, path: Path) -> None:
     try:
         with tensorflow_writes(path):
             tf.saved_model.save(model, str(aside), signatures=model.predict)
+            for written in (*aside.rglob("*"), aside):
+                flush(written)
             if path.exists():
                 path.rename(old)
             aside.rename(path)

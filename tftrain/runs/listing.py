@@ -3,7 +3,6 @@
 import os
 import shutil
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 from tftrain.errors import RunError
 from tftrain.files import cannot_write
-from tftrain.runs.directory import RunDirectory
+from tftrain.runs.directory import LOCK, RunDirectory
 
 STATES = ("finished", "interrupted", "failed")
 """What a summary may say of a run that no process is at."""
@@ -33,7 +32,7 @@ class Listed:
         epochs: that it made, if it ended.
         metric: such as `validation rmse`, if it has a model.
         value: of the metric.
-        age: seconds since its summary was written.
+        written: when its summary was, in seconds since 1970.
         size: bytes of all its files.
     """
 
@@ -42,7 +41,7 @@ class Listed:
     epochs: int | None
     metric: str | None
     value: float | None
-    age: float
+    written: float
     size: int
 
 
@@ -58,14 +57,16 @@ def runs_in(folder: str | Path) -> list[Listed]:
 
 
 def remove(run: Listed) -> None:
-    """Remove a run, unless a process is at it now.
+    """Remove a run that was listed, unless it has changed since.
 
     Raises:
-        RunError: a process is.
+        RunError: it has, or a process is at it.
         OutputError: it cannot be removed.
     """
     directory = RunDirectory(Path(run.path))
     with directory.locked():
+        if _written(directory) != run.written:
+            raise RunError(f"{run.path}: has changed since it was listed, and is kept")
         try:
             shutil.rmtree(directory.path)
         except OSError as error:
@@ -75,7 +76,7 @@ def remove(run: Listed) -> None:
 def _directories(folder: Path) -> Iterator[Path]:
     """Yield the run directories, and look for none inside them or behind links."""
     for place, folders, files in os.walk(folder):
-        if "summary.json" in files:
+        if "summary.json" in files and {LOCK, "environment.json"} & {*files}:
             folders.clear()
             yield Path(place)
 
@@ -98,9 +99,21 @@ def _listed(directory: RunDirectory) -> Listed:
         epochs=epochs if isinstance(epochs, int) else None,
         metric=metric,
         value=value,
-        age=time.time() - directory.summary.stat().st_mtime,
-        size=sum(file.lstat().st_size for file in directory.path.rglob("*")),
+        written=_written(directory),
+        size=sum(map(_size, directory.path.rglob("*"))),
     )
+
+
+def _written(directory: RunDirectory) -> float:
+    return directory.summary.stat().st_mtime
+
+
+def _size(file: Path) -> int:
+    """Return the bytes of a file, which may be gone by now."""
+    try:
+        return file.lstat().st_size
+    except OSError:
+        return 0
 
 
 def _metric(summary: dict[str, Any]) -> tuple[str | None, float | None]:

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -34,22 +34,20 @@ class MetricsLog(Observer):
     def __init__(self, path: Path, scale: np.ndarray) -> None:
         self.path = path
         self.scale = scale
-        self.file: BinaryIO | None = None
-
-    def on_start(self, epochs: int, steps: int, rows: int) -> None:
-        self.on_restore([])
+        self.before: Sequence[EpochRecord] = []
 
     def on_restore(self, records: Sequence[EpochRecord]) -> None:
-        self.on_end()
+        self.before = records
+
+    def on_start(self, epochs: int, steps: int, rows: int) -> None:
         with whole_file(self.path) as aside:
-            aside.write_bytes(b"".join(map(self._line, records)))
+            aside.write_bytes(b"".join(map(self._line, self.before)))
         self.file = self.path.open("ab", buffering=0)
 
     def _line(self, record: EpochRecord) -> bytes:
         return (json_text(epoch_line(record, self.scale)) + "\n").encode()
 
     def on_epoch(self, record: EpochRecord) -> None:
-        assert self.file is not None
         line = self._line(record)
         end = self.file.tell()
         try:
@@ -61,8 +59,7 @@ class MetricsLog(Observer):
             raise cannot_write(self.path, error) from None
 
     def on_end(self) -> None:
-        if self.file:
-            self.file.close()
+        self.file.close()
 
 
 def epoch_line(record: EpochRecord, scale: np.ndarray) -> dict[str, Any]:
@@ -90,13 +87,15 @@ class TensorBoardLog(Observer):
     def __init__(self, path: Path, scale: np.ndarray) -> None:
         self.path = path
         self.scale = scale
+        self.before: Sequence[EpochRecord] = []
+
+    def on_restore(self, records: Sequence[EpochRecord]) -> None:
+        self.before = records
 
     def on_start(self, epochs: int, steps: int, rows: int) -> None:
         shutil.rmtree(self.path, ignore_errors=True)
         self.writer = tf.summary.create_file_writer(str(self.path))
-
-    def on_restore(self, records: Sequence[EpochRecord]) -> None:
-        for record in records:
+        for record in self.before:
             self.on_epoch(record)
 
     def on_epoch(self, record: EpochRecord) -> None:

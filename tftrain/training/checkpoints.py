@@ -6,11 +6,13 @@ newest folder of that name is whole.
 """
 
 import json
+import re
 import shutil
 import time
 import warnings
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,9 @@ FORMAT = 1
 
 DIGITS = 12
 """Of a checkpoint's name, so that names sort as numbers."""
+
+NAME = re.compile(rf"\d{{{DIGITS}}}")
+"""Of a checkpoint's folder; what is called otherwise is not ours."""
 
 
 class Progress(tf.Module):
@@ -141,7 +146,7 @@ class Checkpoints:
             path.rename(aside)
             warnings.warn(
                 f"{path}: this checkpoint is damaged ({wrong}); it is set aside as {aside.name}, "
-                "and the one before it is used",
+                "and the one before it is used, if there is one",
                 TftrainWarning,
                 stacklevel=2,
             )
@@ -199,8 +204,9 @@ class Checkpoints:
 
     def close(self) -> None:
         """Wait until nothing is being written, well or not."""
-        if self._sealing:
-            wait([self._sealing])
+        sealing, self._sealing = self._sealing, None
+        if sealing:
+            wait([sealing])
 
     def settle(self) -> None:
         """Wait until the last checkpoint is whole; raise OutputError where it cannot be."""
@@ -215,15 +221,19 @@ class Checkpoints:
             shutil.rmtree(aside, ignore_errors=True)
             raise cannot_write(path, error) from None
         for old in self._superfluous():
-            shutil.rmtree(old.rename(old.with_name(old.name + ".part")), ignore_errors=True)
+            with suppress(OSError):  # the next time, then
+                shutil.rmtree(old.rename(old.with_name(old.name + ".part")))
 
     def _superfluous(self) -> list[Path]:
         """Return all checkpoints but the last ones and the best."""
         every = self._all()
         old = every[: -self.keep]
-        losses = {path: facts_of(path).loss for path in every} if old else {}
-        known = [path for path, loss in losses.items() if loss is not None]
-        best = min(known, key=lambda path: (losses[path], path), default=None)
+        losses: dict[Path, float] = {}
+        for path in every if old else []:
+            with suppress(RunError):  # damaged: not the best
+                loss = facts_of(path).loss
+                losses |= {} if loss is None else {path: loss}
+        best = min(losses, key=lambda path: (losses[path], path), default=None)
         return [path for path in old if path != best]
 
     def _all(self) -> list[Path]:
@@ -233,13 +243,14 @@ class Checkpoints:
         return sorted(
             path
             for path in self.folder.iterdir()
-            if path.name.isdigit() and path.is_dir() and not path.is_symlink()
+            if NAME.fullmatch(path.name) and path.is_dir() and not path.is_symlink()
         )
 
     def _remove_leftovers(self) -> None:
         """Remove what a process that died has not finished."""
         for path in self.folder.glob("*.part"):
-            shutil.rmtree(path, ignore_errors=True)
+            if NAME.fullmatch(path.stem):
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def facts_of(path: Path) -> Facts:

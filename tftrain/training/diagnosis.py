@@ -4,6 +4,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import tensorflow as tf
 
 from tftrain.errors import DivergedError, InputError
 from tftrain.traces import Arrays, Trace
@@ -35,10 +36,9 @@ def diagnosed(error: DivergedError, engine: Engine, before: Snapshot, done: int)
     try:
         trace = Tracer(engine.step, engine.batch(at), engine.mode.name, update=False).run()
         found = first_not_finite(trace)
-    except InputError:  # the network lets itself be trained, but not be traced
-        found = None
-    if found is None:
-        found = "forward and backward pass of this step are finite: its update is not"
+        found = found or "forward and backward pass of this step are finite: its update is not"
+    except (InputError, MemoryError, tf.errors.OpError):  # it can be trained, but not be traced
+        found = ""
     return DivergedError(what, value, epoch + 1, step + 1, found)
 
 

@@ -8,6 +8,7 @@ program serves every chunk.
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,8 +127,8 @@ class Snapshot:
 
     Attributes:
         done: steps made.
-        values: of the variables of network and optimizer. They share memory with the variables,
-            until these change.
+        values: of the variables of network and optimizer. They share memory with the variables
+            until these change, which takes a copy then.
         state: a `State` as one tensor.
         results: as of `Engine.unfinished`, among others.
     """
@@ -136,6 +137,18 @@ class Snapshot:
     values: Sequence[tf.Tensor]
     state: tf.Tensor
     results: tf.Tensor
+
+
+def variables_of(step: Step) -> list[tf.Variable]:
+    """Return all variables of network and optimizer, parameters first, each once.
+
+    Those of a `tf.random.Generator` and the like, which are no `tf.Module`, are among them.
+    """
+    held = [*step.parameters, *step.network.variables, *step.optimizer.variables]
+    with suppress(ValueError):  # a dictionary with keys that are no text; its modules are there
+        tracked = tf.train.TrackableView(step.network).descendants()
+        held += [one for one in tracked if isinstance(one, tf.Variable)]
+    return list({variable.ref(): variable for variable in held}.values())
 
 
 class Engine:
@@ -154,7 +167,7 @@ class Engine:
         steps: number of steps in an epoch.
         period: number of steps from one validation to the next.
         capacity: most epochs in a chunk.
-        variables: of network and optimizer, parameters first.
+        variables: as `variables_of` the step.
         traces: how often a program was traced: once, or never in eager mode.
     """
 
@@ -189,8 +202,7 @@ class Engine:
             None if seed is None else Orders(self.rows, seed, self.capacity, watch.epochs)
         )
         self._no_orders = tf.zeros([self.capacity, 0], tf.int32)
-        held = [*step.parameters, *step.network.variables, *step.optimizer.variables]
-        self.variables = list({variable.ref(): variable for variable in held}.values())
+        self.variables = variables_of(step)
         self._step_seconds = CHUNK_SECONDS
         self._period_seconds: float | None = None
 
@@ -228,8 +240,7 @@ class Engine:
         stop = min(stop, start + self._steps_within(seconds, done))
         if most is not None:
             stop = min(stop, start + most)
-        if stop > self.steps:
-            stop -= stop % self.steps
+        stop = self._whole(stop)
         before = time.monotonic()
         results, lines = self._call(epoch, start, stop)
         spent = time.monotonic() - before
@@ -241,6 +252,10 @@ class Engine:
         # Copies, since a view would keep the room for the whole capacity alive.
         results, lines = results[:stop].copy(), lines[: -(-stop // self.steps)].copy()
         return Chunk(epoch, start, results, lines, done, spent)
+
+    def _whole(self, stop: int) -> int:
+        """Return where a chunk ends that should end at `stop`: none breaks off a second epoch."""
+        return stop - stop % self.steps if stop > self.steps else stop
 
     def _steps_within(self, seconds: float, done: int) -> int:
         """Return how many steps after `done` take about so long, validations included.
@@ -286,9 +301,13 @@ class Engine:
         for variable, value in zip(self.variables, before.values, strict=True):
             variable.assign(value)
         self._state, self._results = before.state, before.results
-        epoch, start = divmod(before.done, self.steps)
-        results, _ = self._call(epoch, start, start + end - before.done)
-        return results[start : start + end - before.done]
+        done, results = before.done, [np.zeros([0, *self._results.shape[1:]])]
+        while done < end:
+            epoch, start = divmod(done, self.steps)
+            stop = self._whole(min(self.capacity * self.steps, start + end - done))
+            results.append(self._call(epoch, start, stop)[0][start:stop])
+            done += stop - start
+        return np.concatenate(results)
 
     def batch(self, done: int) -> Batch:
         """Return the batch of the step after `done` steps."""

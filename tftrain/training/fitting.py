@@ -119,8 +119,17 @@ def fit(
     order_seed = whole_number("seed", seed, minimum=0) if shuffle else None
     mode, saver = choose_mode(compile, operations, steps, mixed), None
     if checkpoints is not None:
-        settings = _settings(data, size, order_seed, optimizer, checkpoints)
-        saver = Saver(checkpoints, settings)
+        saver = Saver(
+            checkpoints,
+            {
+                "number of rows": int(data.x.shape[0]),
+                "batch_size": size,
+                "order of rows": "by the table" if order_seed is None else f"by seed {order_seed}",
+                **(
+                    {} if checkpoints.about is not None else _told(data, optimizer, watch, loss, l2)
+                ),
+            },
+        )
         if saver.before and compile == "auto":
             mode = Mode(**saver.before[1].mode)
     engine = Engine(
@@ -142,25 +151,40 @@ def fit(
     return loop.run()
 
 
-def _settings(
-    data: Batch,
-    batch_size: int,
-    order_seed: int | None,
-    optimizer: optimizers.Optimizer,
-    checkpoints: Checkpoints,
+def _told(
+    data: Batch, optimizer: optimizers.Optimizer, watch: Watch, loss: losses.Loss, l2: float
 ) -> dict[str, Any]:
-    """Return what a training must share with one that it goes on from."""
-    settings = {
-        "number of rows": int(data.x.shape[0]),
-        "batch_size": batch_size,
-        "optimizer": type(optimizer).__name__,
-        "order of rows": "that of the table" if order_seed is None else f"by seed {order_seed}",
+    """Return what a training must share with one that it goes on from, if nobody else tells."""
+    evaluator, stopping = watch.evaluator, watch.early_stopping
+    return {
+        "loss": _described(loss),
+        "l2": float(l2),
+        "optimizer": _described(optimizer),
+        "validate_every": watch.validate_every,
+        "early stopping": None if stopping is None else f"with min_delta {stopping.min_delta:g}",
+        "convergence": None if watch.convergence is None else str(watch.convergence),
+        **_hashes("", data),
+        **(_hashes("validation ", evaluator.data) if evaluator else {}),
     }
-    if checkpoints.about is None:
-        for name, values in vars(data).items():
-            if values is not None:
-                settings[f"hash of {name}"] = hashlib.sha256(np.asarray(values).data).hexdigest()
-    return settings
+
+
+def _described(thing: Any) -> str:
+    """Return the class and the plain settings of an object of the library."""
+    plain = {
+        name: _described(value) if isinstance(value, optimizers.Schedule) else value
+        for name, value in sorted(vars(thing).items())
+        if isinstance(value, (bool, int, float, optimizers.Schedule))
+    }
+    return f"{type(thing).__name__}({', '.join(f'{name}={plain[name]}' for name in plain)})"
+
+
+def _hashes(part: str, data: Batch) -> dict[str, str]:
+    """Return the hash of each tensor of a batch, by the name of the tensor."""
+    tensors = {name: values for name, values in vars(data).items() if values is not None}
+    return {
+        f"hash of {part}{name}": hashlib.sha256(np.asarray(values).data).hexdigest()
+        for name, values in tensors.items()
+    }
 
 
 def _check_kinds(

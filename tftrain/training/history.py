@@ -50,7 +50,7 @@ class Observer:
         """Training begins: at most `epochs` epochs of `steps` steps over `rows` rows."""
 
     def on_restore(self, records: Sequence[EpochRecord]) -> None:
-        """Training, which has just begun, goes on where a process before this one has left it.
+        """Training goes on where a process before this one has left it; `on_start` comes next.
 
         Args:
             records: of all epochs that were over then.

@@ -9,13 +9,16 @@ import numpy as np
 import tensorflow as tf
 
 from tftrain.arrays import first_not_finite
-from tftrain.errors import DivergedError
+from tftrain.errors import DivergedError, InputError
 from tftrain.training.checkpoints import Progress, Saver
 from tftrain.training.diagnosis import diagnosed
-from tftrain.training.engine import Chunk, Engine
+from tftrain.training.engine import Chunk, Engine, Snapshot
 from tftrain.training.history import EpochRecord, History, Observer
 from tftrain.training.interrupt import Interrupt, deferred_interrupt
 from tftrain.training.watch import Line, Verdict
+
+SNAPSHOT_SECONDS = 1.0
+"""From one snapshot to the next, at least."""
 
 
 class Epoch(NamedTuple):
@@ -53,6 +56,8 @@ class Loop:
         self.total = engine.watch.epochs * engine.steps
         self._seconds = 0.0
         self._epochs: list[Epoch] = []
+        self._snapshot: Snapshot | None = None
+        self._snapshot_at = 0.0
 
     def run(self) -> History:
         """Train until something says stop; return the history."""
@@ -62,10 +67,10 @@ class Loop:
         self.engine.prepare()
         self.started = time.monotonic()
         history.seconds["compile"] = self.started - began
+        reason = self._restore() if self.saver and self.saver.before else None
         for observer in self.observers:
             observer.on_start(self.watch.epochs, self.engine.steps, self.engine.rows)
         try:
-            reason = self._restore() if self.saver and self.saver.before else None
             with deferred_interrupt() as interrupt:
                 self._run_chunks(interrupt, reason)
             if self.saver:
@@ -89,7 +94,7 @@ class Loop:
         when = self.saver.checkpoints if self.saver else None
         while reason is None:
             most = when.steps_to_next(self.done, steps) if when else None
-            before = self.engine.snapshot(self.done)
+            before = self._recent_snapshot()
             chunk = self.engine.run(self.done, self._deadline, most)
             self.done = chunk.done
             stop = "interrupted" if interrupt.number is not None else self._overtime()
@@ -99,6 +104,16 @@ class Loop:
                 raise diagnosed(error, self.engine, before, self.done) from None
             if reason != stop or (when and not reason and when.due(self.done, steps)):
                 self._save(reason)
+
+    def _recent_snapshot(self) -> Snapshot:
+        """Return where training was not long ago, to begin from if it diverges.
+
+        Not where it was a moment ago: a snapshot costs a copy, and chunks may be short.
+        """
+        now = time.monotonic()
+        if self._snapshot is None or now - self._snapshot_at > SNAPSHOT_SECONDS:
+            self._snapshot, self._snapshot_at = self.engine.snapshot(self.done), now
+        return self._snapshot
 
     @property
     def _deadline(self) -> float | None:
@@ -135,6 +150,8 @@ class Loop:
             new = end - max(begin, chunk.start)
             self._seconds += chunk.seconds * new / (made - chunk.start)
             final = stop if end == made else None
+            if row[0] == Verdict.DIVERGED:
+                raise self._diverged(epoch, Line.of(row), chunk.epoch * steps + end)
             if final or end == begin + steps:
                 reason = self._end_epoch(epoch, row, chunk.results[begin:end, 0], final)
         return reason
@@ -152,8 +169,6 @@ class Loop:
         """
         done = (epoch - 1) * self.engine.steps + len(losses)
         line = Line.of(row)
-        if line.verdict == Verdict.DIVERGED:
-            raise self._diverged(epoch, line, done)
         reason = self._reason(line, done)
         record = self._record(epoch, line, done)
         if reason is None and stop:
@@ -220,11 +235,18 @@ class Loop:
         assert self.saver is not None
         progress = self._progress([])
         facts = self.saver.restore(**self._parts(progress))
+        if facts.steps > self.total:
+            raise InputError(
+                f"training has made {facts.epoch - 1} whole epochs and {facts.step - 1} steps: "
+                f"epochs must not be below that, got {self.watch.epochs}"
+            )
         self.done = facts.steps
         self.started -= facts.seconds
         self._seconds = facts.epoch_seconds
         self.engine.restore(progress.state.numpy(), progress.results.numpy())
-        reason = facts.stop_reason if self._is_over() else None
+        reason = (facts.stop_reason or self._all_epochs) if self._is_over() else None
+        self.history.epochs.clear()
+        self.history.step_losses.clear()
         losses = progress.losses.numpy().reshape(-1, self.engine.steps)
         rows = zip(progress.lines.numpy(), progress.times.numpy(), losses, strict=True)
         for i, (row, (rate, seconds), own) in enumerate(rows, 1):
@@ -295,7 +317,11 @@ class Loop:
             case Verdict.NO_IMPROVEMENT:
                 best = int(self.engine.state.best_epoch)
                 return f"early stopping: no improvement in validation loss since epoch {best}"
-        return f"all {self.watch.epochs} epochs" if done == self.total else None
+        return self._all_epochs if done == self.total else None
+
+    @property
+    def _all_epochs(self) -> str:
+        return f"all {self.watch.epochs} epochs"
 
     def _diverged(self, epoch: int, line: Line, done: int) -> DivergedError:
         """Return the error for an epoch whose losses are finite, but not what they lead to."""

@@ -126,8 +126,9 @@ class Watch:
     def unfinished(self, loss: tf.Tensor, norm: tf.Tensor) -> tf.Tensor:
         """Return the line of an epoch of which only the first steps are made."""
         nan = tf.fill([self.width - 3], tf.constant(np.nan, tf.float64))
-        go_on = tf.constant(Verdict.GO_ON, tf.float64)
-        return tf.concat([[go_on, loss, norm], nan], axis=0)
+        go_on, diverged = tf.unstack(tf.constant([Verdict.GO_ON, Verdict.DIVERGED], tf.float64))
+        verdict = tf.where(self._finite_parameters(), go_on, diverged)
+        return tf.concat([[verdict, loss, norm], nan], axis=0)
 
     def finish(
         self,
@@ -188,14 +189,17 @@ class Watch:
         return tf.cond(due, self.evaluator.sums, lambda: nan)
 
     def _finite(self, sums: tf.Tensor) -> tf.Tensor:
-        """Return whether all parameters are finite, and the validation loss where it is known.
-
-        An activation such as relu can hide a NaN parameter from the loss.
-        """
-        found = [tf.reduce_all(tf.math.is_finite(p)) for p in self.parameters]
+        """Return whether all parameters are finite, and the validation loss where it is known."""
+        found = self._finite_parameters()
         if self.evaluator is not None:
-            found.append(tf.math.is_finite(sums[0]) | ~validated(sums))
-        return tf.reduce_all(tf.stack(found))
+            found &= tf.math.is_finite(sums[0]) | ~validated(sums)
+        return found
+
+    def _finite_parameters(self) -> tf.Tensor:
+        """Return whether all parameters are finite, which relu can hide from the loss."""
+        return tf.reduce_all(
+            tf.stack([tf.reduce_all(tf.math.is_finite(p)) for p in self.parameters])
+        )
 
     def _improvement(
         self, state: State, epoch: tf.Tensor, sums: tf.Tensor, finite: tf.Tensor
