@@ -205,5 +205,5 @@ def test_a_run_that_changed_since_it_was_listed_is_kept(
     code, _, err = command("runs", "--clean")
     assert code == 1
     assert "runs/t/0001: has changed since it was listed, and is kept" in err
-    assert err.endswith("removed 1 runs\n")
+    assert err.endswith("removed 1 runs\nerror: 1 of the runs listed are still there\n")
     assert sorted(os.listdir("runs/t")) == ["0001"]

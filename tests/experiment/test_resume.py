@@ -235,12 +235,12 @@ def test_what_was_accepted_once_is_the_config_from_then_on() -> None:
         resume("killed", observers=[Dies()], **accepted)
     assert resume("killed").summary["epochs"] == 12
 
-    resume("run", overrides=["training.threads.intra_op=1"], force=True)
+    resume("run", overrides=["training.compile=eager"], force=True)
     with pytest.warns(UserWarning, match="nothing is left to do"):
         resume("run", overrides=[])
     resume("run", overrides=["training.time_budget=100"])
     with pytest.warns(UserWarning, match="nothing is left to do"):
-        tftrain.train(config(time_budget=100, threads={"intra_op": 1}), output="run", resume=True)
+        tftrain.train(config(time_budget=100, compile="eager"), output="run", resume=True)
 
 
 def test_a_finished_run_needs_no_data_to_say_so() -> None:

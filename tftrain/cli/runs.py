@@ -60,7 +60,7 @@ def runs(folder: str, states: tuple[str, ...], clean: bool, yes: bool, as_json: 
             say(f"error: {error}", err=True)
     say(f"removed {len(found) - kept} runs", err=True)
     if kept:
-        raise click.exceptions.Exit(1)
+        raise TftrainError(f"{kept} of the runs listed are still there")
 
 
 def _table(found: list["Listed"]) -> str:

@@ -90,7 +90,7 @@ class RunDirectory:
 
     def require_run(self) -> None:
         """Raise RunError unless there is a run, in whatever state."""
-        if not self.summary.is_file():
+        if not self.summary.exists():
             hint = "" if self.path.is_dir() else " (no such directory)"
             raise RunError(
                 f"{self.path}: not a run directory{hint}; expected one such as runs/diabetes/0001"
