@@ -187,6 +187,7 @@ def worker(runs: int, seed: int) -> Counter[str]:
             seen["runs"] += 1
             seen["identical"] += not wrong
             done += 1
+            print(f"{done} of {runs} runs", file=sys.stderr)
             if wrong:
                 print(f"DIFFERENT: {variant}, {dict(found)}: {wrong[:5]}", flush=True)
     return seen

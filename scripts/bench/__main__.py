@@ -31,6 +31,7 @@ def main() -> None:
     for name in arguments.only or parts.PARTS:
         print(f"measuring {name}", flush=True)
         found[name] = parts.PARTS[name](arguments.rounds)
+        found.setdefault("measured", {})[name] = parts.circumstances(arguments.rounds)
         figures.write_text(json.dumps(found, indent=1) + "\n")
     report.write(found, arguments.output)
     print((arguments.output / "benchmarks.md").read_text())

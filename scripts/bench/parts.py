@@ -39,21 +39,19 @@ MOST_CHECKPOINTS = 300
 PACKAGES = ("tensorflow", "keras", "jax", "torch", "scikit-learn", "numpy")
 
 
-def machine(rounds: int) -> Figures:
-    """Return what the figures were measured on, and how often."""
+def circumstances(rounds: int) -> str:
+    """Return where, of what and how often something was measured."""
     told = _cpuinfo()
     flags = told.get("flags", "").split()
     git = git_commit()
     commit = git and git["commit"][:7] + (" with changes" if git["changed"] else "")
-    return {
-        "rounds": rounds,
-        "commit": commit,
-        "processor": told.get("model name") or platform.processor(),
-        "instructions": ", ".join(flag for flag in INSTRUCTIONS if flag in flags),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        **{name: version(name) for name in PACKAGES},
-    }
+    processor = told.get("model name") or platform.processor()
+    instructions = ", ".join(flag for flag in INSTRUCTIONS if flag in flags)
+    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    return (
+        f"commit {commit}, {rounds} rounds, {processor} ({instructions}), {os.cpu_count()} cores, "
+        f"python {platform.python_version()}, {packages}"
+    )
 
 
 def _cpuinfo() -> dict[str, str]:
@@ -197,7 +195,6 @@ def memory(rounds: int) -> Figures:
 
 
 PARTS: dict[str, Callable[[int], Any]] = {
-    "machine": machine,
     **{f"training {work.name}": partial(peers, work) for work in WORKLOADS},
     "products": products,
     "features": features,

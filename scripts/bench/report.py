@@ -23,9 +23,6 @@ FEATURES_COST = 1.05
 WHOLE_PROCESS = 1.2
 """Time of a short training from the shell over that of importing TensorFlow, at most."""
 
-RUN = ("rounds", "commit", "processor", "instructions", "cores")
-"""What the figures of the machine tell besides versions."""
-
 INTRODUCTION = """# Benchmarks
 
 `make bench` measures all of this anew (about an hour) and writes this page. Every library does the
@@ -34,13 +31,14 @@ bfloat16. Before anything is timed, each must arrive at our loss after the first
 order of the table; what is timed shuffles. Each runs in a process of its own; they take turns, and
 the medians count. Compilation is left out. tftrain runs in the mode that `compile: auto` takes in a
 long training, without validation, log or checkpoints: what these cost has a section of its own.
-Keras and scikit-learn look through the table in every call of their `fit`, which is timed.
+Keras and scikit-learn look through the table in every call of their `fit`, which is timed. bfloat16
+is measured where the processor multiplies it by itself.
 """
 
 
 def write(found: Figures, folder: Path) -> None:
     """Write benchmarks.md, and the plots where their figures are there."""
-    sections = [INTRODUCTION]
+    sections = [INTRODUCTION, _measured(found["measured"])]
     training = [one for name in found if name.startswith("training") for one in found[name]]
     known = {**found, **({"training": training} if training else {})}
     for name, section in SECTIONS.items():
@@ -55,13 +53,13 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
-def _machine(found: Figures, folder: Path) -> str:
-    versions = ", ".join(f"{name} {value}" for name, value in found.items() if name not in RUN)
-    return (
-        f"Measured at commit {found['commit']}, {found['rounds']} rounds, on {found['processor']} "
-        f"({found['instructions']}) with {found['cores']} cores; {versions}. bfloat16 is measured "
-        "where the processor multiplies it by itself.\n"
-    )
+def _measured(found: dict[str, str]) -> str:
+    """Return where each part was measured; those of the same circumstances together."""
+    together: dict[str, list[str]] = {}
+    for part, circumstances in found.items():
+        together.setdefault(circumstances, []).append(part)
+    lines = [f"- {where}: {', '.join(names)}" for where, names in together.items()]
+    return "\n".join(["Measured at:\n", *lines, ""])
 
 
 def _peers(found: list[Figures], folder: Path) -> str:
@@ -218,7 +216,6 @@ def _plot_scaling(found: list[Figures], path: Path) -> None:
 
 
 SECTIONS = {
-    "machine": _machine,
     "training": _peers,
     "products": _products,
     "features": _features,
