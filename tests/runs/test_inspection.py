@@ -71,6 +71,7 @@ def copy(run: Run, tmp_path: Path) -> Path:
         {"hidden": [2] * len(ACTIVATIONS), "activation": ACTIVATIONS},
         {"hidden": [2] * len(ACTIVATIONS), "activation": ACTIVATIONS, "dtype": "float64"},
         {"hidden": [8, 8], "activation": "gelu", "precision": "mixed_bfloat16"},
+        {"hidden": [200]},  # whose output is computed as a sum
         {"kind": "linear", "bias": False},
         *({"output_activation": name} for name in ACTIVATIONS),
     ],

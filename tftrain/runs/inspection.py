@@ -25,7 +25,7 @@ CALCULATING = """
     AddV2 Cast ConcatV2 Const Cos Elu Erfc FloorMod Greater HashTableV2 Identity IsNan
     LookupTableFindV2 LookupTableImportV2 LookupTableSizeV2 MatMul Maximum Minimum Mul Neg NoOp
     NotEqual OneHot Pack ReadVariableOp RealDiv Relu SelectV2 Selu Sigmoid Sin Softplus
-    StatefulPartitionedCall StridedSlice StringToHashBucketFast Sub Tanh
+    StatefulPartitionedCall StridedSlice StringToHashBucketFast Sub Sum Tanh Transpose
 """
 """Operations of preprocessing and network. None of them knows of files, or of Python, or loops."""
 
