@@ -23,7 +23,8 @@ from tftrain.errors import (
 from tftrain.experiment.evaluate import evaluate
 from tftrain.training import EpochRecord
 
-FILES = {"config.yaml", "environment.json", "metrics.jsonl", "summary.json", "model"}
+FILES = {"config.yaml", "environment.json", "metrics.jsonl", "summary.json", "checkpoints", "model"}
+FILES.add(".lock")
 
 
 def table(rows: int = 60) -> pd.DataFrame:

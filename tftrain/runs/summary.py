@@ -42,7 +42,7 @@ class Summary(BaseModel):
 
     @model_validator(mode="after")
     def _columns_of_a_model(self) -> Self:
-        if self.state in TRAINED and not self.columns:
+        if self.state in TRAINED and self.error is None and not self.columns:
             raise ValueError("columns: there are none")
         return self
 
