@@ -4,3 +4,14 @@ import os
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import pytest  # noqa: E402
+
+
+@pytest.fixture
+def needs_bfloat16() -> None:
+    """Skip where the processor has no bfloat16: TensorFlow rounds every sum on the way there."""
+    from tftrain import nn
+
+    if not nn.has_bfloat16():
+        pytest.skip("the processor has no bfloat16 instructions")

@@ -75,12 +75,7 @@ def test_inputs_on_every_kink(row: Row, dtype: str) -> None:
     assert report.ok, report
 
 
-needs_bfloat16 = pytest.mark.skipif(
-    not nn.has_bfloat16(), reason="TensorFlow rounds otherwise where the processor has no bfloat16"
-)
-
-
-@needs_bfloat16
+@pytest.mark.usefixtures("needs_bfloat16")
 @pytest.mark.parametrize("name", nn.ACTIVATIONS)
 def test_every_activation_is_proven_in_bfloat16(name: str) -> None:
     """Hidden layers in bfloat16, in every mode; inputs over six decades, and exactly at kinks."""
@@ -135,7 +130,7 @@ class ScaleReference(reference.Layer):
         return dy * self.gain, {"gain": (dy * x).sum(axis=0)}
 
 
-@needs_bfloat16
+@pytest.mark.usefixtures("needs_bfloat16")
 @pytest.mark.parametrize("registered", [True, False])
 def test_own_layers_among_layers_in_bfloat16(
     registered: bool, monkeypatch: pytest.MonkeyPatch
@@ -162,7 +157,7 @@ class Reversed(tftrain.training.step.Step):
         return objective, gradients if watched else [-g for g in gradients]
 
 
-@needs_bfloat16
+@pytest.mark.usefixtures("needs_bfloat16")
 def test_the_step_as_trained_is_checked_in_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tftrain.parity.checking.Step", Reversed)
     x, y, _ = batch(2)

@@ -43,6 +43,7 @@ def test_gradients_are_those_of_the_variables() -> None:
     assert {g.dtype for g in tape.gradient(loss, network.trainable_variables)} == {tf.float32}
 
 
+@pytest.mark.usefixtures("needs_bfloat16")
 def test_a_layer_rounds_what_it_multiplies() -> None:
     """Against NumPy: operands rounded to bfloat16, summed in float32, the sum rounded."""
     rng = np.random.default_rng(0)
@@ -68,6 +69,7 @@ def test_training_comes_near_to_that_in_float32() -> None:
     assert losses[1] == pytest.approx(losses[0], rel=0.05)
 
 
+@pytest.mark.usefixtures("needs_bfloat16")
 @pytest.mark.parametrize("hidden", [[1], [200]])
 def test_a_single_unit_is_proven(hidden: list[int]) -> None:
     rng = np.random.default_rng(0)
