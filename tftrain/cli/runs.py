@@ -4,9 +4,6 @@ import time
 from typing import TYPE_CHECKING
 
 import click
-from rich.filesize import decimal
-from rich.table import Table
-from rich.text import Text
 
 from tftrain.cli.options import json_option
 from tftrain.errors import TftrainError
@@ -65,6 +62,10 @@ def runs(folder: str, states: tuple[str, ...], clean: bool, yes: bool, as_json: 
 
 def _table(found: list["Listed"]) -> str:
     """Return runs as text, a line each."""
+    from rich.filesize import decimal  # other commands need not wait for these
+    from rich.table import Table
+    from rich.text import Text
+
     from tftrain.terminal import rendered
 
     table = Table()
