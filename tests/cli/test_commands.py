@@ -19,23 +19,6 @@ Outcome = tuple[int, str, str]
 Tftrain = Callable[..., Outcome]
 
 
-@pytest.fixture
-def command(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Tftrain:
-    """Return a function that runs `tftrain` in an empty folder: exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str) -> Outcome:
-        capsys.readouterr()
-        code = run(list(arguments))
-        streams = capsys.readouterr()
-        assert "Traceback" not in streams.err
-        return code, streams.out, streams.err
-
-    return call
-
-
 def table(rows: int = 60) -> pd.DataFrame:
     rng = np.random.default_rng(4)
     frame = pd.DataFrame({"x": rng.normal(size=rows), "word": rng.choice(["a", "b"], rows)})

@@ -30,23 +30,13 @@ ENDLESS = ["--set", "training.epochs=1000000", "--set", "training.checkpoint.eve
 
 
 @pytest.fixture
-def command(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Tftrain:
-    monkeypatch.chdir(tmp_path)
+def command(command: Tftrain) -> Tftrain:
+    """Return the same, in a folder with a table and a config."""
     rng = np.random.default_rng(4)
     frame = pd.DataFrame({"x": rng.normal(size=60), "z": rng.normal(size=60)})
     frame.assign(y=frame.x * 2).to_csv("t.csv", index=False)
     Path("t.yaml").write_text(CONFIG)
-
-    def call(*arguments: str) -> Outcome:
-        capsys.readouterr()
-        code = run(list(arguments))
-        streams = capsys.readouterr()
-        assert "Traceback" not in streams.err
-        return code, streams.out, streams.err
-
-    return call
+    return command
 
 
 def as_if_killed(path: str) -> None:
