@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 SOURCES := tftrain tests scripts
+TWO_AT_A_TIME := --numprocesses=2 --dist=worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help train test test-slow gradcheck bench fuzz audit lint format lock schema clean
@@ -16,10 +17,10 @@ train: $(INSTALLED) ## Train configs/diabetes.yaml
 	$(BIN)/tftrain train configs/diabetes.yaml
 
 test: $(INSTALLED) ## Run the tests
-	$(BIN)/pytest
+	$(BIN)/pytest $(TWO_AT_A_TIME)
 
 test-slow: $(INSTALLED) ## Run the tests that take minutes
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest $(TWO_AT_A_TIME) -m slow
 
 gradcheck: $(INSTALLED) ## Prove the gradients of every shipped config, as tests
 	$(BIN)/pytest --tftrain-configs configs configs
