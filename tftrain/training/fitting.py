@@ -19,6 +19,11 @@ from tftrain.training.step import Batch, Step, parameters_of
 from tftrain.training.stopping import Convergence, EarlyStopping
 from tftrain.training.watch import Watch
 
+NO_BFLOAT16 = (
+    "the network computes in bfloat16, which this processor has no instructions for: "
+    "precision='full' would be faster"
+)
+
 
 def fit(
     network: tf.Module,
@@ -90,14 +95,8 @@ def fit(
         raise InputError("early stopping needs validation rows: give validation=(x, y)")
     epochs = whole_number("epochs", epochs)
     parameters = parameters_of(network)
-    mixed = nn.is_mixed(network)
-    if mixed and not nn.has_bfloat16():
-        warnings.warn(
-            "the network computes in bfloat16, which this processor has no instructions for: "
-            "precision='full' would be faster",
-            TftrainWarning,
-            stacklevel=2,
-        )
+    if nn.is_mixed(network) and not nn.has_bfloat16():
+        warnings.warn(NO_BFLOAT16, TftrainWarning, stacklevel=2)
     dtype = parameters[0].dtype
     data = as_batch(x, y, weight, dtype)
     size = _rows_per_step(batch_size, int(data.x.shape[0]))
@@ -107,7 +106,6 @@ def fit(
     if validation is not None:
         x_val, y_val, weight_val = (*validation, None)[:3]
         evaluator = Evaluator(network, loss, as_batch(x_val, y_val, weight_val, dtype))
-    operations, steps = _workload(parameters, int(data.x.shape[0]), size, epochs)
     watch = Watch(
         parameters,
         evaluator,
@@ -117,23 +115,17 @@ def fit(
         convergence=convergence,
     )
     order_seed = whole_number("seed", seed, minimum=0) if shuffle else None
-    mode, saver = choose_mode(compile, operations, steps, mixed), None
+    step = Step(network, parameters, loss, optimizer, number("l2", l2))
+    saver = None
     if checkpoints is not None:
-        saver = Saver(
-            checkpoints,
-            {
-                "number of rows": int(data.x.shape[0]),
-                "batch_size": size,
-                "order of rows": "by the table" if order_seed is None else f"by seed {order_seed}",
-                **(
-                    {} if checkpoints.about is not None else _told(data, optimizer, watch, loss, l2)
-                ),
-            },
-        )
-        if saver.before and compile == "auto":
-            mode = Mode(**saver.before[1].mode)
+        told = _told(step, data, watch) if checkpoints.about is None else {}
+        saver = Saver(checkpoints, _told_always(data, size, order_seed) | told)
+    operations, steps = _workload(parameters, int(data.x.shape[0]), size, epochs)
+    mode = choose_mode(compile, operations, steps, nn.is_mixed(network))
+    if saver and saver.before and compile == "auto":
+        mode = Mode(**saver.before[1].mode)
     engine = Engine(
-        Step(network, parameters, loss, optimizer, number("l2", l2)),
+        step,
         data,
         size,
         mode,
@@ -151,15 +143,22 @@ def fit(
     return loop.run()
 
 
-def _told(
-    data: Batch, optimizer: optimizers.Optimizer, watch: Watch, loss: losses.Loss, l2: float
-) -> dict[str, Any]:
-    """Return what a training must share with one that it goes on from, if nobody else tells."""
+def _told_always(data: Batch, batch_size: int, order_seed: int | None) -> dict[str, Any]:
+    """Return what decides where a step is: a training that goes on must share it."""
+    return {
+        "number of rows": int(data.x.shape[0]),
+        "batch_size": batch_size,
+        "order of rows": "by the table" if order_seed is None else f"by seed {order_seed}",
+    }
+
+
+def _told(step: Step, data: Batch, watch: Watch) -> dict[str, Any]:
+    """Return what else a training that goes on must share, if nobody else tells."""
     evaluator, stopping = watch.evaluator, watch.early_stopping
     return {
-        "loss": _described(loss),
-        "l2": float(l2),
-        "optimizer": _described(optimizer),
+        "loss": _described(step.loss),
+        "l2": step.l2,
+        "optimizer": _described(step.optimizer),
         "validate_every": watch.validate_every,
         "early stopping": None if stopping is None else f"with min_delta {stopping.min_delta:g}",
         "convergence": None if watch.convergence is None else str(watch.convergence),
