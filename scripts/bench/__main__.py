@@ -28,10 +28,11 @@ def main() -> None:
     arguments.output.mkdir(parents=True, exist_ok=True)
     figures = arguments.output / "benchmarks.json"
     found = json.loads(figures.read_text()) if arguments.only and figures.exists() else {}
+    circumstances = parts.circumstances(arguments.rounds)  # before the figures change the tree
     for name in arguments.only or parts.PARTS:
         print(f"measuring {name}", flush=True)
         found[name] = parts.PARTS[name](arguments.rounds)
-        found.setdefault("measured", {})[name] = parts.circumstances(arguments.rounds)
+        found.setdefault("measured", {})[name] = circumstances
         figures.write_text(json.dumps(found, indent=1) + "\n")
     report.write(found, arguments.output)
     print((arguments.output / "benchmarks.md").read_text())

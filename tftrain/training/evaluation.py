@@ -13,8 +13,8 @@ from tftrain.losses import Loss
 from tftrain.metrics import ErrorSums, deviation_sums
 from tftrain.training.step import Batch
 
-BATCH_ROWS = 8_192
-"""Rows that are evaluated at once, so that the activations of a network stay small."""
+BATCH_ROWS = 2_048
+"""Rows that are evaluated at once, so that the activations of a network stay near the processor."""
 
 
 class Evaluator:
