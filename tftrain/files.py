@@ -23,6 +23,8 @@ def whole_file(path: Path, option: str = "--output") -> Iterator[Path]:
     require_writable(path, option)
     aside = path.with_name(path.name + ".part")
     try:
+        if aside.is_symlink() or (aside.exists() and not aside.is_file()):
+            aside.unlink()  # somebody else has put it there; what a link leads to is left alone
         yield aside
         flush(aside)
         aside.replace(path)
@@ -75,8 +77,8 @@ def seal(aside: Path, path: Path) -> None:
 def damage(path: Path) -> str | None:
     """Return what is wrong with a sealed folder, or None where it is as it was written."""
     try:
-        with (path / CHECKSUMS).open(encoding="utf-8") as file:
-            pairs = [line.partition("  ") for line in file.read(MAX_CHECKSUMS).splitlines()]
+        text = bounded_text(path / CHECKSUMS, MAX_CHECKSUMS)
+        pairs = [line.partition("  ") for line in text.splitlines()]
         wanted = {name: digest for digest, _, name in pairs}
         found = {file.name for file in path.iterdir()} - {CHECKSUMS}
         for name in sorted({*wanted, *found}):
@@ -84,7 +86,7 @@ def damage(path: Path) -> str | None:
                 return f"{name} is missing"
             if not (path / name).is_file() or wanted.get(name) != _sha256(path / name):
                 return f"{name} is not what was written"
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         return f"{CHECKSUMS} cannot be read: {error}"
     return None
 

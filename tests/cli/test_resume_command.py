@@ -137,6 +137,28 @@ def test_a_second_ctrl_c_ends_a_run_in_the_middle_of_a_program(command: Tftrain)
     assert err.endswith("interrupted again: ended at once\n")
 
 
+def test_a_second_ctrl_c_ends_a_process_that_nobody_listens_to() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    code = (
+        "import os, signal, time; from tftrain.cli.signals import exit_at_second_interrupt as e;"
+        "signal.signal(signal.SIGINT, lambda *_: None); e();"
+        "[(os.kill(os.getpid(), signal.SIGINT), time.sleep(0.5)) for _ in range(2)]; time.sleep(9)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], stderr=write).returncode == 130
+    os.close(write)
+
+
+def test_a_summary_that_leads_nowhere(command: Tftrain) -> None:
+    command("train", "t.yaml", "--output", "runs/good", "--quiet")
+    Path("runs/odd").mkdir()
+    Path("runs/odd/environment.json").touch()
+    Path("runs/odd/summary.json").symlink_to("nowhere")
+    code, out, _ = command("runs", "--json")
+    states = {Path(one["path"]).name: one["state"] for one in json.loads(out)}
+    assert (code, states) == (0, {"good": "finished", "odd": "damaged"})
+
+
 def test_runs_are_listed_and_only_those_are_removed(
     command: Tftrain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -176,6 +198,11 @@ def test_runs_are_listed_and_only_those_are_removed(
         assert command("runs", "--clean")[0] == 130
         assert Path("runs/t/0001/model").exists()
 
+        monkeypatch.setattr("click.confirm", lambda *a, **k: False)
+        code, _, err = command("runs", "--clean")
+        assert (code, err) == (0, "nothing was removed\n")
+        assert Path("runs/t/0001/model").exists()
+
         code, out, _ = command("runs", "--clean", "--yes", "--state", "stopped")
         assert (code, "0002" in out, "0001" in out) == (0, True, False)
         assert sorted(os.listdir("runs/t")) == ["0001", "0003", "0004", "link"]
@@ -195,8 +222,9 @@ def test_a_run_that_changed_since_it_was_listed_is_kept(
         command("train", "t.yaml", "--quiet")
     as_if_killed("runs/t/0001")
 
-    def meanwhile(*arguments: object, **more: object) -> None:
+    def meanwhile(*arguments: object, **more: object) -> bool:
         assert run(["resume", "runs/t/0001", "--quiet"]) == 0
+        return True
 
     monkeypatch.setattr("click.confirm", meanwhile)
     code, _, err = command("runs", "--clean")

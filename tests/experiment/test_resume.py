@@ -1,6 +1,7 @@
 """Runs that go on in their own directory, and those that must not."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -218,6 +219,92 @@ def test_more_epochs_need_force() -> None:
         again = resume(path, overrides=["training.epochs=12"], force=True)
         require_same(again, longer)
         assert again.config.training.epochs == 12
+
+
+def test_a_refused_resume_leaves_the_run_as_it_was() -> None:
+    run = tftrain.train(config(), output="run")
+    files = ("summary.json", "config.yaml", "environment.json", "metrics.jsonl")
+    before = {name: (run.path / name).read_bytes() for name in files}
+    with pytest.raises(InputError, match="epochs must not be below that"):
+        resume("run", overrides=["training.epochs=3"], force=True)
+    assert before == {name: (run.path / name).read_bytes() for name in files}
+    require_same(tftrain.load_run("run"), run)
+
+
+def test_interrupted_before_it_goes_on_a_run_is_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = tftrain.train(config(), output="run")
+
+    def interrupted(engine: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tftrain.training.engine.Engine, "prepare", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            resume("run", overrides=["training.epochs=12"], force=True)
+    require_same(tftrain.load_run("run"), run)
+
+
+def test_interrupted_before_its_new_model_is_written_a_run_has_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tftrain.train(config(), output="run")
+
+    def interrupted(*arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tftrain.experiment.train.export", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            resume("run", overrides=["training.epochs=12"], force=True)
+    with pytest.raises(RunError, match=r"has no model .*stopped before its model was written"):
+        tftrain.load_run("run")
+    whole = tftrain.train(config(epochs=12), output="whole")
+    require_same(resume("run"), whole)
+
+
+def test_without_further_checkpoints_a_run_goes_on_from_those_it_has() -> None:
+    whole = killed()
+    seen: list[int] = []
+
+    class Epochs(Observer):
+        def on_epoch(self, record: EpochRecord) -> None:
+            seen.append(record.epoch)
+
+    again = resume("killed", overrides=["training.checkpoint=null"], observers=[Epochs()])
+    assert min(seen) > 1
+    require_same(again, whole)
+
+
+@pytest.mark.parametrize("part", ["config", "data", "packages"])
+@pytest.mark.parametrize("value", ["/etc/hostname", None, [1]], ids=str)
+def test_an_environment_of_odd_types_is_taken_from_the_checkpoint(part: str, value: Any) -> None:
+    whole = killed()
+    environment = Path("killed/environment.json")
+    told = json.loads(environment.read_text())
+    environment.write_text(json.dumps({**told, part: value}))
+    require_same(resume("killed"), whole)
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "checkpoints/SHA256SUMS"])
+def test_a_pipe_is_not_waited_for(name: str) -> None:
+    killed()
+    path = Path("killed") / name
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    with pytest.raises(RunError, match="is neither a file nor a folder"):
+        resume("killed")
+
+
+@pytest.mark.parametrize("how", ["begin", "go on"])
+def test_nothing_is_written_through_a_link_to_a_part(how: str) -> None:
+    Path("mine").write_text("precious")
+    if how == "go on":
+        killed()
+    Path("killed").mkdir(exist_ok=True)
+    Path("killed/summary.json.part").symlink_to(Path("mine").absolute())
+    with pytest.raises(RunError, match="is a link"):
+        tftrain.train(config(), output="killed", resume=how == "go on")
+    assert Path("mine").read_text() == "precious"
 
 
 def test_what_was_accepted_once_is_the_config_from_then_on() -> None:

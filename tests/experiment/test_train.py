@@ -368,6 +368,16 @@ def test_a_network_too_large_for_the_memory() -> None:
     assert "out of memory" in summary["error"]
 
 
+def test_memory_that_python_itself_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacking(*arguments: Any, **more: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("tftrain.experiment.train.fit", lacking)
+    with pytest.raises(TftrainError, match="out of memory: there is not enough"):
+        tftrain.train(config_of(), data=table(), output="run")
+    assert json.loads(Path("run/summary.json").read_text())["state"] == "failed"
+
+
 def test_evaluating_rows_of_no_weight() -> None:
     run = tftrain.train(config_of(data={"weight": "w"}), data=table())
     with pytest.raises(DataError, match="all rows have weight 0 in column 'w'"):

@@ -226,6 +226,20 @@ def test_a_function_that_is_called_as_an_operation_is(copy: Path) -> None:
         load_model(changed(copy, change))
 
 
+def test_functions_that_double_the_calls_of_one_another(tmp_path: Path) -> None:
+    def twice(inner: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        spec = tf.TensorSpec([])
+        return tf.function(lambda x: inner(x) + inner(x), input_signature=[spec], autograph=False)
+
+    variable = tf.Variable(1.0)
+    function = variable.__add__
+    for _ in range(12):
+        function = twice(function)
+    save(tmp_path / "model", function, tf.TensorSpec([]), variable)
+    with pytest.raises(RunError, match="a function that leads to over 1,000 calls"):
+        load_model(tmp_path / "model")
+
+
 def test_two_functions_of_one_name(copy: Path) -> None:
     def change(graph: Any) -> None:
         graph.graph_def.library.function.append(graph.graph_def.library.function[0])

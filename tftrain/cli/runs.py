@@ -46,8 +46,9 @@ def runs(folder: str, states: tuple[str, ...], clean: bool, yes: bool, as_json: 
         say(f"{folder}: no such runs", err=True)
     if not (clean and found):
         return
-    if not yes:
-        click.confirm(f"Remove these {len(found)} runs for good?", abort=True, err=True)
+    if not (yes or click.confirm(f"Remove these {len(found)} runs for good?", err=True)):
+        say("nothing was removed", err=True)
+        return
     kept = 0
     for one in found:
         try:

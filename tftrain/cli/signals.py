@@ -31,8 +31,13 @@ def _watch(heard: socket.socket, told: socket.socket) -> None:
         interrupts += numbers.count(signal.SIGINT)
         if interrupts > 1:
             shown = "\x1b[?25h" if sys.stderr.isatty() else ""  # the cursor, which a bar hides
-            sys.stderr.write(f"{shown}interrupted again: ended at once\n")
-            os._exit(WITHIN)
+            try:
+                os.set_blocking(2, False)  # a terminal that is stopped would be waited for
+                os.write(2, f"{shown}interrupted again: ended at once\n".encode())
+            except OSError:  # nobody reads it
+                pass
+            finally:
+                os._exit(WITHIN)
 
 
 def leave(code: int) -> None:

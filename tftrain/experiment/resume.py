@@ -3,7 +3,7 @@
 import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from tftrain.config import Config, load_config
@@ -43,13 +43,15 @@ class Identity:
 
 
 def checkpoints_of(directory: RunDirectory, prepared: Prepared) -> Checkpoints | None:
-    """Return the checkpoints of a run, where its config wants any."""
+    """Return the checkpoints of a run, where its config wants any or there are some to go on from.
+
+    In the latter case there is one more, at the end.
+    """
     wanted = prepared.config.training.checkpoint
-    if wanted is None:
+    if wanted is None and not directory.checkpoints.is_dir():
         return None
-    return Checkpoints(
-        directory.checkpoints, **wanted.model_dump(), about=vars(identity_of(prepared))
-    )
+    periods = wanted.model_dump() if wanted else {}
+    return Checkpoints(directory.checkpoints, **periods, about=vars(identity_of(prepared)))
 
 
 def identity_of(prepared: Prepared) -> Identity:
@@ -143,15 +145,24 @@ def _identity_before(directory: RunDirectory) -> Identity | None:
         return None
     try:
         told = json.loads(bounded_text(directory.environment))
-        return Identity(told["config"], told["data"], told["packages"])
+        return _identity(told)
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         newest = Checkpoints(directory.checkpoints).newest()
-    if newest is None:
+    try:
+        return _identity(newest[1].about if newest else {})
+    except (TypeError, KeyError):
         raise RunError(
             f"{directory.path}: what this run was trained on cannot be read, and it has no "
             "checkpoint: train anew, in another directory"
-        )
-    return Identity(**newest[1].about)
+        ) from None
+
+
+def _identity(told: Mapping[str, Any]) -> Identity:
+    """Return an identity out of what a file tells; raise KeyError or TypeError for what is none."""
+    parts = [told[field.name] for field in fields(Identity)]
+    if not all(isinstance(part, Mapping) for part in parts):
+        raise TypeError("no identity")
+    return Identity(*parts)
 
 
 def _require_same_config(

@@ -38,6 +38,7 @@ from tftrain.runs import Run, RunDirectory
 from tftrain.runs.directory import json_text
 from tftrain.runs.export import ServingModel, export
 from tftrain.runs.log import MetricsLog, TensorBoardLog, epoch_line
+from tftrain.runs.summary import TRAINED
 from tftrain.training import History, Observer, fit
 from tftrain.training.evaluation import predict_in_blocks
 
@@ -96,9 +97,8 @@ def train_prepared(
         directory = RunDirectory.create(
             expanded(config.output.directory, "output.directory") / config.name
         )
-    if resume and directory.summary.is_file():
-        directory.require_no_links()
-    else:
+    directory.require_plain()
+    if not (resume and directory.summary.is_file()):
         directory.require_empty()
     with directory.locked():
         return _train(directory, prepared, observers, resume, force)
@@ -129,7 +129,7 @@ def resume(
     """
     directory = RunDirectory(Path(run))
     directory.require_run()
-    directory.require_no_links()
+    directory.require_plain()
     if directory.state == "finished" and not overrides:
         say_finished(directory)
         return Run(directory.path)
@@ -171,7 +171,10 @@ def _train(
 def _what_was_asked(error: BaseException) -> str:
     """Return the part of an error that tells how much memory was wanted."""
     asked = re.search(r"OOM when allocating tensor with shape\[[^]]*\] and type \w+", str(error))
-    return asked.group() if asked else str(error).splitlines()[0].partition(" [Op:")[0].rstrip(".")
+    if asked:
+        return asked.group()
+    first_line = next(iter(str(error).splitlines()), "there is not enough for this training")
+    return first_line.partition(" [Op:")[0].rstrip(".")
 
 
 class Stopwatch:
@@ -200,6 +203,7 @@ class Training:
         self.directory = directory
         self.history = History()
         self.preprocessor = Preprocessor(prepared.plan, self.config.model.dtype)
+        self.before = directory.texts() if directory.state in TRAINED else {}
         self.ended = False
 
     def run(self, observers: Sequence[Observer]) -> None:
@@ -233,11 +237,19 @@ class Training:
             raise interruption
 
     def fail(self, error: BaseException) -> None:
-        """Say in the summary that the run failed, or was interrupted, and what is known of it."""
+        """Say in the summary that the run failed, or was interrupted, and what is known of it.
+
+        A run with a model, which was to go on but did not come to it, is as it was before.
+        """
         error.add_note(f"run: {self.directory.path}")
         if self.ended:
             return
         last = self.history.epochs[-1:]
+        if self.before and not last:
+            with suppress(OutputError):  # such as a full disk, with which nothing was changed
+                for path, text in self.before.items():
+                    self.directory.write_text(path, text)
+            return
         scale = self.prepared.plan.target.scale
         state, reason = "failed", str(error) or type(error).__name__
         if isinstance(error, KeyboardInterrupt):

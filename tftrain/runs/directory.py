@@ -5,7 +5,7 @@ import math
 import os
 import platform
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,14 @@ class RunDirectory:
         """Return the names of what is there, but for files that are not written to their end."""
         return {p.name for p in self.path.iterdir() if p.suffix != ".part" or p.is_dir()}
 
+    def texts(self) -> dict[Path, str]:
+        """Return what the files say that a run begins with, as far as they can be read."""
+        found = {}
+        for path in (self.environment, self.config, self.summary):
+            with suppress(OSError, ValueError):
+                found[path] = bounded_text(path)
+        return found
+
     def require_run(self) -> None:
         """Raise RunError unless there is a run, in whatever state."""
         if not self.summary.exists():
@@ -105,10 +113,11 @@ class RunDirectory:
                 f"for the next free one{more}"
             )
 
-    def require_no_links(self) -> None:
-        """Raise RunError where something in the directory is a link: to write here may hit others.
+    def require_plain(self) -> None:
+        """Raise RunError where something in the directory is neither file nor folder.
 
-        tftrain makes none, so somebody else has put it there.
+        What is written to a link hits others, and a pipe would be waited for. tftrain makes
+        neither, so somebody else has put it there.
         """
         for path in sorted(self.path.rglob("*")):
             if path.is_symlink():
@@ -116,6 +125,8 @@ class RunDirectory:
                     f"{path}: is a link, and what is written to a run could end elsewhere; put the "
                     "file or folder itself there"
                 )
+            if not (path.is_file() or path.is_dir()):
+                raise RunError(f"{path}: is neither a file nor a folder; remove it")
 
     @contextmanager
     def locked(self) -> Iterator[None]:

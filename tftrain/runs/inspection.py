@@ -6,6 +6,7 @@ none of them, so one that has them is refused before it is loaded.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from tftrain.errors import RunError, excerpt
 
 MAX_BYTES = 1 << 28
 """Bytes of `saved_model.pb`, at most."""
+
+MOST_CALLS = 1_000
+"""Calls that one of a model may lead to, those within calls included; ours lead to about ten."""
 
 FILES = {"saved_model.pb", "fingerprint.pb", "variables", "assets"}
 """What a model's folder holds."""
@@ -79,6 +83,7 @@ def require_harmless(path: Path) -> None:
         raise _not_ours(path, f"a function called {excerpt(odd[0])}")
     if len(functions) < len(graph.graph_def.library.function):
         raise _not_ours(path, "two functions of one name")
+    _require_few_calls(functions, path)
 
 
 def _require_known_files(path: Path) -> None:
@@ -122,6 +127,22 @@ def _called_by(names: Iterable[str], functions: Mapping[str, Sequence[Any]]) -> 
             called = {n for node in functions[name] for n in (node.op, *_functions_named_by(node))}
             left += [other for other in called if other in functions]
     return found
+
+
+def _require_few_calls(functions: Mapping[str, Sequence[Any]], path: Path) -> None:
+    """Raise RunError where a function leads to too many calls: each may double those of another."""
+    calls = {
+        name: [n for node in nodes for n in (node.op, *_functions_named_by(node)) if n in functions]
+        for name, nodes in functions.items()
+    }
+    made: dict[str, int] = {}
+    try:
+        for name in TopologicalSorter(calls).static_order():
+            made[name] = min(1 + sum(made[other] for other in calls[name]), MOST_CALLS + 1)
+    except CycleError:
+        raise _not_ours(path, "a function that calls itself") from None
+    if max(made.values(), default=0) > MOST_CALLS:
+        raise _not_ours(path, f"a function that leads to over {MOST_CALLS:,} calls")
 
 
 def _functions_named_by(node: Any) -> list[str]:

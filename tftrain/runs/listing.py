@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,11 @@ def runs_in(folder: str | Path) -> list[Listed]:
     """
     if not Path(folder).is_dir():
         raise RunError(f"{folder}: no such folder; name that of the runs, such as runs")
-    return [_listed(RunDirectory(path)) for path in sorted(_directories(Path(folder)))]
+    found = []
+    for path in sorted(_directories(Path(folder))):
+        with suppress(FileNotFoundError):  # removed in the meantime
+            found.append(_listed(RunDirectory(path)))
+    return found
 
 
 def remove(run: Listed) -> None:
@@ -105,7 +110,7 @@ def _listed(directory: RunDirectory) -> Listed:
 
 
 def _written(directory: RunDirectory) -> float:
-    return directory.summary.stat().st_mtime
+    return directory.summary.lstat().st_mtime
 
 
 def _size(file: Path) -> int:

@@ -40,10 +40,13 @@ class Run:
     def __init__(self, path: str | Path) -> None:
         self.directory = RunDirectory(Path(path))
         self.summary: dict[str, Any] = self.directory.read_summary()
+        if self.directory.config.exists() and not self.directory.config.is_file():
+            raise RunError(f"{self.directory.config}: is no file")  # a pipe would be waited for
         self.config: Config = load_config(self.directory.config)
         said = require_summary(self.summary, self.directory.summary)
         self.columns = [Column(name, kind) for name, kind in said.columns.items()]
-        if said.state not in TRAINED or not self.directory.model.is_dir():
+        trained = said.state in TRAINED and said.error is None
+        if not trained or not self.directory.model.is_dir():
             raise RunError(
                 f"{path}: this run has no model (its state is {said.state!r}"
                 + (f": {said.error}" if said.error else "")

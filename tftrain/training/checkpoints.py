@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from pydantic import TypeAdapter
 
 from tftrain.errors import InputError, RunError, TftrainWarning, number, whole_number
 from tftrain.files import bounded_text, cannot_write, damage, seal
@@ -260,8 +261,9 @@ def facts_of(path: Path) -> Facts:
         RunError: another version of tftrain has written it.
     """
     try:
-        facts = Facts(**json.loads(bounded_text(path / "checkpoint.json")))
-    except (OSError, ValueError, TypeError, RecursionError):
+        told = json.loads(bounded_text(path / "checkpoint.json"))
+        facts = TypeAdapter(Facts).validate_python(told)
+    except (OSError, ValueError, RecursionError):  # a ValidationError is a ValueError
         facts = None
     if facts is None or facts.format != FORMAT:
         raise RunError(
