@@ -74,7 +74,8 @@ def require_harmless(path: Path) -> None:
     strange = {node.registered_name for node in graph.object_graph_def.nodes} - CLASSES
     if strange:
         raise _not_ours(path, f"an object of the class {excerpt(min(strange))}")
-    within = _called_by(_entries(graph), functions)
+    calls = _calls(functions)
+    within = _called_by(_entries(graph), calls)
     for name, nodes in functions.items():
         _require_known(nodes, calculation if name in within else everything, functions, path)
     _require_known(graph.graph_def.node, everything, functions, path)
@@ -83,7 +84,7 @@ def require_harmless(path: Path) -> None:
         raise _not_ours(path, f"a function called {excerpt(odd[0])}")
     if len(functions) < len(graph.graph_def.library.function):
         raise _not_ours(path, "two functions of one name")
-    _require_few_calls(functions, path)
+    _require_few_calls(calls, path)
 
 
 def _require_known_files(path: Path) -> None:
@@ -116,25 +117,28 @@ def _entries(graph: Any) -> set[str]:
     return names
 
 
-def _called_by(names: Iterable[str], functions: Mapping[str, Sequence[Any]]) -> set[str]:
+def _calls(functions: Mapping[str, Sequence[Any]]) -> dict[str, list[str]]:
+    """Return the functions that each function calls itself, one that it calls twice twice."""
+    return {
+        name: [n for node in nodes for n in (node.op, *_functions_named_by(node)) if n in functions]
+        for name, nodes in functions.items()
+    }
+
+
+def _called_by(names: Iterable[str], calls: Mapping[str, Sequence[str]]) -> set[str]:
     """Return functions and all that they call, directly or not."""
     found: set[str] = set()
-    left = [name for name in names if name in functions]
+    left = [name for name in names if name in calls]
     while left:
         name = left.pop()
         if name not in found:
             found.add(name)
-            called = {n for node in functions[name] for n in (node.op, *_functions_named_by(node))}
-            left += [other for other in called if other in functions]
+            left += calls[name]
     return found
 
 
-def _require_few_calls(functions: Mapping[str, Sequence[Any]], path: Path) -> None:
+def _require_few_calls(calls: Mapping[str, Sequence[str]], path: Path) -> None:
     """Raise RunError where a function leads to too many calls: each may double those of another."""
-    calls = {
-        name: [n for node in nodes for n in (node.op, *_functions_named_by(node)) if n in functions]
-        for name, nodes in functions.items()
-    }
     made: dict[str, int] = {}
     try:
         for name in TopologicalSorter(calls).static_order():

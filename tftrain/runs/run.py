@@ -13,7 +13,7 @@ from tftrain.data.tables import as_table, read_table
 from tftrain.errors import RunError
 from tftrain.metrics import BLOCK_ROWS
 from tftrain.runs.directory import RunDirectory
-from tftrain.runs.summary import TRAINED, require_summary
+from tftrain.runs.summary import require_summary
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -45,8 +45,7 @@ class Run:
         self.config: Config = load_config(self.directory.config)
         said = require_summary(self.summary, self.directory.summary)
         self.columns = [Column(name, kind) for name, kind in said.columns.items()]
-        trained = said.state in TRAINED and said.error is None
-        if not trained or not self.directory.model.is_dir():
+        if not said.has_model or not self.directory.model.is_dir():
             raise RunError(
                 f"{path}: this run has no model (its state is {said.state!r}"
                 + (f": {said.error}" if said.error else "")

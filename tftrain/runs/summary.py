@@ -40,9 +40,14 @@ class Summary(BaseModel):
     validation: PartMetrics | None = None
     test: PartMetrics | None = None
 
+    @property
+    def has_model(self) -> bool:
+        """Whether the run ended with a model."""
+        return self.state in TRAINED and self.error is None
+
     @model_validator(mode="after")
     def _columns_of_a_model(self) -> Self:
-        if self.state in TRAINED and self.error is None and not self.columns:
+        if self.has_model and not self.columns:
             raise ValueError("columns: there are none")
         return self
 
