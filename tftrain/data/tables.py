@@ -1,5 +1,6 @@
 """Reading and writing tables: CSV and Parquet."""
 
+import codecs
 import csv
 import glob
 import hashlib
@@ -259,14 +260,14 @@ def _read_csv_file(file: str, form: CsvFormat) -> pa.Table:
     delimiter, encoding = form.delimiter, form.encoding
     nulls = [*arrow_csv.ConvertOptions().null_values, *form.missing_values]
     single = _columns_in_header(file, form) == 1  # where an empty line is a missing value
-    compressed = Path(file).suffix in COMPRESSIONS  # so nobody knows yet how large it is
+    serially = Path(file).suffix in COMPRESSIONS or not _is_utf8(encoding)
     for block_size in BLOCK_BYTES:
         try:
             with pa.input_stream(file, compression="detect") as stream:
                 table = arrow_csv.read_csv(
-                    Bounded(stream, file) if compressed else stream,
+                    Bounded(stream, file) if serially else stream,
                     read_options=arrow_csv.ReadOptions(
-                        block_size=block_size, encoding=encoding, use_threads=not compressed
+                        block_size=block_size, encoding=encoding, use_threads=not serially
                     ),
                     parse_options=arrow_csv.ParseOptions(
                         delimiter=delimiter,
@@ -304,6 +305,14 @@ def _read_csv_file(file: str, form: CsvFormat) -> pa.Table:
                 f"header holds {other[0]!r}: set data.source.delimiter to it"
             )
     return table
+
+
+def _is_utf8(encoding: str) -> bool:
+    """Return whether Arrow reads an encoding itself, not through a codec of Python.
+
+    Its threads may still call the codec as Python ends, which then crashes or hangs.
+    """
+    return codecs.lookup(encoding).name == "utf-8"
 
 
 def _check_compression(file: str) -> None:
