@@ -260,14 +260,16 @@ def _read_csv_file(file: str, form: CsvFormat) -> pa.Table:
     delimiter, encoding = form.delimiter, form.encoding
     nulls = [*arrow_csv.ConvertOptions().null_values, *form.missing_values]
     single = _columns_in_header(file, form) == 1  # where an empty line is a missing value
-    serially = Path(file).suffix in COMPRESSIONS or not _is_utf8(encoding)
+    compressed = _compression(file) is not None  # so nobody knows yet how large it is
     for block_size in BLOCK_BYTES:
         try:
             with pa.input_stream(file, compression="detect") as stream:
                 table = arrow_csv.read_csv(
-                    Bounded(stream, file) if serially else stream,
+                    Bounded(stream, file) if compressed else stream,
                     read_options=arrow_csv.ReadOptions(
-                        block_size=block_size, encoding=encoding, use_threads=not serially
+                        block_size=block_size,
+                        encoding=encoding,
+                        use_threads=not compressed and _is_utf8(encoding),
                     ),
                     parse_options=arrow_csv.ParseOptions(
                         delimiter=delimiter,
@@ -310,14 +312,23 @@ def _read_csv_file(file: str, form: CsvFormat) -> pa.Table:
 def _is_utf8(encoding: str) -> bool:
     """Return whether Arrow reads an encoding itself, not through a codec of Python.
 
-    Its threads may still call the codec as Python ends, which then crashes or hangs.
+    Reading in parallel, Arrow's threads may go on calling the codec after an error, even while
+    Python ends: a crash or a hang. Reading serially, Arrow ends its one reading ahead first.
     """
     return codecs.lookup(encoding).name == "utf-8"
 
 
+def _compression(file: str) -> tuple[str, bytes] | None:
+    """Return the compression that Arrow takes a file to have by its name, or None."""
+    return next((known for end, known in COMPRESSIONS.items() if file.endswith(end)), None)
+
+
 def _check_compression(file: str) -> None:
     """Raise DataError where a file is not compressed as its name says."""
-    name, magic = COMPRESSIONS.get(Path(file).suffix, ("", b""))
+    compression = _compression(file)
+    if compression is None:
+        return
+    name, magic = compression
     with open(file, "rb") as stream:
         if stream.read(len(magic)) != magic:
             raise DataError(f"{file}: is not a {name} file, though its name says so; rename it")
