@@ -56,12 +56,12 @@ def measure(
     return {name: Measured(losses[name], rates[name]) for name in peers}
 
 
-def epochs_of_a_round(worker: Worker) -> int:
-    """Return how many epochs take a second; afterwards all is compiled."""
+def epochs_of_a_round(worker: Worker, length: float = ROUND_SECONDS) -> int:
+    """Return how many epochs take so many seconds, about; afterwards all is compiled."""
     epochs = worker.fewest
     worker.train(epochs)
-    while (seconds := worker.train(epochs)) < ROUND_SECONDS / 2:
-        epochs *= max(2, min(16, int(ROUND_SECONDS / max(seconds, 1e-9))))
+    while (seconds := worker.train(epochs)) < length / 2:
+        epochs *= max(2, min(16, int(length / max(seconds, 1e-9))))
     return epochs
 
 

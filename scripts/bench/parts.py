@@ -36,6 +36,9 @@ INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 MOST_CHECKPOINTS = 300
 """Epochs of a round with a checkpoint after each."""
 
+FEATURES_SECONDS = 5.0
+"""Half of a turn in which a few hundredths are to be seen."""
+
 PACKAGES = ("tensorflow", "keras", "jax", "torch", "scikit-learn", "numpy")
 
 
@@ -137,7 +140,8 @@ def features(rounds: int) -> list[Figures]:
                     name: stack.enter_context(Worker("ours_with_features", name, task))
                     for name in variants
                 }
-                epochs = min(2 * epochs_of_a_round(workers["bare"]), MOST_CHECKPOINTS)
+                epochs = 2 * epochs_of_a_round(workers["bare"], FEATURES_SECONDS)
+                epochs = min(epochs, MOST_CHECKPOINTS)
                 turns = []
                 for n in range(rounds + 1):
                     start = n % len(variants)
