@@ -256,11 +256,10 @@ def _seconds(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _read_csv_file(file: str, form: CsvFormat) -> pa.Table:
-    _check_compression(file)
+    compressed = _is_compressed(file)  # so nobody knows yet how large it is
     delimiter, encoding = form.delimiter, form.encoding
     nulls = [*arrow_csv.ConvertOptions().null_values, *form.missing_values]
     single = _columns_in_header(file, form) == 1  # where an empty line is a missing value
-    compressed = _compression(file) is not None  # so nobody knows yet how large it is
     for block_size in BLOCK_BYTES:
         try:
             with pa.input_stream(file, compression="detect") as stream:
@@ -318,20 +317,21 @@ def _is_utf8(encoding: str) -> bool:
     return codecs.lookup(encoding).name == "utf-8"
 
 
-def _compression(file: str) -> tuple[str, bytes] | None:
-    """Return the compression that Arrow takes a file to have by its name, or None."""
-    return next((known for end, known in COMPRESSIONS.items() if file.endswith(end)), None)
+def _is_compressed(file: str) -> bool:
+    """Return whether Arrow takes a file to be compressed, which it tells by the name.
 
-
-def _check_compression(file: str) -> None:
-    """Raise DataError where a file is not compressed as its name says."""
-    compression = _compression(file)
-    if compression is None:
-        return
-    name, magic = compression
-    with open(file, "rb") as stream:
-        if stream.read(len(magic)) != magic:
-            raise DataError(f"{file}: is not a {name} file, though its name says so; rename it")
+    Raises:
+        DataError: it is not what its name says.
+    """
+    for ending, (name, magic) in COMPRESSIONS.items():
+        if file.endswith(ending):
+            with open(file, "rb") as stream:
+                if stream.read(len(magic)) != magic:
+                    raise DataError(
+                        f"{file}: is not a {name} file, though its name says so; rename it"
+                    )
+            return True
+    return False
 
 
 def _wrong_encoding(file: str, encoding: str, detail: str) -> DataError:
