@@ -2,6 +2,7 @@
 
 import codecs
 import math
+from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -45,7 +46,35 @@ def _as_written(value: Any) -> Any:
 Mark = Annotated[str, BeforeValidator(_as_written, json_schema_input_type=str | float)]
 
 
-class CsvSource(Section):
+def _date_format(form: str) -> str:
+    moment = datetime(2018, 3, 14, 15, 9, 26)
+    try:
+        found = datetime.strptime(moment.strftime(form), form)
+    except ValueError:
+        found = None
+    if found is None or found.year != moment.year:
+        raise ValueError(
+            f"{excerpt(form)} is not the form of a date; write it like %d/%m/%Y or "
+            "%Y-%m-%d %H:%M:%S"
+        )
+    return form
+
+
+DateFormat = Annotated[str, AfterValidator(_date_format)]
+
+
+class Written(Section):
+    """How the cells of a table are written."""
+
+    missing_values: list[Mark] = Field(default=[])
+    """Texts that stand for a missing value, such as `"?"` or -999. An empty cell always does; NA,
+    NaN, NULL and the like do so in columns of numbers, dates and times."""
+    date_format: DateFormat | dict[str, DateFormat] | None = None
+    """Form of the dates, such as `%d/%m/%Y`, or one for each column: `{sold: "%d/%m/%Y"}`. By
+    default it is found in the values, unless day and month could be either way round."""
+
+
+class CsvSource(Written):
     """Text tables with a header line."""
 
     kind: Literal["csv"]
@@ -58,12 +87,9 @@ class CsvSource(Section):
     """Character in front of a number's fraction."""
     encoding: Annotated[str, AfterValidator(_known_encoding)] = "utf-8"
     """Character encoding of the file."""
-    missing_values: list[Mark] = Field(default=[])
-    """Texts that stand for a missing value, such as `"?"` or -999, besides the empty one, NA, NaN,
-    NULL and the like."""
 
 
-class ParquetSource(Section):
+class ParquetSource(Written):
     """Parquet tables."""
 
     kind: Literal["parquet"]
@@ -80,7 +106,7 @@ class SklearnSource(Section):
     `is_0` to `is_9`) or linnerud (20 men, three targets)."""
 
 
-class FrameSource(Section):
+class FrameSource(Written):
     """A pandas DataFrame handed over in Python: `tftrain.train(config, data=frame)`."""
 
     kind: Literal["dataframe"]
@@ -168,6 +194,8 @@ class Data(Section):
     """The numeric column to predict, or a list of several."""
     features: Literal["auto"] | list[str] | Features = "auto"
     """auto (all other columns), a list of columns, or `exclude:` with names and patterns."""
+    missing_target: Literal["error", "drop"] = "error"
+    """Whether rows without a target are an error, or left out."""
     weight: str | None = None
     """Column with the weight of each row in the loss and the metrics."""
     split: Split = FractionSplit(kind="fractions")

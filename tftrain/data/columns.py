@@ -1,22 +1,52 @@
 """What the columns of a table are, and their values as plain arrays."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, time, timedelta
 from fnmatch import fnmatchcase
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from tftrain.data.notation import (
+    AmbiguousDateError,
+    Kind,
+    Notation,
+    Reading,
+    durations,
+    moments,
+    numbers,
+    reading_of,
+    strings,
+)
 from tftrain.errors import DataError, did_you_mean, excerpt, on_one_line
 
-Kind = Literal["numeric", "boolean", "date", "text", "category"]
 
-NEARLY_ALL = 0.8
-"""Fraction of numbers from which a text column looks like numbers with something wrong in it."""
+@dataclass(frozen=True)
+class Conventions:
+    """How the cells of a table are written, as far as its owner has said so.
 
-ONE_HOT: tuple[Kind, ...] = ("text", "category")
-"""The kinds that are read as strings."""
+    Attributes:
+        missing: texts that stand for a missing value; numbers such as -999 stand for one in columns
+            of numbers too.
+        decimal: character in front of a number's fraction.
+        date_format: form of dates in the letters of `strptime`, one for all columns or by column.
+        typed: whether text that looks like plain numbers is meant to be text, as in Parquet files
+            and DataFrames. In a CSV file all is text.
+    """
+
+    missing: tuple[str, ...] = ()
+    decimal: str = "."
+    date_format: str | Mapping[str, str] = ""
+    typed: bool = True
+
+    def notation(self, name: str) -> Notation:
+        """Return what is known of the text of a column."""
+        form = self.date_format
+        if not isinstance(form, str):
+            form = form.get(name, "")
+        return Notation(missing=self.missing, decimal=self.decimal, date_format=form)
 
 
 @dataclass(frozen=True)
@@ -25,13 +55,26 @@ class Column:
 
     Attributes:
         name: its name in the table.
-        kind: numeric and boolean columns are read as numbers, dates as seconds since 1970 (UTC),
-            text as strings, and so is a category, whose values are numbers. A missing number is
-            NaN, a missing text the empty string.
+        kind: the kind of its values. Numbers and booleans are read as numbers, dates as seconds
+            since 1970 (UTC), times of day and durations as seconds, text as strings.
+        categorical: whether its values, of whatever kind, are categories, each with a name.
+        notation: how its values are written where they are text.
     """
 
     name: str
     kind: Kind
+    categorical: bool = False
+    notation: Notation = field(default_factory=Notation)
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the model reads strings: a missing one is empty, a missing number is NaN."""
+        return self.categorical or self.kind == "text"
+
+    @property
+    def role(self) -> str:
+        """The kind, or `category`."""
+        return "category" if self.categorical and self.kind != "text" else self.kind
 
 
 def require_column(frame: pd.DataFrame, name: str, key: str) -> None:
@@ -71,113 +114,217 @@ def matching(names: Iterable[str], patterns: Sequence[str]) -> set[str]:
     return found
 
 
-def kind_of(frame: pd.DataFrame, name: str, categorical: Sequence[str] = ()) -> Kind:
-    """Return what kind of column `name` is.
+def understand(
+    frame: pd.DataFrame, name: str, conventions: Conventions, categorical: bool = False
+) -> Column:
+    """Return what a column is.
+
+    Args:
+        frame: the whole table: more rows leave fewer ways to read a date.
+        name: of the column.
+        conventions: how the table is written.
+        categorical: whether its values are categories.
 
     Raises:
-        DataError: it is of a type that cannot be a feature.
+        DataError: it is of a type that cannot be a feature, or its dates can be read in two ways.
     """
-    dtype = frame[name].dtype
-    if isinstance(dtype, pd.CategoricalDtype):
-        return "text" if pd.api.types.is_string_dtype(dtype.categories.dtype) else "category"
-    if name in categorical:
-        return "text" if pd.api.types.is_string_dtype(frame[name]) else "category"
-    if pd.api.types.is_bool_dtype(dtype):
+    series, notation = frame[name], conventions.notation(name)
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        categorical = True
+        series = series.astype(series.dtype.categories.dtype)
+        if not _is_known(series.dtype):  # intervals and the like
+            return Column(name, "text", True, notation)
+    kind = _kind_of_type(series)
+    if kind == "date":
+        notation = replace(notation, zone=_has_zone(series))
+    elif kind == "text" and not categorical:
+        reading = _reading_of(series, notation, conventions.typed)
+        if reading is not None and not reading.strays.any():
+            kind, notation = reading.kind, reading.notation
+            if kind == "date":
+                zoned = moments(series, notation)[2]
+                notation = replace(notation, zone=bool(zoned.any()))
+    return Column(name, kind, categorical, notation)
+
+
+def _is_known(dtype: Any) -> bool:
+    types = pd.api.types
+    return (
+        types.is_string_dtype(dtype)
+        or types.is_numeric_dtype(dtype)
+        or types.is_bool_dtype(dtype)
+        or types.is_datetime64_any_dtype(dtype)
+        or types.is_timedelta64_dtype(dtype)
+    )
+
+
+def _reading_of(series: pd.Series, notation: Notation, typed: bool) -> Reading | None:
+    """Return what a column of text can be read as; a DataError where that is ambiguous."""
+    try:
+        return reading_of(series, notation, typed)
+    except AmbiguousDateError as error:
+        first, second = error.forms
+        example = series.dropna().iloc[0]
+        raise DataError(
+            f"column {series.name!r} holds dates such as {excerpt(str(example))}, which fit both "
+            f"{first} and {second}: set data.source.date_format to the right one, for all columns "
+            f"or for this one ({{{series.name}: {first!r}}})"
+        ) from None
+
+
+def _kind_of_type(series: pd.Series) -> Kind:
+    """Return the kind that the type of a column says; text may turn out to be something else."""
+    types, dtype = pd.api.types, series.dtype
+    if types.is_bool_dtype(dtype):
         return "boolean"
-    if pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_complex_dtype(dtype):
+    if types.is_numeric_dtype(dtype) and not types.is_complex_dtype(dtype):
         return "numeric"
-    if pd.api.types.is_datetime64_any_dtype(dtype):
+    if types.is_datetime64_any_dtype(dtype):
         return "date"
-    if pd.api.types.is_timedelta64_dtype(dtype):
-        return "numeric"
-    if pd.api.types.is_string_dtype(dtype) or pd.api.types.is_object_dtype(dtype):
-        return _kind_of_objects(frame[name])
+    if types.is_timedelta64_dtype(dtype):
+        return "time"
+    if types.is_object_dtype(dtype):
+        return _kind_of_objects(series)
+    if types.is_string_dtype(dtype):
+        return "text"
     raise DataError(
-        f"column {name!r} has the type {dtype}, which cannot be a feature; leave it "
+        f"column {series.name!r} has the type {dtype}, which cannot be a feature; leave it "
         "out with data.features.exclude"
     )
 
 
+OBJECTS: dict[str, Kind] = {
+    "string": "text",
+    "boolean": "boolean",
+    "empty": "numeric",
+    "integer": "numeric",
+    "floating": "numeric",
+    "mixed-integer-float": "numeric",
+    "decimal": "numeric",
+    "date": "date",
+    "datetime": "date",
+    "datetime64": "date",
+    "time": "time",
+    "timedelta": "time",
+    "timedelta64": "time",
+}
+"""Kinds of Python objects, by the names that pandas has for them."""
+
+
 def _kind_of_objects(column: pd.Series) -> Kind:
     inferred = pd.api.types.infer_dtype(column, skipna=True)
-    kinds: dict[str, Kind] = {
-        "string": "text",
-        "boolean": "boolean",
-        "empty": "numeric",
-        "integer": "numeric",
-        "floating": "numeric",
-        "mixed-integer-float": "numeric",
-        "decimal": "numeric",
-        "date": "date",
-        "datetime": "date",
-        "datetime64": "date",
-    }
-    if inferred not in kinds:
+    if inferred not in OBJECTS:
         types = sorted({type(value).__name__ for value in column.dropna()})
         raise DataError(
             f"column {column.name!r} holds {' and '.join(types)} values, not numbers, dates or "
             "text alone; mend it, or leave it out with data.features.exclude"
         )
-    return kinds[inferred]
+    return OBJECTS[inferred]
+
+
+def strays_of(series: pd.Series, conventions: Conventions) -> pd.Series:
+    """Return the values that keep a column of text from being one of numbers, dates or times.
+
+    Returns:
+        The values that do not fit where nearly all others do; else nothing.
+    """
+    try:
+        known = conventions.notation(str(series.name))
+        reading = reading_of(series, known, conventions.typed)
+    except AmbiguousDateError:
+        reading = None
+    return series[reading.strays] if reading else series.iloc[:0]
 
 
 def raw_values(
-    frame: pd.DataFrame, columns: Iterable[Column], allow_missing: bool = True
+    frame: pd.DataFrame, columns: Sequence[Column], allow_missing: bool = True
 ) -> dict[str, np.ndarray]:
     """Return the raw values of several columns by name, each as `values_of` gives them.
 
     Raises:
-        DataError: as `values_of`; or a number is missing where that is not allowed.
+        DataError: columns are missing, all of which are named; or as `values_of`; or a number is
+            missing where that is not allowed.
     """
+    _require_all(frame, [column.name for column in columns])
     raw = {}
     for column in columns:
         raw[column.name] = values_of(frame, column)
-        if not allow_missing and column.kind not in ONE_HOT:
+        if not allow_missing and not column.is_text:
             require_present(frame, raw[column.name], column.name)
     return raw
 
 
-def require_present(frame: pd.DataFrame, values: np.ndarray, name: str) -> None:
-    """Raise DataError where one of the numbers of the column `name` is missing."""
+def _require_all(frame: pd.DataFrame, needed: Sequence[str]) -> None:
+    """Raise DataError, which names them all, where columns that the model needs are missing."""
+    here = set(frame.columns)
+    lacking = [name for name in needed if name not in here]
+    if not lacking:
+        return
+    spare = [str(name) for name in frame.columns if name not in {*needed}]
+    shown = []
+    for name in lacking[:MOST_NAMED]:
+        near = did_you_mean(name, spare)
+        shown.append(repr(name) + near)
+    more = f" and {len(lacking) - MOST_NAMED} more" if len(lacking) > MOST_NAMED else ""
+    what = "a column" if len(lacking) == 1 else f"{len(lacking)} columns"
+    raise DataError(
+        f"the table lacks {what} that the model needs: {'; '.join(shown)}{more}"
+        + ("" if any("?" in one for one in shown) else _listing(frame))
+    )
+
+
+MOST_NAMED = 20
+"""Missing columns that an error names."""
+
+
+def require_present(
+    frame: pd.DataFrame,
+    values: np.ndarray,
+    name: str,
+    remedy: str = "fill them, or drop those rows",
+) -> None:
+    """Raise DataError, with a remedy, where one of the numbers of the column `name` is missing."""
     missing = np.isnan(values)
     if missing.any():
+        count = int(missing.sum())
         raise DataError(
-            f"column {name!r} has {int(missing.sum())} missing values, the first in "
-            f"{first_row(frame, missing)}; fill them, or drop those rows"
+            f"column {name!r} has {count} missing value{'s' * (count > 1)}, the first in "
+            f"{first_row(frame, missing)}; {remedy}"
         )
-
-
-def stray_values(column: pd.Series) -> pd.Series:
-    """Return the values that keep a column of text from being one of numbers.
-
-    Returns:
-        What is no number where nearly all the rest is; else nothing.
-    """
-    column = column.dropna()
-    for part in (column.iloc[:1000], column):  # most columns of text show it at once
-        strays = part[pd.to_numeric(part, errors="coerce").isna()]
-        if len(part) - len(strays) < NEARLY_ALL * len(part):
-            return strays.iloc[:0]
-    return strays
 
 
 def values_of(frame: pd.DataFrame, column: Column) -> np.ndarray:
     """Return the raw values of a column.
 
     Returns:
-        Shape `(rows,)`: float64 for numeric, boolean and date columns, else an object array of
-        strings.
+        Shape `(rows,)`: float64 for numbers, booleans, dates and times, NaN where missing; an
+        object array of strings for text and categories, empty where missing.
 
     Raises:
         DataError: the column is missing, or its values are not of the column's kind, or infinite.
     """
     require_column(frame, column.name, "needed by the model")
-    series = frame[column.name]
+    series = _plain(frame[column.name])
     if column.kind == "text":
-        return _as_text(series)
-    if column.kind == "category":
-        return _as_categories(series)
-    values = _as_seconds(series) if column.kind == "date" else _as_numbers(series)
+        return _as_text(series, column)
+    if column.categorical:
+        return _as_names(series, column)
+    return _as_floats(series, column)
+
+
+def _plain(series: pd.Series) -> pd.Series:
+    """Return a column as its categories are typed, if it has any; those of other types as text."""
+    if not isinstance(series.dtype, pd.CategoricalDtype):
+        return series
+    categories = series.dtype.categories
+    if _is_known(categories.dtype):
+        return series.astype(categories.dtype)
+    return series.astype("string")
+
+
+def _as_floats(series: pd.Series, column: Column) -> np.ndarray:
+    convert = {"date": _as_seconds, "time": _as_durations}.get(column.kind, _as_numbers)
+    values = convert(series, column)
     infinite = np.isinf(values)
     if infinite.any():
         raise DataError(
@@ -197,72 +344,171 @@ def first_row(rows: pd.DataFrame | pd.Series, mask: np.ndarray) -> str:
     return f"row {int(rows.index[int(np.argmax(mask))]) + 1}"
 
 
-def _as_numbers(series: pd.Series) -> np.ndarray:
-    if pd.api.types.is_timedelta64_dtype(series.dtype):
-        return series.dt.total_seconds().to_numpy(np.float64, na_value=np.nan)
-    try:
-        return series.to_numpy(np.float64, na_value=np.nan)
-    except (TypeError, ValueError):
-        numbers = pd.to_numeric(series, errors="coerce")
-        wrong = (numbers.isna() & series.notna()).to_numpy()
-        if not wrong.any():
-            return numbers.to_numpy(np.float64, na_value=np.nan)
-        raise DataError(
-            f"column {series.name!r} must hold numbers, but {first_row(series, wrong)} holds "
-            f"{excerpt(str(series[wrong].iloc[0]))}"
-        ) from None
+def _refusal(series: pd.Series, wrong: np.ndarray, wanted: str, remedy: str = "") -> DataError:
+    """Return the error for the first of the values that are not what a column must hold."""
+    return DataError(
+        f"column {series.name!r} must hold {wanted}, but {first_row(series, wrong)} holds "
+        f"{excerpt(str(series[wrong].iloc[0]))}{remedy}"
+    )
 
 
-def _as_seconds(series: pd.Series) -> np.ndarray:
-    moments = _as_moments(series)
-    microseconds = moments.to_numpy("datetime64[us]")
+def _as_numbers(series: pd.Series, column: Column) -> np.ndarray:
+    if _is_written(series):
+        values, wrong = numbers(_texts(series), column.notation)
+        if wrong.any():
+            raise _refusal(series, wrong, "numbers")
+    elif pd.api.types.is_timedelta64_dtype(series.dtype):
+        values = _as_durations(series, column)
+    else:
+        try:
+            values = series.to_numpy(np.float64, na_value=np.nan)
+        except (TypeError, ValueError):
+            raise _refusal(series, series.notna().to_numpy(), "numbers") from None
+    for mark in column.notation.missing_numbers:
+        values = np.where(values == mark, np.nan, values)
+    return values
+
+
+def _is_written(series: pd.Series) -> bool:
+    """Return whether a column holds text, or objects some of which are."""
+    if not pd.api.types.is_object_dtype(series.dtype):
+        return pd.api.types.is_string_dtype(series.dtype)
+    return any(isinstance(value, str) for value in series)
+
+
+def _texts(series: pd.Series) -> pd.Series:
+    """Return a column with text in it as text throughout."""
+    if not pd.api.types.is_object_dtype(series.dtype):
+        return series
+    return series.map(lambda value: None if pd.isna(value) else str(value)).astype(object)
+
+
+def _as_seconds(series: pd.Series, column: Column) -> np.ndarray:
+    """Return moments as seconds since 1970 (UTC).
+
+    Numbers are refused: nobody can know what they count. So are moments without a time zone where
+    training had one, and the other way round: they could be hours away from what was meant.
+    """
+    notation = column.notation
+    if _is_written(series):
+        values, wrong, zoned = moments(_texts(series), notation)
+    elif _is_moments(series):
+        values = pd.to_datetime(series, utc=True, errors="coerce")
+        wrong = (values.isna() & series.notna()).to_numpy()
+        zoned = np.full(len(series), _has_zone(series))
+    else:
+        values, wrong, zoned = series, series.notna().to_numpy(), np.zeros(len(series), bool)
+    if wrong.any():
+        form = notation.date_format or "%Y-%m-%d"
+        example = datetime(2018, 3, 14, 15, 9, 26).strftime(form)
+        raise _refusal(
+            series, wrong, "dates, as it did in training", f"; write them like {example}"
+        )
+    present = values.notna().to_numpy() if len(values) else np.zeros(0, bool)
+    odd = present & (zoned != notation.zone)
+    if odd.any():
+        wanted = "times with a time zone" if notation.zone else "times without a time zone"
+        remedy = "; add the zone, as in 2018-03-14T15:09:26+01:00"
+        if not notation.zone:
+            remedy = "; convert them to the clock of the training data and leave the zone out"
+        raise _refusal(series, odd, f"{wanted}, as it did in training", remedy)
+    if not present.any():
+        return np.full(len(series), np.nan)
+    microseconds = values.dt.tz_localize(None).to_numpy("datetime64[us]")
     seconds = microseconds.astype(np.int64) / 1e6
     return np.where(np.isnat(microseconds), np.nan, seconds)
 
 
-def _as_moments(series: pd.Series) -> pd.Series:
-    """Return moments in UTC; strings are ISO 8601, because 03/04 is March to some, April to others.
+def _is_moments(series: pd.Series) -> bool:
+    """Return whether a column holds dates as values, not as text."""
+    if pd.api.types.is_object_dtype(series.dtype):
+        return pd.api.types.infer_dtype(series, skipna=True) in ("date", "datetime", "datetime64")
+    return pd.api.types.is_datetime64_any_dtype(series.dtype)
 
-    Numbers are refused: nobody can know what they count.
-    """
-    numbers = pd.api.types.is_numeric_dtype(series.dtype) and series.notna().any()
-    if not numbers:
-        moments = pd.to_datetime(series, utc=True, format="ISO8601", errors="coerce")
-        wrong = (moments.isna() & series.notna()).to_numpy()
-        if not wrong.any():
-            return moments
-    else:
+
+def _has_zone(series: pd.Series) -> bool:
+    """Return whether the moments of a column carry a time zone."""
+    if pd.api.types.is_object_dtype(series.dtype):
+        return any(getattr(value, "tzinfo", None) is not None for value in series)
+    return isinstance(series.dtype, pd.DatetimeTZDtype)
+
+
+def _as_durations(series: pd.Series, column: Column) -> np.ndarray:
+    """Return times of day, since midnight, and durations as seconds."""
+    if pd.api.types.is_timedelta64_dtype(series.dtype):
+        nanoseconds = series.astype("timedelta64[ns]").to_numpy().astype(np.int64)
+    elif pd.api.types.is_string_dtype(series) or pd.api.types.is_object_dtype(series.dtype):
+        texts = series.map(_clock).astype(object)
+        nanoseconds, wrong = durations(texts, column.notation)
+        if wrong.any():
+            remedy = "; write them like 15:09:26"
+            raise _refusal(series, wrong, "times of day or durations", remedy)
+    elif series.notna().any():
         wrong = series.notna().to_numpy()
-    raise DataError(
-        f"column {series.name!r} must hold dates, as it did in training, but "
-        f"{first_row(series, wrong)} holds {excerpt(str(series[wrong].iloc[0]))}; write dates like "
-        "2018-03-04"
-    )
+        raise _refusal(series, wrong, "times of day or durations", "; write them like 15:09:26")
+    else:
+        return np.full(len(series), np.nan)
+    missing = nanoseconds == np.iinfo(np.int64).min
+    return np.where(missing, np.nan, nanoseconds / 1e9)
 
 
-def _as_text(series: pd.Series) -> np.ndarray:
+def _clock(value: Any) -> str | None:
+    """Return a time or a duration as text that `durations` reads."""
+    if isinstance(value, time):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return str(pd.Timedelta(value))
+    return None if pd.isna(value) else str(value)
+
+
+def _as_text(series: pd.Series, column: Column) -> np.ndarray:
     """Return strings; numbers are refused, because `01` would have become `1` on the way."""
-    is_text = pd.api.types.is_string_dtype(series) or isinstance(series.dtype, pd.CategoricalDtype)
-    if not (is_text or pd.api.types.is_object_dtype(series) or series.isna().all()):
+    is_text = pd.api.types.is_string_dtype(series) or pd.api.types.is_object_dtype(series)
+    if not (is_text or series.isna().all()):
         raise DataError(
             f"column {series.name!r} must hold text, as it did in training, but holds "
             f"{series.dtype}; read the column as text (dtype=str)"
         )
-    return series.astype("string").fillna("").to_numpy(dtype=object)
+    return strings(series.astype("string"), column.notation)
 
 
-def _as_categories(series: pd.Series) -> np.ndarray:
-    """Return numbers as strings, each by itself: 1, 1.0 and "1" are the same category."""
-    plain = series.astype(object)
-    numbers = pd.to_numeric(plain, errors="coerce").astype(object)
-    named = [
-        "" if pd.isna(value) else _name_of(number, value)
-        for number, value in zip(numbers, plain, strict=True)
+def _as_names(series: pd.Series, column: Column) -> np.ndarray:
+    """Return each value's name as a category: 1, 1.0, "1" and True are the same one."""
+    codes, distinct = pd.factorize(series)
+    small = pd.Series(distinct, name=series.name)
+    if column.kind in ("date", "time"):
+        values = _as_floats(small, column)
+        name = _name_of_moment if column.kind == "date" else _name_of_number
+        names = ["" if np.isnan(value) else name(value) for value in values]
+    else:
+        names = _names_of_numbers(small, column)
+    return np.array([*names, ""], dtype=object)[codes]
+
+
+def _names_of_numbers(distinct: pd.Series, column: Column) -> list[str]:
+    """Return the names of numbers; whole ones are exact, however long."""
+    values = _as_numbers(distinct, column)
+    return [
+        "" if np.isnan(value) else _exact(given) or _name_of_number(value)
+        for value, given in zip(values, distinct.astype(object), strict=True)
     ]
-    return np.array(named, dtype=object)
 
 
-def _name_of(number: Any, value: Any) -> str:
-    if pd.isna(number) or isinstance(value, bool):
-        return str(value)
-    return str(int(number)) if float(number).is_integer() else repr(float(number))
+def _exact(given: Any) -> str | None:
+    """Return a whole number as it was given, or None for anything else."""
+    if not isinstance(given, (int, np.integer, np.bool_, str)):
+        return None
+    try:
+        return str(int(given))
+    except ValueError:
+        return None
+
+
+def _name_of_number(value: float) -> str:
+    return str(int(value)) if float(value).is_integer() else repr(float(value))
+
+
+def _name_of_moment(seconds: float) -> str:
+    """Return a moment in ISO 8601, a day alone where it is midnight."""
+    moment = datetime(1970, 1, 1) + timedelta(seconds=seconds)
+    return moment.date().isoformat() if moment.time() == time() else moment.isoformat()

@@ -3,23 +3,23 @@
 A fitted plan is plain data. `preprocessor.Preprocessor` carries it out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from tftrain.data.columns import (
-    ONE_HOT,
     Column,
-    Kind,
+    Conventions,
     first_row,
-    kind_of,
     raw_values,
     require_column,
     require_present,
+    understand,
     values_of,
 )
+from tftrain.data.notation import numbers
 from tftrain.errors import DataError, excerpt, naming
 
 PERIODS = {"day": 86_400.0, "week": 604_800.0, "year": 365.2425 * 86_400.0}
@@ -47,16 +47,14 @@ class NumericFeature:
     periods: tuple[float, ...] = ()
 
     @property
-    def names(self) -> list[str]:
-        """The names of the features that come of the column."""
-        name = self.column.name
-        cycles = [
-            f"{key} of {name}, {wave}"
+    def cycles(self) -> list[str]:
+        """The names of the sines and cosines, two for each period."""
+        return [
+            f"{key} of {self.column.name}, {wave}"
             for key, seconds in PERIODS.items()
             if seconds in self.periods
             for wave in ("sine", "cosine")
         ]
-        return [name, *cycles] + ([f"{name} is missing"] if self.indicator else [])
 
 
 @dataclass(frozen=True)
@@ -69,11 +67,14 @@ class TextFeature:
         bucket: whether a last feature stands for every other category. It exists where training
             rows fall into it; else an unknown category is encoded as all zeros, because a weight
             that no row has trained would add noise.
+        rare: the categories of the training rows that share the bucket, or None where they are too
+            many to be kept.
     """
 
     column: Column
     vocabulary: tuple[str, ...]
     bucket: bool
+    rare: tuple[str, ...] | None = ()
 
     @property
     def names(self) -> list[str]:
@@ -81,18 +82,33 @@ class TextFeature:
         names = [f"{self.column.name} = {value or 'missing'}" for value in self.vocabulary]
         return names + ([f"{self.column.name} = other"] if self.bucket else [])
 
+    def spellings(self, value: str) -> list[str]:
+        """Return the other texts of a category: marks of missing values, or `1.0` or `true` of 1."""
+        column = self.column
+        if not value:
+            return [mark.strip() for mark in column.notation.missing]
+        if column.kind == "boolean":
+            return {"1": ["True", "true", "TRUE"], "0": ["False", "false", "FALSE"]}.get(value, [])
+        return [f"{value}.0"] if column.kind == "numeric" and value.lstrip("-").isdigit() else []
+
+    def unseen(self, values: np.ndarray) -> np.ndarray:
+        """Return which values no training row has had; boolean, of the same shape."""
+        if self.rare is None:
+            return np.zeros(values.shape, bool)
+        return ~pd.Series(values).isin([*self.vocabulary, *self.rare]).to_numpy()
+
 
 @dataclass(frozen=True)
 class TargetScale:
-    """`target = center + scale * output`, per target; arrays of shape `(targets,)`, float64."""
+    """`target = center + scale * output`, one entry per target."""
 
     names: tuple[str, ...]
-    center: np.ndarray
-    scale: np.ndarray
+    center: tuple[float, ...]
+    scale: tuple[float, ...]
 
     def scaled(self, values: np.ndarray) -> np.ndarray:
         """Return targets of shape `(rows, targets)` as outputs, `(target - center) / scale`."""
-        return (values - self.center) / self.scale
+        return (values - np.array(self.center)) / np.array(self.scale)
 
 
 @dataclass(frozen=True)
@@ -113,7 +129,7 @@ class Plan:
 
     @property
     def all_features(self) -> list[NumericFeature | TextFeature]:
-        """Numeric features, then categories: the order of the network's inputs."""
+        """Numeric features, then categories."""
         return [*self.numeric, *self.text]
 
     @property
@@ -123,8 +139,13 @@ class Plan:
 
     @property
     def names(self) -> list[str]:
-        """The names of all features, in the order of the network's inputs."""
-        return [name for feature in self.all_features for name in feature.names]
+        """The names of the network's inputs: all numbers, then cycles, indicators, categories."""
+        return [
+            *(feature.column.name for feature in self.numeric),
+            *(name for feature in self.numeric for name in feature.cycles),
+            *(f"{feature.column.name} is missing" for feature in self.numeric if feature.indicator),
+            *(name for feature in self.text for name in feature.names),
+        ]
 
     def raw_columns(self, frame: pd.DataFrame) -> dict[str, np.ndarray]:
         """Return the raw values of all columns; raise DataError where one is not as it should."""
@@ -133,12 +154,11 @@ class Plan:
 
 def fit_plan(
     train: pd.DataFrame,
+    columns: Sequence[Column],
+    targets: Mapping[str, np.ndarray],
     *,
-    features: Sequence[str],
-    targets: Sequence[str],
     numeric: str = "standard",
     missing: str = "mean",
-    categorical: Sequence[str] = (),
     max_categories: int = 50,
     target: str = "standard",
 ) -> Plan:
@@ -146,25 +166,21 @@ def fit_plan(
 
     Args:
         train: the training rows.
-        features: names of the feature columns.
-        targets: names of the target columns.
+        columns: the feature columns.
+        targets: values of the targets in these rows, float64, shape `(rows,)`, by name.
         numeric: scaling of numbers and dates: standard, robust, minmax or none.
         missing: mean, median or error.
-        categorical: names of number columns that are categories.
         max_categories: most categories of a column that get a feature of their own.
         target: scaling of the targets.
 
     Raises:
         DataError: a column is missing, all missing, infinite, or of an unusable type; a target is
-            constant or has missing values.
+            constant.
     """
-    columns = [Column(name, kind_of(train, name, categorical)) for name in features]
     return Plan(
-        numeric=tuple(
-            _fit_numeric(train, c, numeric, missing) for c in columns if c.kind not in ONE_HOT
-        ),
-        text=tuple(_fit_text(train, c, max_categories) for c in columns if c.kind in ONE_HOT),
-        target=_fit_target(train, targets, target),
+        numeric=tuple(_fit_numeric(train, c, numeric, missing) for c in columns if not c.is_text),
+        text=tuple(_fit_text(train, c, max_categories) for c in columns if c.is_text),
+        target=_fit_target(targets, target),
         allow_missing=missing != "error",
     )
 
@@ -215,6 +231,63 @@ def require_representable(
         )
 
 
+def require_scalable(
+    plan: Plan, raw: Mapping[str, np.ndarray], dtype: str, index: pd.Index
+) -> None:
+    """Raise DataError where a number, once scaled, is too large for a dtype, as in training.
+
+    Args:
+        plan: the fitted preprocessing.
+        raw: raw values of all columns, each of shape `(rows,)`.
+        dtype: of the network.
+        index: of the rows in the table, counted from 0.
+    """
+    most = np.finfo(dtype).max
+    with np.errstate(over="ignore"):
+        for feature in plan.numeric:
+            values = (raw[feature.column.name] - feature.center) / feature.scale
+            wrong = np.abs(values) > most
+            if wrong.any():
+                require_representable(values[:, np.newaxis], dtype, [feature.column.name], index)
+
+
+class Unseen:
+    """Counts the categories in rows to predict that no training row had.
+
+    Args:
+        plan: the fitted preprocessing.
+    """
+
+    MOST = 0.1
+    """Share of a column's values that may be unseen without a remark."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.features = plan.text
+        self.rows = 0
+        self.counts = dict.fromkeys((f.column.name for f in plan.text), 0)
+        self.examples: dict[str, str] = {}
+
+    def add(self, raw: Mapping[str, np.ndarray]) -> None:
+        """Count the unseen values of some rows, raw columns of shape `(rows,)`."""
+        for feature in self.features:
+            name = feature.column.name
+            unseen = feature.unseen(raw[name])
+            self.counts[name] += int(unseen.sum())
+            if unseen.any():
+                self.examples.setdefault(name, raw[name][unseen][0])
+        self.rows += len(next(iter(raw.values()), ()))
+
+    def remarks(self) -> list[str]:
+        """Return a sentence for each column with many unseen values."""
+        return [
+            f"column {name!r}: {'all' if count == self.rows else f'{count:,} of'} {self.rows:,} "
+            f"values were in no training row, such as {excerpt(self.examples[name])}; they count "
+            "as an unknown category"
+            for name, count in self.counts.items()
+            if count > self.MOST * self.rows
+        ]
+
+
 def center_and_scale(values: np.ndarray, scaling: str) -> tuple[float, float]:
     """Return what a scaling subtracts and divides by; a spread of zero divides by one.
 
@@ -258,54 +331,62 @@ def _fit_text(train: pd.DataFrame, column: Column, most: int) -> TextFeature:
             "with data.features.exclude"
         )
     order = np.lexsort((words, -counts))
+    rare = sorted(words[order[most:]])
     return TextFeature(
         column=column,
         vocabulary=tuple(sorted(words[order[:most]])),
-        bucket=len(words) > most,
+        bucket=len(rare) > 0,
+        rare=tuple(rare) if len(rare) <= MOST_RARE else None,
     )
 
 
-def _fit_target(train: pd.DataFrame, names: Sequence[str], scaling: str) -> TargetScale:
-    values = [target_values(train, name) for name in names]
-    for name, column in zip(names, values, strict=True):
+MOST_RARE = 100_000
+"""Rare categories of one column that a run remembers."""
+
+
+def _fit_target(targets: Mapping[str, np.ndarray], scaling: str) -> TargetScale:
+    for name, column in targets.items():
         if np.ptp(column) == 0:
             raise DataError(
                 f"the target {name!r} is {column[0]:g} in every training row; there is "
                 "nothing to learn: choose another target or another split"
             )
-    with naming(f"data.target ({', '.join(names)})"):
-        fitted = [center_and_scale(column, scaling) for column in values]
+    with naming(f"data.target ({', '.join(targets)})"):
+        fitted = [center_and_scale(column, scaling) for column in targets.values()]
     return TargetScale(
-        names=tuple(names),
-        center=np.array([center for center, _ in fitted]),
-        scale=np.array([scale for _, scale in fitted]),
+        names=tuple(targets),
+        center=tuple(center for center, _ in fitted),
+        scale=tuple(scale for _, scale in fitted),
     )
 
 
-def target_values(frame: pd.DataFrame, name: str, key: str = "data.target") -> np.ndarray:
-    """Return the values of a target, or of the column that `key` names; float64, shape `(rows,)`.
+def target_values(
+    frame: pd.DataFrame, name: str, conventions: Conventions, key: str = "data.target"
+) -> np.ndarray:
+    """Return the values of a target, or of the column that `key` names.
+
+    Returns:
+        float64, shape `(rows,)`, NaN where missing.
 
     Raises:
-        DataError: the column is missing, is not numeric, or has missing or infinite values.
+        DataError: the column is missing, is not numeric, or has infinite values.
     """
     require_column(frame, name, key)
-    kind = kind_of(frame, name)
-    if kind not in ("numeric", "boolean"):
-        wrong = _no_number(frame[name], kind)
+    column = understand(frame, name, conventions)
+    if column.kind not in ("numeric", "boolean") or column.categorical:
+        wrong = _no_number(frame[name], column)
         example = excerpt(str(frame[name].iloc[int(np.argmax(wrong))]))
         raise DataError(
-            f"column {name!r} ({key}) must be numeric, but holds {kind}"
+            f"column {name!r} ({key}) must be numeric, but holds {column.role}"
             + (f" such as {example} in {first_row(frame, wrong)}" if wrong.any() else "")
         )
-    values = values_of(frame, Column(name, kind))
-    require_present(frame, values, name)
-    return values
+    return values_of(frame, column)
 
 
-def _no_number(column: pd.Series, kind: Kind) -> np.ndarray:
+def _no_number(series: pd.Series, column: Column) -> np.ndarray:
     """Return which values keep a column from being one of numbers: those that are none, or all."""
-    present = column.notna()
-    if kind == "text":
-        wrong = present & pd.to_numeric(column.astype(object), errors="coerce").isna()
-        present = wrong if wrong.any() else present
-    return present.to_numpy()
+    present = series.notna().to_numpy()
+    if column.kind != "text":
+        return present
+    wrong = numbers(series.astype("string"), column.notation)[1]
+    return wrong if wrong.any() else present

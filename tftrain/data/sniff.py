@@ -1,15 +1,18 @@
 """Finding out how an unknown table is written and what its columns are."""
 
+import re
 from bisect import bisect_left
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from glob import has_magic
 from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from tftrain.data.columns import Kind, kind_of, stray_values
+from tftrain.data.columns import Column, Conventions, strays_of, understand, values_of
 from tftrain.data.split import SPELLINGS
 from tftrain.data.tables import delimiters_in, files_of, is_parquet, read_csv, read_parquet
 from tftrain.errors import DataError, excerpt, on_one_line
@@ -76,30 +79,27 @@ def _with_decimal(path: str | Path, table: Table) -> Table:
     return Table(table.frame, changed)
 
 
-def with_missing_values(path: str | Path, table: Table) -> Table:
-    """Return the table of a file read anew where marks such as `?` alone make text of numbers."""
+def missing_marks(frame: pd.DataFrame, conventions: Conventions) -> dict[str, str]:
+    """Return marks such as `?` that alone make text of numbers or dates, each with a place."""
     marks: dict[str, str] = {}
-    for name in table.frame.columns:
-        if _kind(table.frame, name) != "text":
-            continue
-        strays = stray_values(table.frame[name])
-        if strays.nunique() <= MAX_MARKS and not strays.str.contains(r"\d").any():
+    for name in _texts(frame):
+        strays = strays_of(frame[name], conventions)
+        if strays.nunique() <= MAX_MARKS and not strays.astype(str).str.contains("[1-9]").any():
             for row, mark in zip(strays.index, strays, strict=True):
                 place = f"row {row + 1} of {on_one_line(name)}"  # ends up in a line of YAML
-                marks.setdefault(mark, f"{excerpt(mark)} in {place}")
-    if not marks or is_parquet(path):
-        return table
-    options = {**table.options, "missing_values": list(marks)}
-    remarks = {"missing_values": ", ".join(marks.values())}
-    return Table(read_csv(path, **options), options, remarks)
+                marks.setdefault(str(mark).strip(), f"{excerpt(mark)} in {place}")
+    return marks
 
 
-def _kind(frame: pd.DataFrame, name: str) -> Kind | None:
-    """Return what kind of column it is, or None where it can be no feature."""
-    try:
-        return kind_of(frame, name)
-    except DataError:
-        return None
+def _texts(frame: pd.DataFrame) -> list[str]:
+    """Return the columns of text."""
+    string = pd.api.types.is_string_dtype
+    return [name for name in frame.columns if string(frame[name]) and not is_category(frame[name])]
+
+
+def is_category(series: pd.Series) -> bool:
+    """Return whether a column's type says that its values are categories."""
+    return isinstance(series.dtype, pd.CategoricalDtype)
 
 
 def _numbers(frame: pd.DataFrame) -> int:
@@ -109,37 +109,77 @@ def _numbers(frame: pd.DataFrame) -> int:
 def split_columns(frame: pd.DataFrame) -> list[str]:
     """Return the columns that say train and test (perhaps validation) on every row."""
     found = []
-    for name in frame.columns:
-        if _kind(frame, name) == "text" and not frame[name].isna().any():
+    for name in _texts(frame):
+        if not frame[name].isna().any():
             words = {SPELLINGS.get(str(word).strip().lower()) for word in frame[name].unique()}
             if {"train", "test"} <= words <= set(SPELLINGS.values()):
                 found.append(name)
     return found
 
 
-def useless_columns(frame: pd.DataFrame) -> dict[str, str]:
+def useless_columns(frame: pd.DataFrame, conventions: Conventions) -> dict[str, str]:
     """Return columns that no model can learn from, each with the reason."""
     reasons = {}
     for name in frame.columns:
-        kind = _kind(frame, name)
-        distinct = 0 if kind is None else frame[name].nunique()
-        if kind is None:
-            reasons[name] = "it holds neither numbers, dates nor text"
-        elif distinct == 0:
-            reasons[name] = "it is empty"
-        elif distinct == 1 and not frame[name].isna().any():
-            reasons[name] = "it is the same in every row"
-        elif kind == "text" and distinct > max(20, len(frame) // 2):
-            reasons[name] = _why_text(frame[name])
+        try:
+            reason = _why_useless(frame[name], understand(frame, name, conventions))
+        except DataError as error:
+            reason = on_one_line(str(error))
+        if reason:
+            reasons[name] = reason
     return reasons
 
 
-def _why_text(column: pd.Series) -> str:
-    """Return why a column of as many texts as rows is of no use: its texts, or a stray one."""
-    strays = stray_values(column)
-    if not len(strays):
+def _why_useless(series: pd.Series, column: Column) -> str | None:
+    """Return why no model can learn from a column, or None if one can."""
+    values = values_of(series.to_frame(), column)
+    missing = values == "" if column.is_text else np.isnan(values)
+    distinct = len(pd.unique(values[~missing]))
+    if distinct == 0:
+        return "it is empty"
+    if distinct == 1 and not missing.any():
+        return "it is the same in every row"
+    if column.kind == "text" and distinct > max(20, len(series) // 2):
         return "almost every row has a text of its own"
-    return f"row {strays.index[0] + 1} holds {excerpt(strays.iloc[0])}, nearly all others a number"
+    if column.kind == "numeric" and not missing.any() and numbers_rows(column.name, values):
+        return "it numbers the rows: what it says of the target is their order"
+    return None
+
+
+IDENTIFIER = re.compile(
+    r"unnamed: ?\d+|column_1|#|no|nr|num|index|idx|key|(row|u|gu)?id|.*[ _.-]id|id[ _.-].*"
+    r"|row[ _.-]?(names?|index)?|(row|record|serial|line)[ _.-]?(no|nr|num|number)?",
+    re.IGNORECASE,
+)
+"""Names of columns that number or identify rows."""
+
+YEARS = (1500, 2200)
+"""Whole numbers between these may be years, which run on without numbering anything."""
+
+FEWEST_ROWS = 10
+"""Rows from which numbers that run on, under any name, are taken for row numbers."""
+
+
+def numbers_rows(name: str, values: np.ndarray) -> bool:
+    """Return whether a column of numbers tells rows apart and says nothing of them.
+
+    Args:
+        name: of the column.
+        values: float64, shape `(rows,)`, none missing.
+    """
+    if len(values) < 3 or (values % 1).any() or len(np.unique(values)) < len(values):
+        return False
+    if IDENTIFIER.fullmatch(name.strip()):
+        return True
+    runs_on = np.ptp(values) == len(values) - 1
+    years = YEARS[0] <= values.min() and values.max() <= YEARS[1]
+    return bool(runs_on and len(values) >= FEWEST_ROWS and not years)
+
+
+def dates_of_rows(frame: pd.DataFrame, columns: Iterable[Column]) -> list[str]:
+    """Return the columns of dates that differ in every row."""
+    dates = [column for column in columns if column.role == "date"]
+    return [c.name for c in dates if len(np.unique(values_of(frame, c))) == len(frame)]
 
 
 def as_patterns(names: list[str], all_names: list[str]) -> list[str]:

@@ -5,7 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tftrain.data.columns import ONE_HOT, Column, first_row, kind_of, require_column, values_of
+from tftrain.data.columns import (
+    Conventions,
+    first_row,
+    require_column,
+    understand,
+    values_of,
+)
 from tftrain.errors import DataError, excerpt
 from tftrain.streams import Purpose, stream
 
@@ -50,25 +56,33 @@ def by_fractions(rows: int, fractions: tuple[float, float, float], seed: int) ->
     return _cut(order, fractions)
 
 
-def by_order(frame: pd.DataFrame, column: str, fractions: tuple[float, float, float]) -> Split:
+def by_order(
+    frame: pd.DataFrame,
+    column: str,
+    fractions: tuple[float, float, float],
+    conventions: Conventions,
+) -> Split:
     """Split by the order of a column: earliest rows train, latest test.
+
+    Rows of equal values stay together, so that no day is on both sides of a cut.
 
     Raises:
         DataError: the column is missing, has missing values, or a part would get no row.
     """
     require_column(frame, column, "data.split.by")
-    kind = kind_of(frame, column)
-    if kind in ONE_HOT:
+    understood = understand(frame, column, conventions)
+    if understood.is_text:
         raise DataError(
             f"column {column!r} (data.split.by) holds text; order by a column of numbers or dates"
         )
-    values = values_of(frame, Column(column, kind))
+    values = values_of(frame, understood)
     if np.isnan(values).any():
         raise DataError(
             f"column {column!r} (data.split.by) has no value in "
             f"{first_row(frame, np.isnan(values))}; every row needs one to be ordered"
         )
-    return _cut(np.argsort(values, kind="stable"), fractions)
+    order = np.argsort(values, kind="stable")
+    return _cut(order, fractions, np.flatnonzero(np.diff(values[order])) + 1, column)
 
 
 def by_column(frame: pd.DataFrame, column: str, validation: float, seed: int) -> Split:
@@ -102,8 +116,20 @@ def by_column(frame: pd.DataFrame, column: str, validation: float, seed: int) ->
     return Split(**parts)
 
 
-def _cut(order: np.ndarray, fractions: tuple[float, float, float]) -> Split:
-    """Cut an order of rows at the fractions; train gets what rounding leaves over."""
+def _cut(
+    order: np.ndarray,
+    fractions: tuple[float, float, float],
+    places: np.ndarray | None = None,
+    column: str = "",
+) -> Split:
+    """Cut an order of rows at the fractions; train gets what rounding leaves over.
+
+    Args:
+        order: row numbers.
+        fractions: of train, validation and test.
+        places: where `order` may be cut, ascending; by default anywhere. The nearest are taken.
+        column: whose equal values forbid the other places.
+    """
     rows = len(order)
     counts = [int(fraction * rows + 0.5) for fraction in fractions]
     counts[0] = rows - counts[1] - counts[2]
@@ -113,5 +139,27 @@ def _cut(order: np.ndarray, fractions: tuple[float, float, float]) -> Split:
                 f"{rows} {'row is' if rows == 1 else 'rows are'} too few for this split: {name} "
                 f"({fraction:g}) would get none; change data.split or add rows"
             )
-    cuts = np.split(order, [counts[0], counts[0] + counts[1]])
-    return Split(*(np.sort(part).astype(np.int64) for part in cuts))
+    cuts = [counts[0], counts[0] + counts[1]]
+    if places is not None:
+        cuts = _allowed(cuts, rows, places, column)
+    return Split(*(np.sort(part).astype(np.int64) for part in np.split(order, cuts)))
+
+
+def _allowed(cuts: list[int], rows: int, places: np.ndarray, column: str) -> list[int]:
+    """Return for both cuts the nearest places that leave no part without rows, if it had some."""
+    first, second = cuts
+    inner = first < second < rows
+    if len(places) < (2 if inner else first < rows):
+        raise DataError(
+            f"column {column!r} (data.split.by) has too few different values for this split: rows "
+            "of equal values stay together; order by a finer column, or change data.split"
+        )
+    if second < rows:
+        second = _nearest(places[inner:], second)
+    if first == cuts[1]:
+        return [second, second]
+    return [_nearest(places[places < second], first), second]
+
+
+def _nearest(places: np.ndarray, wanted: int) -> int:
+    return int(places[np.argmin(np.abs(places - wanted))])

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
 from tftrain.data.limits import MAX_COLUMNS, MAX_NAME, MAX_RECORD, Bounded, require_memory
+from tftrain.data.notation import MISSING
 from tftrain.errors import (
     DataError,
     OutputError,
@@ -213,9 +213,9 @@ UNREADABLE = (pa.ArrowException, ValueError, LookupError, OverflowError)
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return decimals, times of day and columns of nothing as floats; others as they are."""
+    """Return times of day as durations, decimals and columns of nothing as floats."""
     if pa.types.is_time(column.type):
-        return _seconds(column)
+        return column.cast(pa.time64("ns")).cast(pa.int64()).cast(pa.duration("ns"))
     if pa.types.is_decimal(column.type) or pa.types.is_null(column.type):
         return column.cast(pa.float64())
     return column
@@ -246,19 +246,17 @@ def as_table(frame: pd.DataFrame) -> pd.DataFrame:
         )
     table = frame.reset_index(drop=True).rename(columns=str)
     _check_columns(list(table.columns))
+    arrow = [name for name in table.columns if isinstance(table[name].dtype, pd.ArrowDtype)]
+    if arrow:  # as if it came from a file
+        columns = {name: table[name].array.__arrow_array__() for name in arrow}
+        table = table.assign(**to_frame(pa.table(columns)))
     return table
-
-
-def _seconds(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return times of day as seconds since midnight."""
-    nanoseconds = column.cast(pa.time64("ns")).cast(pa.int64())
-    return pc.divide(nanoseconds.cast(pa.float64(), safe=False), 1e9)
 
 
 def _read_csv_file(file: str, form: CsvFormat) -> pa.Table:
     compressed = _is_compressed(file)  # so nobody knows yet how large it is
     delimiter, encoding = form.delimiter, form.encoding
-    nulls = [*arrow_csv.ConvertOptions().null_values, *form.missing_values]
+    nulls = [*MISSING, *form.missing_values]
     single = _columns_in_header(file, form) == 1  # where an empty line is a missing value
     for block_size in BLOCK_BYTES:
         try:
@@ -278,7 +276,7 @@ def _read_csv_file(file: str, form: CsvFormat) -> pa.Table:
                     convert_options=arrow_csv.ConvertOptions(
                         decimal_point=form.decimal,
                         null_values=nulls,
-                        strings_can_be_null=True,
+                        strings_can_be_null=False,  # a text may be NA, which is Namibia
                         column_types=dict.fromkeys(form.text_columns, pa.string()),
                     ),
                 )

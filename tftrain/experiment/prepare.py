@@ -2,7 +2,8 @@
 
 import functools
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any
 
@@ -11,7 +12,17 @@ import pandas as pd
 
 from tftrain.config import Config
 from tftrain.data.bundled import read_sklearn
-from tftrain.data.columns import first_row, matching, require_column, stray_values
+from tftrain.data.columns import (
+    Column,
+    Conventions,
+    first_row,
+    matching,
+    require_column,
+    require_present,
+    strays_of,
+    understand,
+    values_of,
+)
 from tftrain.data.features import Plan, fit_plan, require_representable, target_values
 from tftrain.data.split import Split, by_column, by_fractions, by_order
 from tftrain.data.tables import as_table, fingerprint, read_csv, read_parquet
@@ -53,21 +64,28 @@ class Prepared:
 
 
 def read_frame(config: Config, data: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Return the table of a config, or `data` in its place.
+    """Return the table of a config, or `data` in its place, without rows that are to be left out.
+
+    Its index counts the rows of the table that was read, from 0. Its `attrs["notes"]` say what is
+    not as its owner may think.
 
     Raises:
         DataError: the table cannot be read.
     """
+    if data is None:
+        return _with_targets(config, _read_source(config))
+    with naming(place_of(config, data)):
+        table = as_table(data)
+        if not len(table):
+            raise DataError("it has no rows")
+        return _with_targets(config, table)
+
+
+def _read_source(config: Config) -> pd.DataFrame:
     source = config.data.source
-    if data is not None:
-        with naming(place_of(config, data)):
-            table = as_table(data)
-            if not len(table):
-                raise DataError("it has no rows")
-        return table
     match source.kind:
         case "csv":
-            return read_csv(**source.model_dump(exclude={"kind"}))
+            return read_csv(**source.model_dump(exclude={"kind", "date_format"}))
         case "parquet":
             return read_parquet(source.path)
         case "sklearn":
@@ -79,6 +97,38 @@ def read_frame(config: Config, data: pd.DataFrame | None = None) -> pd.DataFrame
             )
 
 
+def _with_targets(config: Config, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that have all targets, if the config drops the others."""
+    wanted = [name for name in config.data.target if name in frame.columns]
+    if config.data.missing_target != "drop" or not wanted:
+        return frame
+    values = [target_values(frame, name, conventions_of(config)) for name in wanted]
+    present = ~np.isnan(values).any(axis=0)
+    if not present.any():
+        raise DataError(f"no row has a value in every target ({', '.join(wanted)})")
+    if present.all():
+        return frame
+    dropped = int((~present).sum())
+    kept = frame.iloc[np.flatnonzero(present)]
+    verb = "row without a target is" if dropped == 1 else "rows without a target are"
+    note = f"{dropped:,} {verb} left out (data.missing_target: drop)"
+    kept.attrs = {**frame.attrs, "notes": (*frame.attrs.get("notes", ()), note)}
+    return kept
+
+
+def conventions_of(config: Config) -> Conventions:
+    """Return how the cells of a config's table are written."""
+    source = config.data.source
+    if source.kind == "sklearn":
+        return Conventions()
+    return Conventions(
+        missing=tuple(source.missing_values),
+        decimal=getattr(source, "decimal", "."),
+        date_format=source.date_format or "",
+        typed=source.kind != "csv",
+    )
+
+
 def split_rows(config: Config, frame: pd.DataFrame) -> Split:
     """Return the rows of train, validation and test."""
     wanted = config.data.split
@@ -86,7 +136,7 @@ def split_rows(config: Config, frame: pd.DataFrame) -> Split:
         return by_column(frame, wanted.column, wanted.validation, config.seed)
     fractions = (wanted.train, wanted.validation, wanted.test)
     if wanted.kind == "ordered":
-        return by_order(frame, wanted.by, fractions)
+        return by_order(frame, wanted.by, fractions, conventions_of(config))
     return by_fractions(len(frame), fractions, config.seed)
 
 
@@ -150,42 +200,68 @@ def prepare(config: Config, data: pd.DataFrame | None = None) -> Prepared:
         weights = row_weights(config, frame)
         split = split_rows(config, frame)
         _check_parts(config, split, weights)
-        plan = _fit(config, frame, split)
+        columns = columns_of(config, frame)
+        plan = _fit(config, frame, split, columns, targets)
         scaled = plan.target.scaled(targets)
         require_representable(scaled, config.model.dtype, plan.target.names, frame.index)
-    notes = _notes(config, frame, plan)
+    notes = _notes(config, frame, columns)
     return Prepared(config, frame, split, plan, targets, weights, time.monotonic() - began, notes)
 
 
-def _notes(config: Config, frame: pd.DataFrame, plan: Plan) -> tuple[str, ...]:
-    """Return a note for each column of categories that looks like numbers with a mark in it."""
-    notes = []
-    for feature in plan.text:
-        name = feature.column.name
-        if feature.column.kind == "category" or name in config.data.preprocess.categorical:
-            continue
-        strays = stray_values(frame[name])
-        if len(strays):
-            notes.append(
-                f"column {name!r} is taken as text because row {strays.index[0] + 1} holds "
-                f"{excerpt(str(strays.iloc[0]))}; if that stands for a missing value, name it in "
-                "data.source.missing_values"
-            )
+def columns_of(config: Config, frame: pd.DataFrame) -> list[Column]:
+    """Return the feature columns, understood."""
+    categorical = set(config.data.preprocess.categorical)
+    for name in config.data.preprocess.categorical:
+        require_column(frame, name, "data.preprocess.categorical")
+    conventions = conventions_of(config)
+    names = feature_names(config, frame)
+    return [understand(frame, name, conventions, name in categorical) for name in names]
+
+
+def _notes(config: Config, frame: pd.DataFrame, columns: Sequence[Column]) -> tuple[str, ...]:
+    """Return what was read in a way that its owner may not expect."""
+    conventions = conventions_of(config)
+    notes = [*frame.attrs.get("notes", ())]
+    for column in columns:
+        name, notation = column.name, column.notation
+        if column.kind == "text" and not column.categorical:
+            strays = strays_of(frame[name], conventions)
+            if len(strays):
+                notes.append(
+                    f"column {name!r} is taken as text because row {strays.index[0] + 1} holds "
+                    f"{excerpt(str(strays.iloc[0]))}; if that stands for a missing value, name it "
+                    "in data.source.missing_values"
+                )
+        elif _is_dressed(column, conventions):
+            example = str(frame[name].dropna().iloc[0])
+            form = f"dates of the form {notation.date_format}"
+            if column.kind == "numeric":
+                first = values_of(frame.loc[frame[name].notna()].iloc[:1], column)[0]
+                form = f"numbers: {excerpt(example)} is {first:.15g}"
+            notes.append(f"column {name!r} is read as {form}")
     return tuple(notes)
 
 
-def _fit(config: Config, frame: pd.DataFrame, split: Split) -> Plan:
+def _is_dressed(column: Column, conventions: Conventions) -> bool:
+    """Return whether a column's text was found to be written in a form that nobody named."""
+    return replace(column.notation, zone=False) != conventions.notation(column.name)
+
+
+def _fit(
+    config: Config,
+    frame: pd.DataFrame,
+    split: Split,
+    columns: Sequence[Column],
+    targets: np.ndarray,
+) -> Plan:
     """Return the plan fitted to the training rows, which the other rows are found to fit."""
     settings = config.data.preprocess
-    for name in settings.categorical:
-        require_column(frame, name, "data.preprocess.categorical")
     plan = fit_plan(
         frame.iloc[split.train],
-        features=feature_names(config, frame),
-        targets=config.data.target,
+        columns,
+        dict(zip(config.data.target, targets[split.train].T, strict=True)),
         numeric=settings.numeric,
         missing=settings.missing,
-        categorical=settings.categorical,
         max_categories=settings.max_categories,
         target=settings.target,
     )
@@ -195,8 +271,17 @@ def _fit(config: Config, frame: pd.DataFrame, split: Split) -> Plan:
 
 
 def targets_of(config: Config, frame: pd.DataFrame) -> np.ndarray:
-    """Return the targets of all rows, float64, shape `(rows, targets)`."""
-    return np.stack([target_values(frame, name) for name in config.data.target], axis=1)
+    """Return the targets of all rows, float64, shape `(rows, targets)`.
+
+    Raises:
+        DataError: as `target_values`, or one is missing.
+    """
+    conventions = conventions_of(config)
+    values = [target_values(frame, name, conventions) for name in config.data.target]
+    for name, column in zip(config.data.target, values, strict=True):
+        remedy = "fill them, or leave those rows out with data.missing_target: drop"
+        require_present(frame, column, name, remedy)
+    return np.stack(values, axis=1)
 
 
 def _check_parts(config: Config, split: Split, weights: np.ndarray | None) -> None:
@@ -223,7 +308,8 @@ def row_weights(config: Config, frame: pd.DataFrame) -> np.ndarray | None:
     name = config.data.weight
     if name is None:
         return None
-    weights = target_values(frame, name, "data.weight")
+    weights = target_values(frame, name, conventions_of(config), "data.weight")
+    require_present(frame, weights, name)
     if (weights < 0).any():
         raise DataError(
             f"column {name!r} (data.weight) must be zero or more, but is "
@@ -235,7 +321,7 @@ def row_weights(config: Config, frame: pd.DataFrame) -> np.ndarray | None:
 def describe(prepared: Prepared) -> dict[str, Any]:
     """Return what a check tells of a config and its table."""
     plan, config = prepared.plan, prepared.config
-    kinds = [column.kind for column in plan.columns]
+    kinds = [column.role for column in plan.columns]
     counts = {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
     return {
         "rows": len(prepared.frame),

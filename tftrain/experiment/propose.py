@@ -4,22 +4,27 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from string import Template
 
+import numpy as np
+import pandas as pd
+
 from tftrain.config.loading import check_text
-from tftrain.data.columns import kind_of
+from tftrain.data.columns import Column, Conventions, understand
 from tftrain.data.features import target_values
 from tftrain.data.sniff import (
-    Table,
     as_patterns,
+    dates_of_rows,
+    missing_marks,
     sniff,
     split_columns,
     useless_columns,
-    with_missing_values,
 )
 from tftrain.data.tables import is_parquet
 from tftrain.errors import naming
+from tftrain.experiment.prepare import prepare
 
 TEMPLATE = Template("""\
 # $rows rows; $columns
@@ -70,23 +75,50 @@ def propose(path: str | Path, targets: Sequence[str], folder: Path) -> str:
         DataError: the table cannot be read, or a target is missing or not numeric.
     """
     table = sniff(path)
+    frame, typed = table.frame, is_parquet(path)
+    known = Conventions(decimal=table.options.get("decimal", "."), typed=typed)
     with naming(str(path)):
-        for target in targets:  # of which no value may be missing, so a mark is an error
-            target_values(table.frame, target, "--target")
-    table = with_missing_values(path, table)
-    useless = {n: why for n, why in useless_columns(table.frame).items() if n not in targets}
-    splits = split_columns(table.frame)
+        marks = missing_marks(frame, known)
+        conventions = replace(known, missing=tuple(marks))
+        unlabelled = _unlabelled(frame, targets, conventions)
+        useless = useless_columns(frame, conventions)
+        splits = split_columns(frame)
+        features = [n for n in frame.columns if n not in {*useless, *targets, *splits}]
+        if not features:  # rather row numbers than nothing
+            kept = {n for n in useless if n not in targets and "numbers the rows" in useless[n]}
+            features = [n for n in frame.columns if n in kept]
+        useless = {n: why for n, why in useless.items() if n not in {*targets, *features}}
+        columns = [understand(frame, name, conventions) for name in features]
+    options, remarks = dict(table.options), dict(table.remarks)
+    if marks:
+        options["missing_values"] = list(marks)
+        remarks["missing_values"] = ", ".join(marks.values())
     text = TEMPLATE.substitute(
-        rows=f"{len(table.frame):,}",
-        columns=_columns_line(table, [*targets, *useless]),
-        source=_source(Path(path), table, folder),
-        target=_yaml(targets[0] if len(targets) == 1 else list(targets)),
-        features=_features(list(table.frame.columns), useless, splits),
-        split=_split(splits),
-        **_settings(len(table.frame)),
+        rows=f"{len(frame):,}",
+        columns=_columns_line(columns),
+        source=_source(Path(path), typed, options, remarks, folder),
+        target=_target(targets, unlabelled),
+        features=_features(list(frame.columns), useless, splits),
+        split=_split(splits, dates_of_rows(frame, columns)),
+        **_settings(len(frame)),
     )
-    check_text(text, "the proposed config")
+    with naming(str(path)):
+        prepare(check_text(text, "the proposed config"), frame)
     return text
+
+
+def _unlabelled(frame: pd.DataFrame, targets: Sequence[str], conventions: Conventions) -> int:
+    """Return the number of rows that lack a target."""
+    values = [target_values(frame, name, conventions, "--target") for name in targets]
+    return int(np.isnan(values).any(axis=0).sum())
+
+
+def _target(names: Sequence[str], unlabelled: int) -> str:
+    text = _yaml(names[0] if len(names) == 1 else list(names))
+    if not unlabelled:
+        return text
+    rows = "row has" if unlabelled == 1 else "rows have"
+    return f"{text}\n  missing_target: drop        # {unlabelled:,} {rows} no target"
 
 
 SETTINGS = {
@@ -102,20 +134,24 @@ def _settings(rows: int) -> dict[str, object]:
     return next(settings for below, settings in SETTINGS.items() if rows < below)
 
 
-def _columns_line(table: Table, left_out: Sequence[str]) -> str:
-    others = set(left_out)
-    names = [name for name in table.frame.columns if name not in others]
-    kinds = [kind_of(table.frame, name) for name in names]
+def _columns_line(columns: Sequence[Column]) -> str:
+    kinds = [column.role for column in columns]
     counts = [f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)]
     return f"besides the target: {', '.join(counts)} columns"
 
 
-def _source(path: Path, table: Table, folder: Path) -> str:
+def _source(
+    path: Path,
+    parquet: bool,
+    options: Mapping[str, object],
+    remarks: Mapping[str, str],
+    folder: Path,
+) -> str:
     shown = Path(os.path.relpath(path, folder)).as_posix()
-    lines = {"kind": "parquet" if is_parquet(path) else "csv", "path": shown, **table.options}
-    remarks = {key: f"  # {remark}" for key, remark in table.remarks.items()}
+    lines = {"kind": "parquet" if parquet else "csv", "path": shown, **options}
+    comments = {key: f"  # {remark}" for key, remark in remarks.items()}
     return "\n".join(
-        f"    {key}: {_yaml(value)}{remarks.get(key, '')}" for key, value in lines.items()
+        f"    {key}: {_yaml(value)}{comments.get(key, '')}" for key, value in lines.items()
     )
 
 
@@ -130,15 +166,16 @@ def _features(names: list[str], useless: Mapping[str, str], splits: list[str]) -
     )
 
 
-def _split(splits: Sequence[str]) -> str:
+def _split(splits: Sequence[str], dates: Sequence[str]) -> str:
     if splits:
         return (
             "  split:                      # a column of the table says train or test\n"
             f"    kind: column\n    column: {_yaml(splits[0])}\n"
             "    validation: 0.15          # of the train rows, if the column names none"
         )
+    ordered = f"{{kind: ordered, by: {_yaml(dates[0])}}} to forecast" if dates else "kind: ordered"
     return (
-        "  split:                      # at random; or kind: column, or kind: ordered\n"
+        f"  split:                      # at random; or kind: column, or {ordered}\n"
         "    kind: fractions\n    train: 0.7\n    validation: 0.15\n    test: 0.15"
     )
 

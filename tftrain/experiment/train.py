@@ -38,6 +38,7 @@ from tftrain.runs import Run, RunDirectory
 from tftrain.runs.directory import json_text
 from tftrain.runs.export import ServingModel, export
 from tftrain.runs.log import MetricsLog, TensorBoardLog, epoch_line
+from tftrain.runs.preprocessing import plan_text
 from tftrain.runs.summary import TRAINED
 from tftrain.training import History, Observer, fit
 from tftrain.training.evaluation import predict_in_blocks
@@ -219,7 +220,10 @@ class Training:
         watch.lap()
         metrics = {name: self._metrics(name, arrays[name][0]) for name in PARTS}
         evaluate = watch.lap()
-        export(ServingModel(self.preprocessor, self.network), directory.model)
+        model = ServingModel(self.preprocessor, self.network)
+        self.arguments = model.arguments
+        directory.write_text(directory.preprocessing, plan_text(self.prepared.plan))
+        export(model, directory.model)
         seconds = {
             "load": load,
             **self.history.seconds,
@@ -250,7 +254,7 @@ class Training:
                 for path, text in self.before.items():
                     self.directory.write_text(path, text)
             return
-        scale = self.prepared.plan.target.scale
+        scale = np.array(self.prepared.plan.target.scale)
         state, reason = "failed", str(error) or type(error).__name__
         if isinstance(error, KeyboardInterrupt):
             end = "its model was written" if last else "the first epoch was over"
@@ -271,7 +275,7 @@ class Training:
     ) -> KeyboardInterrupt | None:
         """Train the network; return what ended it after at least one epoch, if something did."""
         x, y, weight = arrays["train"]
-        scale = self.prepared.plan.target.scale
+        scale = np.array(self.prepared.plan.target.scale)
         logs: list[Observer] = [MetricsLog(self.directory.metrics, scale)]
         if self.config.output.tensorboard:
             logs.append(TensorBoardLog(self.directory.tensorboard, scale))
@@ -318,7 +322,8 @@ class Training:
             "steps": history.steps,
             "parameters": sum(sizes),
             "features": len(plan.names),
-            "columns": {column.name: column.kind for column in plan.columns},
+            "columns": {column.name: column.role for column in plan.columns},
+            "arguments": self.arguments,
             "compile": {
                 "mode": history.mode.name if history.mode else None,
                 "reason": history.mode.reason if history.mode else None,

@@ -34,6 +34,7 @@ class RunDirectory:
         self.environment = path / "environment.json"
         self.metrics = path / "metrics.jsonl"
         self.summary = path / "summary.json"
+        self.preprocessing = path / "preprocessing.json"
         self.model = path / "model"
         self.tensorboard = path / "tensorboard"
         self.checkpoints = path / "checkpoints"

@@ -1,5 +1,6 @@
 """The exported model: a SavedModel that takes raw columns and gives predictions."""
 
+import math
 import re
 import shutil
 from collections import Counter
@@ -17,6 +18,9 @@ from tftrain.tensorflow_files import tensorflow_writes
 class ServingModel(tf.Module):
     """Preprocessing, network and unscaling in one module.
 
+    A row that training would have refused (a number that the network's dtype cannot hold, a missing
+    one where none may be) gets NaN: it is never given a number that looks right.
+
     Args:
         preprocessor: raw columns to network inputs, network outputs to predictions.
         network: the trained network.
@@ -26,37 +30,40 @@ class ServingModel(tf.Module):
         super().__init__()
         self.preprocessor = preprocessor
         self.network = network
-        names = serving_names(list(preprocessor.signature))
+        self.arguments = serving_arguments(list(preprocessor.signature))
         signature = {
-            column: tf.TensorSpec(spec.shape, spec.dtype, name=name)
-            for (column, spec), name in zip(preprocessor.signature.items(), names, strict=True)
+            column: tf.TensorSpec(spec.shape, spec.dtype, name=self.arguments[column])
+            for column, spec in preprocessor.signature.items()
         }
         self.predict = tf.function(self._predict, input_signature=[signature], autograph=False)
 
     def _predict(self, columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Return the prediction of each target, float64, shape `(rows,)`, in its own units."""
-        predictions = self.preprocessor.unscale(self.network(self.preprocessor(columns)))
+        features = self.preprocessor(columns)
+        predictions = self.preprocessor.unscale(self.network(features))
+        accepted = tf.reduce_all(tf.math.is_finite(features), axis=1, keepdims=True)
+        predictions = tf.where(accepted, predictions, tf.constant(math.nan, tf.float64))
         targets = self.preprocessor.plan.target.names
         return {name: predictions[:, i] for i, name in enumerate(targets)}
 
 
-def serving_names(columns: list[str]) -> list[str]:
-    """Return the argument names of the columns in the serving signature, all different.
+def serving_arguments(columns: list[str]) -> dict[str, str]:
+    """Return the argument of each column in the serving signature, all different.
 
     Arguments are identifiers, told apart without regard to case: other characters become
     underscores, and a column whose name cannot be used, or not for it alone, is `column_NUMBER`.
     """
     cleaned = [re.sub(r"\W", "_", column, flags=re.ASCII) for column in columns]
     shared = Counter(name.lower() for name in cleaned)
-    names: list[str] = []
+    arguments: dict[str, str] = {}
     for i, name in enumerate(cleaned):
         usable = name[:1].isalpha() and not iskeyword(name.lower()) and name.lower() != "self"
         if not usable or shared[name.lower()] > 1:
             name = f"column_{i}"
             while name in shared:
                 name += "_"
-        names.append(name)
-    return names
+        arguments[columns[i]] = name
+    return arguments
 
 
 def export(model: ServingModel, path: Path) -> None:

@@ -1,6 +1,7 @@
 """A run that was trained: its summary, its config, and predictions with its model."""
 
 import functools
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,15 +9,21 @@ import numpy as np
 import pandas as pd
 
 from tftrain.config import Config, load_config
-from tftrain.data.columns import Column, raw_values
+from tftrain.data.columns import Column
+from tftrain.data.features import Plan, Unseen, require_scalable
+from tftrain.data.notation import SHARES
 from tftrain.data.tables import as_table, read_table
-from tftrain.errors import RunError
+from tftrain.errors import DataError, RunError, TftrainWarning
 from tftrain.metrics import BLOCK_ROWS
 from tftrain.runs.directory import RunDirectory
+from tftrain.runs.preprocessing import read_plan
 from tftrain.runs.summary import require_summary
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
+AS_NUMBERS = ("numeric", "boolean")
+"""Kinds of columns that a file's reader may turn into numbers; others it must leave as text."""
 
 NOT_OF_IT = "does not predict what the run says; is it the model of another run"
 
@@ -31,7 +38,7 @@ class Run:
         directory: its files.
         summary: the content of `summary.json`.
         config: the config it was trained with.
-        columns: the raw columns that a prediction needs.
+        plan: the fitted preprocessing.
 
     Raises:
         RunError: it is not a run directory, or the run has no model.
@@ -44,13 +51,22 @@ class Run:
             raise RunError(f"{self.directory.config}: is no file")  # a pipe would be waited for
         self.config: Config = load_config(self.directory.config)
         said = require_summary(self.summary, self.directory.summary)
-        self.columns = [Column(name, kind) for name, kind in said.columns.items()]
         if not said.has_model or not self.directory.model.is_dir():
             raise RunError(
                 f"{path}: this run has no model (its state is {said.state!r}"
                 + (f": {said.error}" if said.error else "")
                 + "); train it again"
             )
+
+    @functools.cached_property
+    def plan(self) -> Plan:
+        """The fitted preprocessing; a RunError where its file is missing or not one."""
+        return read_plan(self.directory.preprocessing)
+
+    @property
+    def columns(self) -> list[Column]:
+        """The raw columns that a prediction needs."""
+        return self.plan.columns
 
     @property
     def path(self) -> Path:
@@ -81,13 +97,29 @@ class Run:
         frame = as_table(frame)
         targets = self.config.data.target
         result = np.empty((len(frame), len(targets)))
+        unseen = Unseen(self.plan)
         for start in range(0, len(frame), BLOCK_ROWS):
             block = frame.iloc[start : start + BLOCK_ROWS]
-            raw = raw_values(block, self.columns, allow_missing=self._allow_missing)
+            raw = self.plan.raw_columns(block)
+            require_scalable(self.plan, raw, self.config.model.dtype, block.index)
+            unseen.add(raw)
             predictions = self._call(raw)
             for i, target in enumerate(targets):
                 result[start : start + len(block), i] = predictions[target]
+        self._require_finite(result)
+        for remark in unseen.remarks():
+            warnings.warn(remark, TftrainWarning, stacklevel=2)
         return result[:, 0] if len(targets) == 1 else result
+
+    def _require_finite(self, predictions: np.ndarray) -> None:
+        """Raise DataError, with target and row, where a prediction is not a number."""
+        wrong = np.argwhere(~np.isfinite(predictions))
+        if len(wrong):
+            row, target = wrong[0]
+            raise DataError(
+                f"the prediction of {self.config.data.target[target]!r} is not finite in row "
+                f"{row + 1}: its values are too far from those of training; correct or drop the row"
+            )
 
     def _call(self, raw: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return what the model predicts of each target; RunError where it is of another run."""
@@ -106,10 +138,6 @@ class Run:
             raise RunError(f"{self.directory.model}: {NOT_OF_IT}: not a number for each row")
         return values
 
-    @property
-    def _allow_missing(self) -> bool:
-        return self.config.data.preprocess.missing != "error"
-
     def predict_table(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return the predictions as a table with a column `predicted_TARGET` for each target."""
         targets = self.config.data.target
@@ -125,8 +153,13 @@ class Run:
             DataError: it cannot be read.
         """
         source = self.config.data.source
-        options = source.model_dump(exclude={"kind", "path"}) if source.kind == "csv" else {}
-        text = [column.name for column in self.columns if column.kind == "text"]
+        left_out = {"kind", "path", "date_format"}
+        options = source.model_dump(exclude=left_out) if source.kind == "csv" else {}
+        text = [
+            column.name
+            for column in self.columns
+            if column.kind not in AS_NUMBERS or column.notation.unit in SHARES
+        ]
         frame = read_table(path, text_columns=text, **options)
         frame.attrs["place"] = str(path)
         return frame

@@ -1,11 +1,10 @@
 """What `summary.json` must hold so that a run can be used, whoever wrote it."""
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError
 
-from tftrain.data.columns import Kind
 from tftrain.errors import RunError, excerpt
 
 TRAINED = ("finished", "interrupted")
@@ -35,7 +34,6 @@ class Summary(BaseModel):
     error: str | None = None
     stop_reason: str | None = None
     best_epoch: int | None = None
-    columns: dict[str, Kind] = {}
     train: PartMetrics | None = None
     validation: PartMetrics | None = None
     test: PartMetrics | None = None
@@ -44,12 +42,6 @@ class Summary(BaseModel):
     def has_model(self) -> bool:
         """Whether the run ended with a model."""
         return self.state in TRAINED and self.error is None
-
-    @model_validator(mode="after")
-    def _columns_of_a_model(self) -> Self:
-        if self.has_model and not self.columns:
-            raise ValueError("columns: there are none")
-        return self
 
 
 def require_summary(content: dict[str, Any], file: Path) -> Summary:
