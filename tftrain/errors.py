@@ -150,14 +150,17 @@ def unknown(what: str, name: object, choices: Iterable[str]) -> InputError:
     return InputError(f"unknown {what} {_shown(name)}{hint} Known: {', '.join(options)}.")
 
 
-def did_you_mean(word: str, choices: Iterable[str]) -> str:
+def did_you_mean(word: str, choices: Iterable[str], quoted: bool = False) -> str:
     """Return `", did you mean X?"` for the nearest of `choices`, or an empty string."""
     options = [choice for choice in choices if len(choice) <= LONGEST_GUESS]
     if len(word) > LONGEST_GUESS:
         return ""
     folded = {option.casefold(): option for option in reversed(options)}
     near = get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)
-    return f", did you mean {on_one_line(folded[near[0]])}?" if near else ""
+    if not near:
+        return ""
+    guess = folded[near[0]]
+    return f", did you mean {repr(guess) if quoted else on_one_line(guess)}?"
 
 
 LONGEST_GUESS = 200

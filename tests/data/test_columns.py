@@ -10,13 +10,14 @@ import pytest
 
 from tftrain.data.columns import (
     Column,
-    Kind,
-    kind_of,
+    Conventions,
     matching,
     require_column,
-    stray_values,
+    strays_of,
+    understand,
     values_of,
 )
+from tftrain.data.notation import Kind, Notation
 from tftrain.errors import DataError
 
 
@@ -38,23 +39,31 @@ def frame_of(values: Any, dtype: Any = None) -> pd.DataFrame:
         (["a", None], object, "text"),
         (["a", None], "string", "text"),
         (["a", "b"], "category", "text"),
+        ([pd.Interval(0, 1)], "category", "text"),
         ([1, 2], "category", "category"),
+        (["2024-01-01"], "datetime64[s]", "date"),
+        (["12:30", None], object, "time"),
+        ([datetime.time(12, 30), None], object, "time"),
+        (["31.12.2024", None], "string", "date"),
+        (["$1,200", "$5"], "string", "numeric"),
+        (["12%", "3.5%"], "string", "numeric"),
+        (["01", "02"], "string", "text"),
         ([None, None], object, "numeric"),
         ([1, 2.5, None], object, "numeric"),
         ([decimal.Decimal("1.5"), None], object, "numeric"),
         ([datetime.date(2024, 1, 1)], object, "date"),
         ([datetime.datetime(2024, 1, 1)], object, "date"),
-        (["2024-01-01"], "datetime64[s]", "date"),
         (["2024-01-01"], "datetime64[ns, Europe/Berlin]", "date"),
-        ([pd.Timedelta("1h")], None, "numeric"),
+        ([pd.Timedelta("1h")], None, "time"),
     ],
 )
 def test_kind_of(values: list[Any], dtype: Any, kind: str) -> None:
-    assert kind_of(frame_of(values, dtype), "c") == kind
+    assert understand(frame_of(values, dtype), "c", Conventions()).role == kind
 
 
-def test_numbers_named_categorical_are_text() -> None:
-    assert kind_of(frame_of([1, 2]), "c", ["c"]) == "category"
+@pytest.mark.parametrize("values", [[1, 2], [True, False], [datetime.date(2024, 1, 1)]])
+def test_values_named_categorical_are_categories(values: list[Any]) -> None:
+    assert understand(frame_of(values), "c", Conventions(), categorical=True).role == "category"
 
 
 @pytest.mark.parametrize(
@@ -69,7 +78,7 @@ def test_numbers_named_categorical_are_text() -> None:
 )
 def test_unusable_types_are_named(values: pd.Series) -> None:
     with pytest.raises(DataError, match=r"column 'c' .*data\.features\.exclude"):
-        kind_of(pd.DataFrame({"c": values}), "c")
+        understand(pd.DataFrame({"c": values}), "c", Conventions())
 
 
 @pytest.mark.parametrize(
@@ -81,11 +90,12 @@ def test_unusable_types_are_named(values: pd.Series) -> None:
         ([True, False, True], bool, [1, 0, 1]),
         ([decimal.Decimal("0.5"), None, 2], object, [0.5, np.nan, 2]),
         ([1.5, None, -1], "float32", [1.5, np.nan, -1]),
-        ([pd.Timedelta("1h"), None, pd.Timedelta("1s")], None, [3600, np.nan, 1]),
+        (["1,5", " 1.000,5 ", None], object, [1.5, 1000.5, np.nan]),
     ],
 )
 def test_numbers_become_float64(values: list[Any], dtype: Any, expected: list[float]) -> None:
-    got = values_of(frame_of(values, dtype), Column("c", "numeric"))
+    notation = Notation(decimal=",", thousands=".")
+    got = values_of(frame_of(values, dtype), Column("c", "numeric", notation=notation))
     assert got.dtype == np.float64
     np.testing.assert_array_equal(got, expected)
 
@@ -101,7 +111,7 @@ def test_dates_become_seconds_since_1970(dtype: str) -> None:
 
 def test_dates_with_a_zone_are_counted_in_utc() -> None:
     frame = frame_of(["1970-01-01T01:00"], "datetime64[ns, Europe/Berlin]")
-    assert values_of(frame, Column("c", "date")) == [0]
+    assert values_of(frame, Column("c", "date", notation=Notation(zone=True))) == [0]
     python = frame_of([datetime.date(1970, 1, 2), None], object)
     np.testing.assert_array_equal(values_of(python, Column("c", "date")), [86400, np.nan])
     text = frame_of(["1970-01-02", None], object)
@@ -119,20 +129,25 @@ def test_dates_with_a_zone_are_counted_in_utc() -> None:
         ("category", [1.0, None, 3.0], "float64", ["1", "", "3"]),
         ("category", [1.5, None, 3.0], "float64", ["1.5", "", "3"]),
         ("category", [1, None, 3], "Int64", ["1", "", "3"]),
-        ("category", ["1", "2.5", "a"], "string", ["1", "2.5", "a"]),
-        ("category", [True, False, True], bool, ["True", "False", "True"]),
+        ("category", ["1", "2.50", " a"], "string", ["1", "2.5", "a"]),
+        ("category", [2**60 + 1, 2**60], "int64", ["1152921504606846977", "1152921504606846976"]),
+        ("category", [True, False, True], bool, ["1", "0", "1"]),
+        ("category", ["True", "false", None], object, ["1", "0", ""]),
+        ("text", [" a", "b ", "\u00a0c "], object, ["a", "b", "c"]),
+        ("text", ["NA", "null", "n/a", ""], object, ["NA", "null", "n/a", ""]),
     ],
 )
-def test_text(kind: Kind, values: list[Any], dtype: Any, expected: list[str]) -> None:
-    got = values_of(frame_of(values, dtype), Column("c", kind))
+def test_text(kind: Kind | str, values: list[Any], dtype: Any, expected: list[str]) -> None:
+    column = Column("c", "numeric", True) if kind == "category" else Column("c", "text")
+    got = values_of(frame_of(values, dtype), column)
     assert list(got) == expected
     assert got.dtype == object
 
 
 def test_category_is_the_same_text_in_an_integer_and_in_a_float_column() -> None:
     """A missing value turns a column of integers into floats; its categories stay the same."""
-    whole = values_of(frame_of([3, 4]), Column("c", "category"))
-    floats = values_of(frame_of([3.0, np.nan, 4.0]), Column("c", "category"))
+    whole = values_of(frame_of([3, 4]), Column("c", "numeric", True))
+    floats = values_of(frame_of([3.0, np.nan, 4.0]), Column("c", "numeric", True))
     assert [w for w in floats if w] == list(whole)
 
 
@@ -206,7 +221,7 @@ def test_dates_are_iso_dates_and_never_guessed(values: list[Any], row: int, wron
 
 
 def test_iso_dates_of_several_precisions() -> None:
-    frame = pd.DataFrame({"c": ["1970-01-02", "1970-01-01T01:00", "1970-01-01 00:00:02.5Z", None]})
+    frame = pd.DataFrame({"c": ["1970-01-02", "1970-01-01T01:00", "1970-01-01 00:00:02.5", None]})
     expected = [86_400, 3_600, 2.5, np.nan]
     np.testing.assert_array_equal(values_of(frame, Column("c", "date")), expected)
 
@@ -233,4 +248,5 @@ def test_a_name_with_a_star_is_that_column_alone() -> None:
     ],
 )
 def test_stray_values(values: list[str | None], strays: list[str]) -> None:
-    assert stray_values(pd.Series(values, dtype="str")).to_list() == strays
+    series = pd.Series(values, dtype="str", name="c")
+    assert strays_of(series, Conventions(typed=False)).to_list() == strays

@@ -2,18 +2,23 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from tftrain.data.columns import Conventions
 from tftrain.data.sniff import (
     as_patterns,
+    missing_marks,
+    numbers_rows,
     sniff,
     split_columns,
     useless_columns,
-    with_missing_values,
 )
 from tftrain.data.tables import read_csv
 from tftrain.errors import DataError
+
+UNTYPED = Conventions(typed=False)
 
 TABLE = {"name": ["Köln", "Bonn"], "größe": [1.5, 2.25], "n": [1, 2]}
 
@@ -80,7 +85,7 @@ def test_useless_columns() -> None:
     rows = 60
     frame = pd.DataFrame(
         {
-            "x": range(rows),
+            "x": np.linspace(0, 1, rows),
             "empty": [None] * rows,
             "same": [1] * rows,
             "sometimes": [1] * (rows - 1) + [None],
@@ -88,7 +93,7 @@ def test_useless_columns() -> None:
             "word": ["a", "b"] * (rows // 2),
         }
     )
-    assert set(useless_columns(frame)) == {"empty", "same", "id"}
+    assert set(useless_columns(frame, Conventions())) == {"empty", "same", "id"}
 
 
 @pytest.mark.parametrize(
@@ -113,12 +118,8 @@ def test_marks_among_numbers_are_missing_values(tmp_path: Path) -> None:
     plain = sniff(path)
     assert plain.options == {}
     assert plain.frame["a"][6] == "?"
-    table = with_missing_values(path, plain)
-    assert table.options == {"missing_values": ["?", "-"]}
-    assert table.remarks == {"missing_values": "'?' in row 7 of a, '-' in row 7 of b"}
-    assert table.frame["a"].isna().sum() == 1
-    assert table.frame["b"].isna().sum() == 2
-    assert table.frame["code"][6] == "A7"
+    marks = missing_marks(plain.frame, UNTYPED)
+    assert marks == {"?": "'?' in row 7 of a", "-": "'-' in row 7 of b"}
 
 
 def test_a_stray_text_among_numbers_is_named_as_the_reason(tmp_path: Path) -> None:
@@ -126,19 +127,45 @@ def test_a_stray_text_among_numbers_is_named_as_the_reason(tmp_path: Path) -> No
     rows = [f"{i},{i / 2}" for i in range(200)]
     rows[7] = "7,1.2.3"
     path.write_text("\n".join(["a,b", *rows]) + "\n")
-    table = with_missing_values(path, sniff(path))
-    reason = "row 8 holds '1.2.3', nearly all others a number"
-    assert useless_columns(table.frame) == {"b": reason}
+    frame = sniff(path).frame
+    assert missing_marks(frame, UNTYPED) == {}
+    reason = "row 8 holds '1.2.3', which is not written like nearly all others"
+    assert useless_columns(frame, UNTYPED)["b"] == reason
 
 
 def test_columns_that_can_be_no_feature_are_useless() -> None:
     frame = pd.DataFrame({"a": [1, 2], "b": [[1], [2]]})
-    assert useless_columns(frame) == {"b": "it holds neither numbers, dates nor text"}
+    reason = "it holds list values, not numbers, dates or text alone"
+    assert useless_columns(frame, Conventions()) == {"b": reason}
     assert split_columns(frame) == []
 
 
-def test_marks_in_parquet_stay(tmp_path: Path) -> None:
-    path = tmp_path / "t.parquet"
-    pd.DataFrame({"a": [*map(str, range(30)), "?"]}).to_parquet(path)
-    table = sniff(path)
-    assert with_missing_values(path, table) is table
+def test_marks_among_texts_that_are_meant_to_be_text_stay() -> None:
+    frame = pd.DataFrame({"a": [*map(str, range(30)), "?"]})
+    assert missing_marks(frame, Conventions()) == {}
+
+
+@pytest.mark.parametrize("mark", ["-", "unknown", "0000-00-00", "00/00/0000"])
+def test_marks_among_dates(mark: str) -> None:
+    days = pd.date_range("2024-01-01", periods=30).strftime("%d/%m/%Y").tolist()
+    frame = pd.DataFrame({"d": [*days, mark, f" {mark}"]})
+    assert list(missing_marks(frame, Conventions())) == [mark]
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "expected"),
+    [
+        ("Unnamed: 0", [92, 280, 132, 7], True),
+        ("id", [5, 9, 700], True),
+        ("customer_id", [5, 9, 700], True),
+        ("humidity", [5, 9, 700], False),
+        ("n", [*range(40)], True),
+        ("n", [*range(40, 0, -1)], True),
+        ("n", [*range(39), 77], False),
+        ("year", [*range(1990, 2020)], False),
+        ("id", [1, 1, 2, 3], False),
+        ("id", [0.5, 1.5, 2.5], False),
+    ],
+)
+def test_numbers_of_rows(name: str, values: list[float], expected: bool) -> None:
+    assert numbers_rows(name, np.array(values, float)) == expected

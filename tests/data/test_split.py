@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tftrain.data.columns import Conventions
 from tftrain.data.split import NAMES, Split, by_column, by_fractions, by_order
 from tftrain.errors import DataError
 
@@ -130,7 +131,7 @@ def test_column_missing_names_the_nearest() -> None:
 def test_order_puts_the_latest_rows_into_test() -> None:
     moments = pd.date_range("2024-01-01", periods=10)
     shuffled = np.random.default_rng(0).permutation(10)
-    split = by_order(pd.DataFrame({"t": moments[shuffled]}), "t", (0.6, 0.2, 0.2))
+    split = by_order(pd.DataFrame({"t": moments[shuffled]}), "t", (0.6, 0.2, 0.2), Conventions())
     assert_divides(split, 10)
     assert set(shuffled[split.train]) == set(range(6))
     assert set(shuffled[split.validation]) == {6, 7}
@@ -138,16 +139,42 @@ def test_order_puts_the_latest_rows_into_test() -> None:
 
 
 def test_order_keeps_equal_rows_in_the_order_of_the_table() -> None:
-    split = by_order(pd.DataFrame({"t": [1, 1, 1, 1, 0]}), "t", (0.6, 0.0, 0.4))
-    assert list(split.train) == [0, 1, 4]
+    split = by_order(pd.DataFrame({"t": [1, 1, 1, 1, 0]}), "t", (0.6, 0.0, 0.4), Conventions())
+    assert list(split.train) == [4]
+
+
+@pytest.mark.parametrize("fractions", [(0.7, 0.15, 0.15), (0.5, 0.5, 0.0), (0.6, 0.0, 0.4)])
+@pytest.mark.parametrize("days", [3, 7, 10])
+def test_order_never_cuts_equal_values_apart(
+    days: int, fractions: tuple[float, float, float]
+) -> None:
+    """Each shop has a row for each day: a day in training and in test would leak."""
+    moments = np.random.default_rng(0).permutation(np.repeat(np.arange(days), 7))
+    split = by_order(pd.DataFrame({"t": moments}), "t", fractions, Conventions())
+    parts = [set(moments[split[name]]) for name in NAMES]
+    assert sum(map(len, parts)) == days
+    assert [len(part) > 0 for part in parts] == [fraction > 0 for fraction in fractions]
+    assert max(parts[0]) < min(parts[1] | parts[2])
+
+
+def test_too_few_values_to_order_by() -> None:
+    frame = pd.DataFrame({"t": [1] * 9 + [2] * 9})
+    with pytest.raises(DataError, match=r"'t' \(data\.split\.by\) has too few different values"):
+        by_order(frame, "t", (0.6, 0.2, 0.2), Conventions())
 
 
 def test_order_needs_a_value_in_every_row() -> None:
     with pytest.raises(DataError, match=r"'t' \(data\.split\.by\) .*row 3"):
-        by_order(pd.DataFrame({"t": [1, 2, None]}), "t", (0.5, 0.0, 0.5))
+        by_order(pd.DataFrame({"t": [1, 2, None]}), "t", (0.5, 0.0, 0.5), Conventions())
 
 
 @pytest.mark.parametrize("values", [[1, "a", 2], ["b", 1.5, "c"]])
 def test_order_by_what_cannot_be_ordered(values: list[object]) -> None:
+    frame = pd.DataFrame({"t": pd.Series(values, dtype=object)})
     with pytest.raises(DataError, match="'t'"):
-        by_order(pd.DataFrame({"t": pd.Series(values, dtype=object)}), "t", (0.5, 0.0, 0.5))
+        by_order(
+            pd.DataFrame({"t": pd.Series(values, dtype=object)}),
+            "t",
+            (0.5, 0.0, 0.5),
+            Conventions(),
+        )

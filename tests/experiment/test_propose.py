@@ -113,12 +113,25 @@ def test_a_mark_of_missing_values_is_found_and_explained(tmp_path: Path) -> None
 
 
 def test_a_text_among_the_targets_is_named(tmp_path: Path) -> None:
-    """Even where it is a mark of a missing value in another column."""
     rows = [f"{i % 7},{i}" for i in range(40)]
-    rows[4], rows[11] = "4,x", "x,11"
+    rows[4] = "4,1.2.3"
     (tmp_path / "t.csv").write_text("\n".join(["a,y", *rows]) + "\n")
-    with pytest.raises(DataError, match=r"t\.csv: column 'y' \(--target\) .* 'x' in row 5$"):
+    with pytest.raises(DataError, match=r"t\.csv: column 'y' \(--target\) .* '1.2.3' in row 5$"):
         propose(tmp_path / "t.csv", ["y"], tmp_path)
+
+
+@pytest.mark.parametrize("mark", ["", "?", "NA", "-"])
+def test_rows_without_a_target_are_dropped_and_counted(tmp_path: Path, mark: str) -> None:
+    rows = [f"{i % 7},{i}" for i in range(40)]
+    rows[4], rows[11] = f"4,{mark}", f"5,{mark}"
+    (tmp_path / "t.csv").write_text("\n".join(["a,y", *rows]) + "\n")
+    config = proposed(tmp_path / "t.csv", "y")
+    assert "missing_target: drop        # 2 rows have no target" in config.read_text()
+    prepared = prepare(load_config(config))
+    assert len(prepared.targets) == 38
+    assert "2 rows without a target are left out (data.missing_target: drop)" in prepared.notes
+    with pytest.raises(DataError, match=r"'y' has 2 missing values, the first in row 5; .*drop"):
+        prepare(load_config(config, ["data.missing_target=error"]))
 
 
 def test_errors_about_columns_name_the_file(tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tftrain
-from tftrain.errors import OutputError
+from tftrain.errors import OutputError, TftrainWarning
 from tftrain.runs import Run
-from tftrain.runs.export import export, serving_names
+from tftrain.runs.export import export, serving_arguments
 
 ALONE = """
 import json, sys
@@ -85,7 +85,8 @@ def test_model_predicts_without_tftrain(run: Run, tmp_path: Path) -> None:
             raw = values.astype("Float64").to_numpy(float, na_value=np.nan).tolist()
         columns[column.name] = (column.kind, raw)
     (tmp_path / "columns.json").write_text(json.dumps(columns))
-    names = dict(zip(columns, serving_names(list(columns)), strict=True))
+    names = serving_arguments(list(columns))
+    assert run.summary["arguments"] == names
     done = subprocess.run(
         [sys.executable, "-c", ALONE, run.directory.model, "columns.json", json.dumps(names)],
         cwd=tmp_path,
@@ -95,7 +96,8 @@ def test_model_predicts_without_tftrain(run: Run, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     direct, served = json.loads(done.stdout.splitlines()[-1])
-    expected = run.predict(frame)
+    with pytest.warns(TftrainWarning, match="'word': 1 of 9|'word': 3 of 9"):
+        expected = run.predict(frame)
     assert np.isfinite(expected).all()
     for answer in (direct, served):
         assert set(answer) == {"out/1", "out 2"}
@@ -127,7 +129,7 @@ def test_a_model_that_cannot_be_written_leaves_nothing(run: Run, tmp_path: Path)
     ],
 )
 def test_serving_names(columns: list[str], names: list[str]) -> None:
-    assert serving_names(columns) == names
+    assert list(serving_arguments(columns).values()) == names
 
 
 @settings(max_examples=200, deadline=None)
@@ -142,7 +144,7 @@ def test_serving_names(columns: list[str], names: list[str]) -> None:
     )
 )
 def test_serving_names_are_different_identifiers(columns: list[str]) -> None:
-    names = serving_names(columns)
+    names = list(serving_arguments(columns).values())
     # TensorFlow tells arguments apart without regard to case, and takes no Python keyword.
     assert len({name.lower() for name in names}) == len(columns)
     assert all(name.isascii() and name.isidentifier() and name[0].isalpha() for name in names)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import tftrain
-from tftrain.errors import DataError, InputError, RunError
+from tftrain.errors import DataError, InputError, RunError, TftrainWarning
 from tftrain.runs import Run
 
 
@@ -76,13 +76,30 @@ def test_no_rows_no_predictions(run: Run) -> None:
 
 def test_unknown_and_missing_values_are_no_error(run: Run) -> None:
     new = pd.DataFrame({"x": [1.0, None, 1.0], "word": ["zebra", "a", None]})
-    got = run.predict(new)
+    unseen = "column 'word': 2 of 3 values were in no training row, such as 'zebra'"
+    with pytest.warns(TftrainWarning, match=unseen):
+        got = run.predict(new)
     assert np.isfinite(got).all()
     assert got[0] == got[2]
 
 
+def test_all_missing_columns_are_named_with_spare_ones_as_guesses(run: Run) -> None:
+    new = table().rename(columns={"word": "WORD", "x": "b", "y": "y"})
+    with pytest.raises(DataError, match=r"lacks 2 columns .*'x'.*'word', did you mean 'WORD'\?"):
+        run.predict(new)
+
+
+@pytest.mark.parametrize("value", [1e300, -1.7976931348623157e308])
+def test_numbers_that_training_would_refuse_are_refused(run: Run, value: float) -> None:
+    new = pd.DataFrame({"x": [0.0, value], "word": ["a", "a"]})
+    with pytest.raises(DataError, match=r"column 'x' is too large for float32 in row 2; correct"):
+        run.predict(new)
+    served = run.model.predict({"x": [0.0, value], "word": ["a", "a"]})["y"].numpy()
+    assert np.isnan(served).tolist() == [False, True]
+
+
 def test_missing_column_names_the_nearest(run: Run) -> None:
-    with pytest.raises(DataError, match=r"no column 'word'.*did you mean wrod\?"):
+    with pytest.raises(DataError, match=r"lacks a column .*'word', did you mean 'wrod'\?"):
         run.predict(table().rename(columns={"word": "wrod"}))
 
 
@@ -103,7 +120,7 @@ def test_csv_is_read_as_the_data_of_the_run_were(run: Run, tmp_path: Path) -> No
 
 
 def test_damaged_model_is_named(run: Run, tmp_path: Path) -> None:
-    for name in ("summary.json", "config.yaml"):
+    for name in ("summary.json", "config.yaml", "preprocessing.json"):
         (tmp_path / name).write_text((run.path / name).read_text())
     (tmp_path / "model").mkdir()
     damaged = tftrain.load_run(tmp_path)

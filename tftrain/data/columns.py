@@ -263,7 +263,7 @@ def _require_all(frame: pd.DataFrame, needed: Sequence[str]) -> None:
     spare = [str(name) for name in frame.columns if name not in {*needed}]
     shown = []
     for name in lacking[:MOST_NAMED]:
-        near = did_you_mean(name, spare)
+        near = did_you_mean(name, spare, quoted=True)
         shown.append(repr(name) + near)
     more = f" and {len(lacking) - MOST_NAMED} more" if len(lacking) > MOST_NAMED else ""
     what = "a column" if len(lacking) == 1 else f"{len(lacking)} columns"
@@ -486,20 +486,21 @@ def _as_names(series: pd.Series, column: Column) -> np.ndarray:
 
 
 def _names_of_numbers(distinct: pd.Series, column: Column) -> list[str]:
-    """Return the names of numbers; whole ones are exact, however long."""
-    values = _as_numbers(distinct, column)
+    """Return the names of numbers, whole ones exact, however long; other text is its own name."""
+    written = _texts(distinct.astype(object))
+    values, wrong = numbers(written, column.notation)
+    texts = strings(written, column.notation)
+    missing = np.isnan(values) | np.isin(values, column.notation.missing_numbers)
     return [
-        "" if np.isnan(value) else _exact(given) or _name_of_number(value)
-        for value, given in zip(values, distinct.astype(object), strict=True)
+        text if is_text else "" if is_missing else _exact(text) or _name_of_number(value)
+        for value, text, is_text, is_missing in zip(values, texts, wrong, missing, strict=True)
     ]
 
 
-def _exact(given: Any) -> str | None:
-    """Return a whole number as it was given, or None for anything else."""
-    if not isinstance(given, (int, np.integer, np.bool_, str)):
-        return None
+def _exact(text: str) -> str | None:
+    """Return a whole number as it is written, without leading zeros, or None for anything else."""
     try:
-        return str(int(given))
+        return str(int(text))
     except ValueError:
         return None
 

@@ -83,7 +83,7 @@ class TextFeature:
         return names + ([f"{self.column.name} = other"] if self.bucket else [])
 
     def spellings(self, value: str) -> list[str]:
-        """Return the other texts of a category: marks of missing values, or `1.0` or `true` of 1."""
+        """Return the other texts of a category: marks of missing values, `1.0` or `true` of 1."""
         column = self.column
         if not value:
             return [mark.strip() for mark in column.notation.missing]
@@ -96,6 +96,9 @@ class TextFeature:
         if self.rare is None:
             return np.zeros(values.shape, bool)
         return ~pd.Series(values).isin([*self.vocabulary, *self.rare]).to_numpy()
+
+
+Feature = NumericFeature | TextFeature
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,7 @@ class Plan:
     allow_missing: bool
 
     @property
-    def all_features(self) -> list[NumericFeature | TextFeature]:
+    def all_features(self) -> list[Feature]:
         """Numeric features, then categories."""
         return [*self.numeric, *self.text]
 
@@ -146,6 +149,18 @@ class Plan:
             *(f"{feature.column.name} is missing" for feature in self.numeric if feature.indicator),
             *(name for feature in self.text for name in feature.names),
         ]
+
+    def matrices(self, raw: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Return raw columns of shape `(rows,)` as numbers and texts, shape `(rows, columns)`."""
+
+        def matrix(features: Sequence[Feature], dtype: type) -> np.ndarray:
+            result: np.ndarray = np.empty((rows, len(features)), dtype)
+            for i, feature in enumerate(features):
+                result[:, i] = raw[feature.column.name]
+            return result
+
+        rows = len(next(iter(raw.values())))
+        return matrix(self.numeric, np.float64), matrix(self.text, object)
 
     def raw_columns(self, frame: pd.DataFrame) -> dict[str, np.ndarray]:
         """Return the raw values of all columns; raise DataError where one is not as it should."""
@@ -234,7 +249,7 @@ def require_representable(
 def require_scalable(
     plan: Plan, raw: Mapping[str, np.ndarray], dtype: str, index: pd.Index
 ) -> None:
-    """Raise DataError where a number, once scaled, is too large for a dtype, as in training.
+    """Raise DataError where a number to predict for is too large, as it would be in training.
 
     Args:
         plan: the fitted preprocessing.
@@ -245,10 +260,14 @@ def require_scalable(
     most = np.finfo(dtype).max
     with np.errstate(over="ignore"):
         for feature in plan.numeric:
-            values = (raw[feature.column.name] - feature.center) / feature.scale
-            wrong = np.abs(values) > most
+            name = feature.column.name
+            wrong = np.abs((raw[name] - feature.center) / feature.scale) > most
             if wrong.any():
-                require_representable(values[:, np.newaxis], dtype, [feature.column.name], index)
+                raise DataError(
+                    f"column {name!r} is too large for {dtype} in row "
+                    f"{index[int(np.argmax(wrong))] + 1}; correct the value, leave it empty, or "
+                    "drop the row"
+                )
 
 
 class Unseen:

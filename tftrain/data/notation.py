@@ -25,11 +25,14 @@ MISSING = (
 )
 """Texts that stand for a missing number, date or time. A missing text is the empty one alone."""
 
-NEARLY_ALL = 0.8
-"""Share of a column's values from which the others count as strays."""
+FEW = 0.2
+"""Most of a column's values, as a share, that may be strays among all others."""
 
 SAMPLE = 1000
-"""Distinct texts that a reading must fit before all are tried."""
+"""Texts that a reading must fit before all are tried."""
+
+EXAMPLES = 50
+"""Distinct texts that suggest readings."""
 
 CURRENCIES = (
     *("EUR", "USD", "GBP", "CHF", "JPY", "CNY", "INR", "AUD", "CAD", "NZD", "SEK", "NOK", "DKK"),
@@ -102,6 +105,8 @@ class Notation:
     @property
     def missing_numbers(self) -> tuple[float, ...]:
         """The numbers that stand for a missing value, such as -999."""
+        if not self.missing:
+            return ()
         values, unreadable = numbers(pd.Series(self.missing, dtype=object), Notation())
         return tuple(float(value) for value in values[~unreadable & ~np.isnan(values)])
 
@@ -258,14 +263,15 @@ def reading_of(texts: pd.Series, notation: Notation, typed: bool = False) -> Rea
     plain = stripped(texts)
     missing = is_missing(plain, notation, MISSING)
     some = plain.to_pandas()[~missing]
-    distinct = some.drop_duplicates()
-    if not len(distinct):
+    if not len(some):
         return None
-    head = distinct.iloc[:SAMPLE]
-    candidates = [*_candidates(head, notation, typed)]
-    promising = [(k, n) for k, n in candidates if _strays(head, k, n).mean() <= 1 - NEARLY_ALL]
+    head = some.iloc[:SAMPLE]
+    distinct = head.drop_duplicates()
+    examples = list(distinct.iloc[:: max(1, len(distinct) // EXAMPLES)])
+    candidates = [*_candidates(examples, notation, typed)]
+    promising = [(k, n) for k, n in candidates if _strays(head, k, n).mean() <= FEW]
     found = [Reading(k, n, _strays(texts, k, n)) for k, n in promising]
-    found = [one for one in found if one.strays.sum() <= (1 - NEARLY_ALL) * len(some)]
+    found = [one for one in found if one.strays.sum() <= FEW * len(some)]
     if not found:
         return None
     least = min(int(one.strays.sum()) for one in found)
@@ -301,10 +307,9 @@ def _strays(texts: pd.Series, kind: Kind, notation: Notation) -> np.ndarray:
 
 
 def _candidates(
-    head: pd.Series, notation: Notation, typed: bool
+    examples: Sequence[str], notation: Notation, typed: bool
 ) -> Iterator[tuple[Kind, Notation]]:
-    """Yield the readings that some of the first texts suggest, the likelier first."""
-    examples = list(head.iloc[:: max(1, len(head) // 50)])
+    """Yield the readings that some texts suggest, the likelier first."""
     if any(re.search(r"\d", text) for text in examples):
         yield from (("numeric", found) for found in _number_notations(examples, notation, typed))
         if any(re.match(CLOCK, text) for text in examples):

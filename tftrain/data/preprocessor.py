@@ -1,14 +1,14 @@
 """The feature maths, in TensorFlow: the same code for training and in the saved model."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 import tensorflow as tf
 
 from tftrain.arrays import aligned
-from tftrain.data.features import Plan, TextFeature, require_representable
+from tftrain.data.features import Feature, Plan, TextFeature, require_representable
 from tftrain.metrics import BLOCK_ROWS
 
 BLANKS = r"^[\s\v\x1c-\x1f\x{85}\p{Z}]+|[\s\v\x1c-\x1f\x{85}\p{Z}]+$"
@@ -47,18 +47,31 @@ class Preprocessor(tf.Module):
             for column in self.plan.columns
         }
 
-    def __call__(self, columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """Return the features, shape `(rows, features)`, of raw columns of shape `(rows,)`.
+    def stacked(self, columns: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return raw columns of shape `(rows,)` as the arguments of a call."""
+        rows = tf.shape(columns[self.plan.columns[0].name])[0]
+
+        def matrix(features: Sequence[Feature], dtype: tf.DType) -> tf.Tensor:
+            if not features:
+                return tf.zeros([rows, 0], dtype)
+            return tf.stack([columns[f.column.name] for f in features], axis=1)
+
+        return matrix(self.plan.numeric, tf.float64), matrix(self.plan.text, tf.string)
+
+    def __call__(self, numbers: tf.Tensor, texts: tf.Tensor) -> tf.Tensor:
+        """Return the features, shape `(rows, features)`.
 
         A row with a number that the network's dtype cannot hold has features that are not finite.
+
+        Args:
+            numbers: raw numbers, float64, shape `(rows, numeric columns)`.
+            texts: raw texts, shape `(rows, text columns)`.
         """
         parts: list[tf.Tensor] = []
         if self.plan.numeric:
-            raw = tf.stack([columns[f.column.name] for f in self.plan.numeric], axis=1)
-            parts.append(tf.cast(self._numbers(raw), self.dtype))
+            parts.append(tf.cast(self._numbers(numbers), self.dtype))
         if self.plan.text:
-            raw = tf.stack([columns[f.column.name] for f in self.plan.text], axis=1)
-            parts.append(self._indicators(raw))
+            parts.append(self._indicators(texts))
         return tf.concat(parts, axis=1)
 
     def _numbers(self, x: tf.Tensor) -> tf.Tensor:
@@ -123,8 +136,7 @@ class Preprocessor(tf.Module):
         features = aligned((len(rows), len(self.plan.names)), self.dtype.as_numpy_dtype)
         for start in range(0, len(rows), BLOCK_ROWS):
             part = frame.iloc[rows[start : start + BLOCK_ROWS]]
-            raw = self.plan.raw_columns(part)
-            block = self({name: tf.constant(values) for name, values in raw.items()}).numpy()
+            block = self(*map(tf.constant, self.plan.matrices(self.plan.raw_columns(part)))).numpy()
             require_representable(block, self.dtype.name, self.plan.names, part.index)
             features[start : start + len(block)] = block
         return features

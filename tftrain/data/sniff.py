@@ -122,15 +122,16 @@ def useless_columns(frame: pd.DataFrame, conventions: Conventions) -> dict[str, 
     reasons = {}
     for name in frame.columns:
         try:
-            reason = _why_useless(frame[name], understand(frame, name, conventions))
+            reason = _why_useless(frame[name], understand(frame, name, conventions), conventions)
         except DataError as error:
-            reason = on_one_line(str(error))
+            said = str(error).removeprefix(f"column {name!r} ").partition("; ")[0]
+            reason = on_one_line(f"it {said}")
         if reason:
             reasons[name] = reason
     return reasons
 
 
-def _why_useless(series: pd.Series, column: Column) -> str | None:
+def _why_useless(series: pd.Series, column: Column, conventions: Conventions) -> str | None:
     """Return why no model can learn from a column, or None if one can."""
     values = values_of(series.to_frame(), column)
     missing = values == "" if column.is_text else np.isnan(values)
@@ -140,7 +141,12 @@ def _why_useless(series: pd.Series, column: Column) -> str | None:
     if distinct == 1 and not missing.any():
         return "it is the same in every row"
     if column.kind == "text" and distinct > max(20, len(series) // 2):
-        return "almost every row has a text of its own"
+        strays = strays_of(series, conventions)
+        if not len(strays):
+            return "almost every row has a text of its own"
+        return (
+            f"row {strays.index[0] + 1} holds {excerpt(strays.iloc[0])}, nearly all others do not"
+        )
     if column.kind == "numeric" and not missing.any() and numbers_rows(column.name, values):
         return "it numbers the rows: what it says of the target is their order"
     return None

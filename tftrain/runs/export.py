@@ -35,14 +35,31 @@ class ServingModel(tf.Module):
             column: tf.TensorSpec(spec.shape, spec.dtype, name=self.arguments[column])
             for column, spec in preprocessor.signature.items()
         }
+        plan = preprocessor.plan
+        matrices = [
+            tf.TensorSpec([None, len(plan.numeric)], tf.float64, name="numbers"),
+            tf.TensorSpec([None, len(plan.text)], tf.string, name="texts"),
+        ]
         self.predict = tf.function(self._predict, input_signature=[signature], autograph=False)
+        self.predict_matrix = tf.function(
+            self._predict_matrix, input_signature=matrices, autograph=False
+        )
+
+    def _predict_matrix(self, numbers: tf.Tensor, texts: tf.Tensor) -> tf.Tensor:
+        """Return all predictions, float64, shape `(rows, targets)`, in the targets' own units.
+
+        Args:
+            numbers: raw numbers, shape `(rows, numeric columns)`.
+            texts: raw texts, shape `(rows, text columns)`.
+        """
+        features = self.preprocessor(numbers, texts)
+        predictions = self.preprocessor.unscale(self.network(features))
+        accepted = tf.reduce_all(tf.math.is_finite(features), axis=1, keepdims=True)
+        return tf.where(accepted, predictions, tf.constant(math.nan, tf.float64))
 
     def _predict(self, columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Return the prediction of each target, float64, shape `(rows,)`, in its own units."""
-        features = self.preprocessor(columns)
-        predictions = self.preprocessor.unscale(self.network(features))
-        accepted = tf.reduce_all(tf.math.is_finite(features), axis=1, keepdims=True)
-        predictions = tf.where(accepted, predictions, tf.constant(math.nan, tf.float64))
+        predictions = self.predict_matrix(*self.preprocessor.stacked(columns))
         targets = self.preprocessor.plan.target.names
         return {name: predictions[:, i] for i, name in enumerate(targets)}
 

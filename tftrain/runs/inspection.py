@@ -26,10 +26,11 @@ FILES = {"saved_model.pb", "fingerprint.pb", "variables", "assets"}
 """What a model's folder holds."""
 
 CALCULATING = """
-    AddV2 Cast ConcatV2 Const Cos Elu Erfc FloorMod Greater HashTableV2 Identity IsNan
-    LookupTableFindV2 LookupTableImportV2 LookupTableSizeV2 MatMul Maximum Minimum Mul Neg NoOp
-    NotEqual OneHot Pack ReadVariableOp RealDiv Relu SelectV2 Selu Sigmoid Sin Softplus
-    StatefulPartitionedCall StridedSlice StringToHashBucketFast Sub Sum Tanh Transpose
+    AddV2 All Cast ConcatV2 Const Cos Elu Equal Erfc ExpandDims Fill FloorMod GatherV2 Greater
+    HashTableV2 Identity IsFinite IsNan Less LogicalAnd LogicalOr LookupTableFindV2
+    LookupTableImportV2 LookupTableSizeV2 MatMul Maximum Minimum Mul Neg NoOp NotEqual Pack Range
+    ReadVariableOp RealDiv Relu Reshape ScatterNd SelectV2 Selu Shape Sigmoid Sin Softplus
+    StatefulPartitionedCall StaticRegexReplace StridedSlice StringJoin Sub Sum Tanh Tile Transpose
 """
 """Operations of preprocessing and network. None of them knows of files, or of Python, or loops."""
 
@@ -39,7 +40,7 @@ SAVING = """
 """
 """What holds, writes and reads the variables. It belongs to the graph; no object may call it."""
 
-CLASSES = {"", "tf.TrackableConstant"}
+CLASSES = {"", "tf.StaticHashTable", "tf.TrackableConstant"}
 """Registered classes of which objects are made."""
 
 

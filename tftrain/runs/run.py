@@ -76,9 +76,20 @@ class Run:
     @functools.cached_property
     def model(self) -> "tf.Module":
         """The SavedModel, loaded; a RunError where it holds what no export of tftrain does."""
+        from tftrain.runs.export import serving_arguments
         from tftrain.runs.inspection import load_model
 
-        return load_model(self.directory.model)
+        model = load_model(self.directory.model)
+        try:
+            serving = model.signatures["serving_default"]
+            targets = {*serving.structured_outputs}
+            arguments = {*serving.structured_input_signature[1]}
+        except (AttributeError, LookupError, TypeError) as error:
+            raise RunError(f"{self.directory.model}: {NOT_OF_IT}: {error}") from None
+        wanted = serving_arguments([column.name for column in self.columns])
+        if targets != {*self.config.data.target} or arguments != {*wanted.values()}:
+            raise RunError(f"{self.directory.model}: {NOT_OF_IT}: its columns are others")
+        return model
 
     def predict(self, frame: pd.DataFrame) -> np.ndarray:
         """Return the predictions for the rows of a table, in their order.
@@ -103,9 +114,7 @@ class Run:
             raw = self.plan.raw_columns(block)
             require_scalable(self.plan, raw, self.config.model.dtype, block.index)
             unseen.add(raw)
-            predictions = self._call(raw)
-            for i, target in enumerate(targets):
-                result[start : start + len(block), i] = predictions[target]
+            result[start : start + len(block)] = self._call(raw)
         self._require_finite(result)
         for remark in unseen.remarks():
             warnings.warn(remark, TftrainWarning, stacklevel=2)
@@ -121,22 +130,27 @@ class Run:
                 f"{row + 1}: its values are too far from those of training; correct or drop the row"
             )
 
-    def _call(self, raw: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Return what the model predicts of each target; RunError where it is of another run."""
+    def _call(self, raw: dict[str, np.ndarray]) -> np.ndarray:
+        """Return the model's predictions, float64, shape `(rows, targets)`.
+
+        Raises:
+            RunError: it is the model of another run.
+        """
         import tensorflow as tf
 
-        rows = (len(next(iter(raw.values()), ())),)
+        matrices = self.plan.matrices(raw)
         try:
-            predictions = self.model.predict(raw)
-            values = {name: np.asarray(predictions[name]) for name in self.config.data.target}
+            found = np.asarray(self.model.predict_matrix(*map(tf.constant, matrices)))
         except RunError:
             raise
         except (AttributeError, LookupError, TypeError, ValueError, tf.errors.OpError) as error:
             reason = next(iter(str(error).splitlines()), type(error).__name__)
             raise RunError(f"{self.directory.model}: {NOT_OF_IT}: {reason}") from None
-        if any(found.shape != rows or found.dtype != np.float64 for found in values.values()):
+        if found.shape != (len(matrices[0]), len(self.config.data.target)):
             raise RunError(f"{self.directory.model}: {NOT_OF_IT}: not a number for each row")
-        return values
+        if found.dtype != np.float64:
+            raise RunError(f"{self.directory.model}: {NOT_OF_IT}: {found.dtype} numbers")
+        return found
 
     def predict_table(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return the predictions as a table with a column `predicted_TARGET` for each target."""
