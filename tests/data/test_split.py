@@ -172,9 +172,4 @@ def test_order_needs_a_value_in_every_row() -> None:
 def test_order_by_what_cannot_be_ordered(values: list[object]) -> None:
     frame = pd.DataFrame({"t": pd.Series(values, dtype=object)})
     with pytest.raises(DataError, match="'t'"):
-        by_order(
-            pd.DataFrame({"t": pd.Series(values, dtype=object)}),
-            "t",
-            (0.5, 0.0, 0.5),
-            Conventions(),
-        )
+        by_order(frame, "t", (0.5, 0.0, 0.5), Conventions())

@@ -145,7 +145,8 @@ def _why_useless(series: pd.Series, column: Column, conventions: Conventions) ->
         if not len(strays):
             return "almost every row has a text of its own"
         return (
-            f"row {strays.index[0] + 1} holds {excerpt(strays.iloc[0])}, nearly all others do not"
+            f"row {strays.index[0] + 1} holds {excerpt(strays.iloc[0])}, which is not written like "
+            "nearly all others"
         )
     if column.kind == "numeric" and not missing.any() and numbers_rows(column.name, values):
         return "it numbers the rows: what it says of the target is their order"
