@@ -55,6 +55,7 @@ class ServingModel(tf.Module):
         features = self.preprocessor(numbers, texts)
         predictions = self.preprocessor.unscale(self.network(features))
         accepted = tf.reduce_all(tf.math.is_finite(features), axis=1, keepdims=True)
+        accepted &= tf.math.is_finite(predictions)
         return tf.where(accepted, predictions, tf.constant(math.nan, tf.float64))
 
     def _predict(self, columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
