@@ -152,12 +152,18 @@ def unknown(what: str, name: object, choices: Iterable[str]) -> InputError:
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """Return `", did you mean X?"` for the nearest of `choices`, or an empty string."""
+    near = nearest(word, choices)
+    return "" if near is None else f", did you mean {on_one_line(near)}?"
+
+
+def nearest(word: str, choices: Iterable[str]) -> str | None:
+    """Return the choice that is spelled most like `word`, or None where none is near."""
     options = [choice for choice in choices if len(choice) <= LONGEST_GUESS]
     if len(word) > LONGEST_GUESS:
-        return ""
+        return None
     folded = {option.casefold(): option for option in reversed(options)}
     near = get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)
-    return f", did you mean {on_one_line(folded[near[0]])}?" if near else ""
+    return folded[near[0]] if near else None
 
 
 LONGEST_GUESS = 200
