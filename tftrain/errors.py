@@ -79,11 +79,12 @@ class Terminated(KeyboardInterrupt):
 
 @contextmanager
 def naming(place: str) -> Iterator[None]:
-    """Put the name of a table in front of every DataError that is raised inside."""
+    """Put the name of a table in front of each line of a DataError that is raised inside."""
     try:
         yield
     except DataError as error:
-        raise DataError(f"{place}: {error}") from None
+        lines = str(error).splitlines() or [""]
+        raise DataError("\n".join(f"{place}: {line}" for line in lines)) from None
 
 
 def whole_number(name: str, value: object, minimum: int = 1) -> int:

@@ -371,9 +371,13 @@ def _with_absolute_path(config: Config, folder: Path) -> Config:
     source = config.data.source
     if not hasattr(source, "path"):
         return config
-    path = str((folder / expanded(source.path, "data.source.path")).absolute())
-    data = config.data.model_copy(update={"source": source.model_copy(update={"path": path})})
-    return config.model_copy(update={"data": data})
+    return with_path(config, str((folder / expanded(source.path, "data.source.path")).absolute()))
+
+
+def with_path(config: Config, path: str) -> Config:
+    """Return the config with another path of its table, which is a file."""
+    source = config.data.source.model_copy(update={"path": path})
+    return config.model_copy(update={"data": config.data.model_copy(update={"source": source})})
 
 
 def config_text(config: Config) -> str:

@@ -2,6 +2,7 @@
 
 import functools
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -10,8 +11,15 @@ import numpy as np
 import pandas as pd
 
 from tftrain.config import Config
+from tftrain.config.data import Features
 from tftrain.data.bundled import read_sklearn
-from tftrain.data.columns import first_row, matching, require_column, stray_values
+from tftrain.data.columns import (
+    first_row,
+    matching,
+    require_column,
+    require_columns,
+    stray_values,
+)
 from tftrain.data.features import Plan, fit_plan, require_representable, target_values
 from tftrain.data.split import Split, by_column, by_fractions, by_order
 from tftrain.data.tables import as_table, fingerprint, read_csv, read_parquet
@@ -146,6 +154,7 @@ def prepare(config: Config, data: pd.DataFrame | None = None) -> Prepared:
         )
     frame = read_frame(config, data)
     with naming(place_of(config, data)):
+        _require_columns_of(config, frame)
         targets = targets_of(config, frame)
         weights = row_weights(config, frame)
         split = split_rows(config, frame)
@@ -155,6 +164,25 @@ def prepare(config: Config, data: pd.DataFrame | None = None) -> Prepared:
         require_representable(scaled, config.model.dtype, plan.target.names, frame.index)
     notes = _notes(config, frame, plan)
     return Prepared(config, frame, split, plan, targets, weights, time.monotonic() - began, notes)
+
+
+def _require_columns_of(config: Config, frame: pd.DataFrame) -> None:
+    """Raise DataError, all at once, for the names in a config of columns that are not there."""
+    data = config.data
+    wanted: dict[str, Sequence[str | None]] = {
+        "data.target": data.target,
+        "data.weight": [data.weight],
+        "data.split.column": [getattr(data.split, "column", None)],
+        "data.split.by": [getattr(data.split, "by", None)],
+        "data.features": data.features if isinstance(data.features, list) else [],
+        "data.preprocess.categorical": data.preprocess.categorical,
+    }
+    excluded = data.features.exclude if isinstance(data.features, Features) else []
+    require_columns(
+        frame,
+        {key: [name for name in names if name is not None] for key, names in wanted.items()},
+        {"data.features.exclude": excluded},
+    )
 
 
 def _notes(config: Config, frame: pd.DataFrame, plan: Plan) -> tuple[str, ...]:

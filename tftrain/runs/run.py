@@ -14,6 +14,7 @@ from tftrain.errors import RunError
 from tftrain.metrics import BLOCK_ROWS
 from tftrain.runs.directory import RunDirectory
 from tftrain.runs.summary import require_summary
+from tftrain.runs.table import with_table_found
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -30,7 +31,7 @@ class Run:
     Attributes:
         directory: its files.
         summary: the content of `summary.json`.
-        config: the config it was trained with.
+        config: the config it was trained with, and the path at which its table is now.
         columns: the raw columns that a prediction needs.
 
     Raises:
@@ -42,7 +43,7 @@ class Run:
         self.summary: dict[str, Any] = self.directory.read_summary()
         if self.directory.config.exists() and not self.directory.config.is_file():
             raise RunError(f"{self.directory.config}: is no file")  # a pipe would be waited for
-        self.config: Config = load_config(self.directory.config)
+        self.config: Config = with_table_found(self.directory, load_config(self.directory.config))
         said = require_summary(self.summary, self.directory.summary)
         self.columns = [Column(name, kind) for name, kind in said.columns.items()]
         if not said.has_model or not self.directory.model.is_dir():
