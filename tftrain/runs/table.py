@@ -1,5 +1,6 @@
 """Where the table of a run is, even after the project that holds both was moved."""
 
+import glob
 import json
 import os
 from collections.abc import Sequence
@@ -36,13 +37,13 @@ def with_table_found(directory: RunDirectory, config: Config) -> Config:
         return config
     try:
         told = json.loads(bounded_text(directory.environment))
-        unchanged = told["config"]["data"]["source"]["path"] == path
-        relative = str(told[KEY])
+        relative = Path(told[KEY])
+        same = told["config"]["data"]["source"]["path"] == path and relative.name == Path(path).name
     except (OSError, ValueError, TypeError, LookupError, RecursionError):
         return config  # a run of an older version, or a damaged file
     for run in (directory.path.absolute(), directory.path.resolve()):
         place = os.path.normpath(run / relative)
-        if unchanged and _is_there(place):
+        if same and _is_there(place):
             return with_path(config, place)
     return config
 
@@ -82,7 +83,11 @@ def _path_of(config: Config) -> str | None:
 
 
 def _is_there(path: str) -> bool:
+    """Return whether a file is there, or for a pattern its folder: nothing is searched for."""
+    places = [Path(path), *Path(path).parents]
     try:
-        return bool(files_of(path))
-    except DataError:
+        if places[0].is_file() or not glob.has_magic(path):
+            return places[0].is_file()
+        return next(place for place in places if not glob.has_magic(str(place))).is_dir()
+    except (OSError, ValueError):  # a name that is too long, a null character
         return False
