@@ -509,6 +509,12 @@ def test_a_folder_in_place_of_a_config_names_one(tmp_path: Path) -> None:
         load_config("sub")
 
 
+def test_a_pattern_without_quotes_gets_the_remedy() -> None:
+    (line,) = errors("data: {source: {kind: csv, path: *.csv}, target: y}\n")
+    assert line.startswith("c.yaml:1:34: ")
+    assert line.endswith("a text that begins with & or * needs quotes")
+
+
 def test_a_tab_that_indents_is_named() -> None:
     (line,) = errors("training:\n\tepochs: 3\n")
     assert line.startswith("c.yaml:2:1: not valid YAML: ")

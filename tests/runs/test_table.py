@@ -119,7 +119,7 @@ def test_a_pattern_is_not_searched_for_before_the_table_is_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The runs of strangers may hold one that takes hours."""
-    make_run(Path("wide"), "*.csv")
+    make_run(Path("wide"), "'*.csv'")
     change(Path("wide", RUN), table="../../../../**/*.csv")
     directory = RunDirectory(Path("wide", RUN))
     config = load_config(directory.config)
