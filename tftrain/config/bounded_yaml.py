@@ -42,7 +42,8 @@ class BoundedComposer(Composer):
         self.level += 1
         if isinstance(event, AliasEvent) or event.anchor is not None:
             _refuse(
-                "anchors and aliases are not supported here; a text that begins with & or * needs quotes",
+                "anchors and aliases are not supported here; a text that begins with & or * needs "
+                "quotes",
                 event,
             )
         if self.level > MAX_DEPTH:
