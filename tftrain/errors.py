@@ -79,11 +79,12 @@ class Terminated(KeyboardInterrupt):
 
 @contextmanager
 def naming(place: str) -> Iterator[None]:
-    """Put the name of a table in front of every DataError that is raised inside."""
+    """Put the name of a table in front of each line of a DataError that is raised inside."""
     try:
         yield
     except DataError as error:
-        raise DataError(f"{place}: {error}") from None
+        lines = str(error).splitlines() or [""]
+        raise DataError("\n".join(f"{place}: {line}" for line in lines)) from None
 
 
 def whole_number(name: str, value: object, minimum: int = 1) -> int:
@@ -150,17 +151,20 @@ def unknown(what: str, name: object, choices: Iterable[str]) -> InputError:
     return InputError(f"unknown {what} {_shown(name)}{hint} Known: {', '.join(options)}.")
 
 
-def did_you_mean(word: str, choices: Iterable[str], quoted: bool = False) -> str:
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """Return `", did you mean X?"` for the nearest of `choices`, or an empty string."""
+    near = nearest(word, choices)
+    return "" if near is None else f", did you mean {on_one_line(near)}?"
+
+
+def nearest(word: str, choices: Iterable[str]) -> str | None:
+    """Return the choice that is spelled most like `word`, or None where none is near."""
     options = [choice for choice in choices if len(choice) <= LONGEST_GUESS]
     if len(word) > LONGEST_GUESS:
-        return ""
+        return None
     folded = {option.casefold(): option for option in reversed(options)}
     near = get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)
-    if not near:
-        return ""
-    guess = folded[near[0]]
-    return f", did you mean {repr(guess) if quoted else on_one_line(guess)}?"
+    return folded[near[0]] if near else None
 
 
 LONGEST_GUESS = 200

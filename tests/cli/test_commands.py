@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 import tftrain
-from tftrain.cli.main import run
+from tftrain.cli.main import COMMANDS, run
 
 Outcome = tuple[int, str, str]
 Tftrain = Callable[..., Outcome]
@@ -264,3 +264,56 @@ def test_too_little_memory_is_1(command: Tftrain, monkeypatch: pytest.MonkeyPatc
     code, out, err = command("check", "t.yaml")
     assert (code, out) == (1, "")
     assert err.startswith("error: out of memory: the data are too large")
+
+
+@pytest.mark.parametrize("width", ["80", "60"])
+def test_help_shows_each_commands_line_whole(
+    command: Tftrain, monkeypatch: pytest.MonkeyPatch, width: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", width)
+    _, out, _ = command("--help")
+    assert "..." not in out.partition("Commands:")[2]
+    shown = " ".join(out.split())
+    for one in COMMANDS:
+        first = " ".join((one.help or "").split("\n\n")[0].split())
+        assert f" {one.name} {first}" in shown
+
+
+@pytest.mark.parametrize("name", ["train", "check", "explain", "gradcheck"])
+def test_a_table_in_place_of_a_config_tells_of_init(command: Tftrain, name: str) -> None:
+    table().to_csv("t.csv", index=False)
+    told = "error: t.csv: is a table, not a config; `tftrain init t.csv --target COLUMN` writes"
+    code, out, err = command(name, "t.csv")
+    assert (code, out) == (2, "")
+    assert err.startswith(told)
+
+
+def test_all_columns_that_a_config_misspells_are_named_at_once(command: Tftrain) -> None:
+    write_inputs()
+    settings = (
+        "data.target=[y, ziel]",
+        "data.weight=w",
+        "data.preprocess.categorical=[wort]",
+        "data.features={exclude: [wrd, x]}",
+        "data.split={kind: ordered, by: when}",
+    )
+    flags = [word for setting in settings for word in ("--set", setting)]
+    for name in ("check", "train"):
+        code, out, err = command(name, "t.yaml", *flags)
+        assert (code, out) == (2, "")
+        lines = err.removeprefix("error: ").splitlines()
+        assert all(line.startswith(f"{Path.cwd() / 't.csv'}: ") for line in lines)
+        keys = ("data.target", "data.weight", "data.split.by", "data.preprocess.categorical")
+        for line, key in zip(lines, (*keys, "data.features.exclude"), strict=True):
+            assert key in line
+    assert not Path("runs").exists()
+
+
+def test_set_below_features_that_init_has_written(command: Tftrain) -> None:
+    """The case that was reported: `features: auto` and one column too many."""
+    table().assign(id=range(60)).to_csv("t.csv", index=False)
+    Path("t.yaml").write_text(CONFIG.replace("target: y", "target: y, features: auto"))
+    assert "numeric 2, text 1" in command("check", "t.yaml")[1]
+    code, out, err = command("check", "t.yaml", "--set", "data.features.exclude=[id]")
+    assert (code, err) == (0, "")
+    assert "numeric 1, text 1" in out

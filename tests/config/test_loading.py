@@ -129,7 +129,9 @@ def test_wrong_choice_gets_the_nearest_one(text: str, place: str, remedy: str) -
         ("seed: 2026-01-01", "2:1: seed"),
         ("name: a/b", "2:1: name"),
         ("name: ''", "2:1: name"),
-        ("model: {kind: mlp, hidden: 64}", "2:20: model.hidden"),
+        ("model: {kind: mlp, hidden: 0}", "2:20: model.hidden"),
+        ("model: {kind: mlp, hidden: 6.5}", "2:20: model.hidden"),
+        ("model: {kind: mlp, hidden: {units: 64}}", "2:20: model.hidden"),
         ("model: {kind: mlp, hidden: [64, 0]}", "2:33: model.hidden.1"),
         ("model: {kind: mlp, activation: [relu]}", "2:1: model"),
         ("model: {kind: linear, hidden: [3]}", "2:23: model.hidden"),
@@ -220,6 +222,173 @@ def test_unknown_kind_hides_no_unknown_key_of_its_section() -> None:
     ]
 
 
+def test_unknown_kind_hides_no_other_mistake_of_its_section() -> None:
+    """The nearest kind says what is wrong, or all kinds together where none is near."""
+    assert errors(
+        "data:\n"
+        "  source: {kind: cvs, delimiter: ';;'}\n"
+        "  target: y\n"
+        "  split: {kind: orderd, train: 2}\n"
+        "model: {kind: mpl, hidden: x, initializer: {kind: normla, stddev: -1}}\n"
+        "loss: {kind: 7, delta: -1, l2: -1}\n"
+        "optimizer: {kind: what, momentum: 0.5, epsilon: -1}\n"
+    ) == [
+        "c.yaml:2:3: data.source.path: is required",
+        "c.yaml:2:12: data.source.kind: expected csv, parquet, sklearn or dataframe, got 'cvs', "
+        "did you mean csv?",
+        "c.yaml:2:23: data.source.delimiter: expected at most 1 character, got ';;'",
+        "c.yaml:4:3: data.split.by: is required",
+        "c.yaml:4:11: data.split.kind: expected fractions, column or ordered, got 'orderd', "
+        "did you mean ordered?",
+        "c.yaml:4:25: data.split.train: expected less than or equal to 1, got 2",
+        "c.yaml:5:9: model.kind: expected linear or mlp, got 'mpl', did you mean mlp?",
+        "c.yaml:5:20: model.hidden: expected a number, got 'x'",
+        "c.yaml:5:45: model.initializer.kind: expected auto, zeros, glorot_uniform, "
+        "glorot_normal, he_uniform, he_normal, lecun_uniform, lecun_normal, uniform or normal, "
+        "got 'normla', did you mean normal?",
+        "c.yaml:5:59: model.initializer.stddev: expected greater than or equal to 0, got -1",
+        "c.yaml:6:8: loss.kind: expected mse, sum_squared_error, mae or huber, got 7",
+        "c.yaml:6:17: loss.delta: expected greater than 0, got -1",
+        "c.yaml:6:28: loss.l2: expected greater than or equal to 0, got -1",
+        "c.yaml:7:13: optimizer.kind: expected sgd, adagrad, rmsprop, adam or adamw, got 'what'",
+        "c.yaml:7:40: optimizer.epsilon: expected greater than 0, got -1",
+    ]
+
+
+def test_a_sum_of_a_section_is_checked_whatever_its_kind() -> None:
+    text = DATA.replace("y}", "y, split: {kind: fractionss, train: 0.9}}")
+    assert errors(text)[0].endswith("must add up to 1, not 1.2")
+    assert errors(text)[1].endswith("got 'fractionss', did you mean fractions?")
+
+
+def test_a_kind_that_is_not_given_hides_no_mistake() -> None:
+    assert errors("data: {source: {pth: t.csv, delimiter: ';'}, target: y}\n") == [
+        "c.yaml:1:8: data.source: a kind is required: csv, parquet, sklearn or dataframe",
+        "c.yaml:1:17: data.source.pth: unknown key, did you mean path?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ("learning_rate", "optimizer.learning_rate"),
+        ("learning_rte", "optimizer.learning_rate"),
+        ("lr", "optimizer.learning_rate"),
+        ("batch_size", "training.batch_size"),
+        ("hidden", "model.hidden"),
+        ("path", "data.source.path"),
+        ("exclude", "data.features.exclude"),
+        ("epochs", "training.epochs or optimizer.schedule.epochs"),
+        ("patience", "training.early_stopping.patience or training.convergence.patience"),
+        ("training.learning_rate", "optimizer.learning_rate"),
+        ("data.hidden", "model.hidden"),
+        ("data.source.split", "data.split"),
+        ("training.early_stopping.epochs", "training.epochs or optimizer.schedule.epochs"),
+        ("model.seed", "seed at the top level"),
+        ("training.shufle", "shuffle"),  # a key of the same section first
+    ],
+)
+def test_a_key_in_the_wrong_place_names_the_right_one(key: str, hint: str) -> None:
+    message = f"{key}: unknown key, did you mean {hint}?"
+    assert errors(DATA, f"{key}=1") == [f"c.yaml (--set): {message}"]
+    section: Any = 1
+    for part in reversed(key.split(".")):
+        section = {part: section}
+    config: dict[str, Any] = {"data": {**TABLE}}
+    for name, value in section.items():
+        config[name] = {**config.get(name, {}), **value} if isinstance(value, dict) else value
+    if key == "data.source.split":
+        config["data"]["source"] = {**TABLE["source"], "split": 1}  # type: ignore[dict-item]
+    with pytest.raises(ConfigError) as caught:
+        load_config(config)
+    assert str(caught.value) == f"config: {message}"
+
+
+def test_a_key_of_many_places_is_left_to_the_list_of_those_that_are_known() -> None:
+    (line,) = errors(DATA, "training.kind=adam")
+    assert "unknown key, known keys: batch_size, " in line
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ("optimizer: {kind: adam, momentum: 0.9}", "optimizer.momentum: only sgd has it"),
+        ("optimizer: {momentum: 0.9}", "optimizer.momentum: only sgd has it"),
+        ("model: {kind: linear, hidden: 3}", "model.hidden: only mlp has it"),
+        ("model: {initializer: {kind: zeros, range: 3}}", "model.initializer.range: only uniform"),
+        ("optimizer: {kind: sgd, epsilon: 1}", "only adagrad, rmsprop, adam and adamw have it"),
+    ],
+)
+def test_a_key_of_another_kind_names_that_kind(section: str, message: str) -> None:
+    (line,) = errors(DATA + section + "\n")
+    assert message.replace(": only", ": unknown key for this kind, only") in line
+
+
+def test_a_dotted_key_in_a_file_is_written_as_sections() -> None:
+    assert errors(
+        DATA + "training.early_stopping.patience: 3\noptimizer: {schedule.warmup: 3}\n"
+    ) == [
+        "c.yaml:2:1: training.early_stopping.patience: a key with dots is for --set; in a file "
+        "write training: {early_stopping: {patience: ...}}",
+        "c.yaml:3:13: optimizer.schedule.warmup: a key with dots is for --set; in a file write "
+        "schedule: {warmup: ...}",
+    ]
+
+
+@pytest.mark.parametrize("value", ["2", "maybe", "null", "[true]", "1.5"])
+@pytest.mark.parametrize("key", ["training.shuffle", "model.bias", "optimizer.nesterov"])
+def test_a_boolean_is_true_or_false(key: str, value: str) -> None:
+    (line,) = errors(DATA + "optimizer: sgd\n", f"{key}={value}")
+    assert f"{key}: expected true or false, got " in line
+    assert "number" not in line
+
+
+@pytest.mark.parametrize(("word", "value"), [("yes", True), ("off", False), ("True", True)])
+def test_a_boolean_in_other_words(word: str, value: bool) -> None:
+    assert load(DATA, f"training.shuffle={word}").training.shuffle is value
+
+
+@pytest.mark.parametrize(
+    ("override", "read", "value"),
+    [
+        ("model.hidden=64", lambda c: c.model.hidden, [64]),
+        ("data.target=z", lambda c: c.data.target, ["z"]),
+        ("data.features.exclude=id", lambda c: c.data.features.exclude, ["id"]),
+        ("data.preprocess.categorical=zip", lambda c: c.data.preprocess.categorical, ["zip"]),
+        ("data.source.missing_values=-999", lambda c: c.data.source.missing_values, ["-999"]),
+        ("model.activation=tanh", lambda c: c.model.activation, "tanh"),
+    ],
+)
+def test_one_stands_for_a_list_of_one(override: str, read: Any, value: object) -> None:
+    assert read(load(DATA, override)) == value
+    key, _, text = override.partition("=")
+    *sections, last = key.split(".")
+    file = DATA.replace("}, target: y}", "}, target: y, features: {}, preprocess: {}}")
+    config = load(file + "model: {hidden: [3]}\n", f"{'.'.join(sections)}.{last}={text}")
+    assert read(config) == value
+
+
+def test_one_layer_in_a_file() -> None:
+    assert load(DATA + "model: {hidden: 64}\n") == load(DATA + "model: {hidden: [64]}\n")
+
+
+@pytest.mark.parametrize(
+    ("override", "remedy"),
+    [
+        ("model.hidden=64,32", "'64,32'; several are a list: [64, 32]"),
+        ("model.hidden=64 32 16", "'64 32 16'; several are a list: [64, 32, 16]"),
+        ("model.hidden='64'", "the text '64': write it without quotes"),
+        ("name=2024", "a text, got 2024: write it in quotes"),
+        ("data.weight=3", "a text, got 3: write it in quotes"),
+        ("training.early_stopping=10", "with keys, got 10; its keys: min_delta, patience"),
+        ("training=epochs:3", "with keys, got 'epochs:3': write a blank after the colon"),
+    ],
+)
+def test_what_beginners_write_gets_a_remedy(override: str, remedy: str) -> None:
+    (line,) = errors(DATA, override)
+    assert line.endswith(remedy)
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
@@ -232,7 +401,8 @@ def test_unknown_kind_hides_no_unknown_key_of_its_section() -> None:
             "auto, a list or a section with keys, got 'autoo', did you mean auto?",
         ),
         ("model.activation=tahn", "sigmoid or softplus, or a list, got 'tahn', did you mean tanh?"),
-        ("model.hidden=64", "a list, got 64"),
+        ("model.hidden=null", "a list, got nothing"),
+        ("data.features=a,b", "auto, a list or a section with keys, got 'a,b'; write [a,b]"),
     ],
 )
 def test_values_of_several_types_get_one_sentence(override: str, message: str) -> None:
@@ -294,6 +464,61 @@ def test_missing_file_names_the_nearest() -> None:
 def test_folder_in_place_of_a_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"cannot be read"):
         load_config(tmp_path)
+
+
+ROWS = "a;b\n1;2\n3;4\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("t.csv", b""),
+        ("my table.tsv", b"a\tb\n"),
+        ("t.csv.gz", b"\x1f\x8b"),
+        ("t.parquet", b"PAR1"),
+        ("t.xlsx", b"PK\x03\x04"),
+        ("table", b"PAR1"),
+        ("table.dat", b"\x1f\x8b\x08"),
+        ("table.txt", ROWS.encode()),
+        ("table.yaml", b'"a","b"\n1,2\n'),
+        ("large.csv", ROWS.encode() * 100_000),
+    ],
+)
+def test_a_table_in_place_of_a_config_tells_of_init(file: str, content: bytes) -> None:
+    Path(file).write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        load_config(file)
+    quoted = f"'{file}'" if " " in file else file
+    assert str(caught.value) == (
+        f"{file}: is a table, not a config; `tftrain init {quoted} --target COLUMN` writes a "
+        "config for it"
+    )
+
+
+def test_a_config_is_never_taken_for_a_table() -> None:
+    for text in ("seed: 1, 2\nname: a, b\n", "# a, b\n# c, d\n", "a: [1,\nb: [2,\n"):
+        assert not any("is a table" in line for line in errors(text))
+
+
+def test_a_folder_in_place_of_a_config_names_one(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    with pytest.raises(ConfigError, match=r"sub: cannot be read: is a folder; it holds no YAML"):
+        load_config("sub")
+    (tmp_path / "sub/houses.yml").write_text(DATA)
+    with pytest.raises(ConfigError, match=r"name a config in it, such as sub/houses\.yml$"):
+        load_config("sub")
+
+
+def test_a_pattern_without_quotes_gets_the_remedy() -> None:
+    (line,) = errors("data: {source: {kind: csv, path: *.csv}, target: y}\n")
+    assert line.startswith("c.yaml:1:34: ")
+    assert line.endswith("a text that begins with & or * needs quotes")
+
+
+def test_a_tab_that_indents_is_named() -> None:
+    (line,) = errors("training:\n\tepochs: 3\n")
+    assert line.startswith("c.yaml:2:1: not valid YAML: ")
+    assert line.endswith("a tab cannot indent; replace it with blanks")
 
 
 def test_not_utf_8() -> None:
@@ -456,6 +681,88 @@ def test_set_of_another_kind_hides_no_mistake() -> None:
     assert "did you mean learning_rate?" in line
     (line,) = errors(DATA, "optimizer.kind=sdg")
     assert "did you mean sgd?" in line
+
+
+@pytest.mark.parametrize(
+    ("data", "text", "override", "read", "value"),
+    [
+        (", features: auto", "", "data.features.exclude=[id]", lambda c: c.data.features, ["id"]),
+        (
+            ", features: automatic",
+            "",
+            "data.features.exclude=id",
+            lambda c: c.data.features,
+            ["id"],
+        ),
+        ("", "training: {checkpoint: null}", "training.checkpoint.every_epochs=3", None, 3),
+        ("", "training: {checkpoint: off}", "training.checkpoint.every_epochs=3", None, 3),
+        ("", "training: {early_stopping: null}", "training.early_stopping.patience=3", None, 3),
+        ("", "training: {threads: 4}", "training.threads.intra_op=3", None, 3),
+        ("", "optimizer: {schedule: cosine}", "optimizer.schedule.warmup=3", None, 3),
+        ("", "model: {initializer: normal}", "model.initializer.stddev=3", None, 3),
+        (", split: ordered", "", "data.split.by=when", None, "when"),
+    ],
+)
+def test_a_key_is_set_below_a_word(
+    data: str, text: str, override: str, read: Any, value: object
+) -> None:
+    config = load(DATA.replace("y}", f"y{data}}}") + text, override)
+    if read is not None:
+        assert read(config).exclude == value
+        return
+    found: Any = config
+    for part in override.partition("=")[0].split("."):
+        found = getattr(found, part)
+    assert found == value
+
+
+@pytest.mark.parametrize(
+    ("text", "override", "kind"),
+    [
+        ("loss: mae", "loss.l2=0.1", "mae"),
+        ("optimizer: {schedule: cosine}", "optimizer.schedule.warmup=2", "cosine"),
+        ("model: {initializer: he_normal}", "model.initializer.kind=zeros", "zeros"),
+    ],
+)
+def test_a_word_that_is_a_kind_stays_the_kind(text: str, override: str, kind: str) -> None:
+    found: Any = load(DATA + text, override)
+    for part in override.partition("=")[0].split(".")[:-1]:
+        found = getattr(found, part)
+    assert found.kind == kind
+
+
+def test_a_misspelt_kind_is_no_word_to_forget() -> None:
+    (line,) = errors(DATA + "loss: hubr\n", "loss.l2=0.1")
+    assert "loss.kind: expected mse" in line
+    assert line.endswith("did you mean huber?")
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_order_of_settings_does_not_matter(order: int) -> None:
+    settings = ["loss=huber", "loss.delta=0.5", "data.features=auto", "data.features.exclude=[id]"]
+    config = load(DATA + "loss: mae\n", *settings[::order])
+    assert (config.loss.kind, config.loss.delta) == ("huber", 0.5)  # type: ignore[union-attr]
+    assert config.data.features.exclude == ["id"]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("override", "reason"),
+    [
+        ("training.batch_size.x=3", "training.batch_size is a single value and has no keys"),
+        ("seed.x.y=3", "seed is a single value and has no keys; set seed=VALUE"),
+        ("model.hidden.0.x=3", "model.hidden.0 is a single value and has no keys"),
+        ("model.hidden.x=3", "model.hidden is a list; set model.hidden=[...]"),
+        ("data.features.exclude=[id]", "set data.features=[...], or data.features={exclude: ...}"),
+        ("data.features.2=c", "no item 2 in the list, whose items are 0 to 1"),
+        ("data.target.0=c", "no list there to change; set data.target=[...]"),
+    ],
+)
+def test_a_key_below_what_has_none(override: str, reason: str) -> None:
+    text = DATA.replace("y}", "y, features: [a, b]}")
+    text += "model: {hidden: [3]}\ntraining: {batch_size: full}\n"
+    (line,) = errors(text, override)
+    assert line.startswith(f"--set {override.partition('=')[0]}: ")
+    assert reason in line
 
 
 def test_set_of_an_item_of_a_list_that_is_not_there() -> None:

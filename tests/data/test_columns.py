@@ -13,6 +13,7 @@ from tftrain.data.columns import (
     Conventions,
     matching,
     require_column,
+    require_columns,
     strays_of,
     understand,
     values_of,
@@ -250,3 +251,28 @@ def test_a_name_with_a_star_is_that_column_alone() -> None:
 def test_stray_values(values: list[str | None], strays: list[str]) -> None:
     series = pd.Series(values, dtype="str", name="c")
     assert strays_of(series, Conventions(typed=False)).to_list() == strays
+
+
+def test_all_columns_that_are_missing_are_named_at_once() -> None:
+    frame = pd.DataFrame({"price": [1.0], "size": [2.0], "id": [3]})
+    with pytest.raises(DataError) as caught:
+        require_columns(
+            frame,
+            {"data.target": ["prise", "price"], "data.weight": ["w"]},
+            {"data.features.exclude": ["id", "idd", "z*", "s*"]},
+        )
+    assert str(caught.value).splitlines() == [
+        "the table has no column 'prise' (data.target), did you mean price?",
+        "the table has no column 'w' (data.weight); its columns: price, size, id",
+        "data.features.exclude names 'idd', but no column is called that, did you mean id?",
+        "data.features.exclude names 'z*', but no column is called that",
+    ]
+    require_columns(frame, {"data.target": ["price"]}, {"data.features.exclude": ["*"]})
+
+
+def test_very_many_missing_columns_are_counted() -> None:
+    with pytest.raises(DataError) as caught:
+        require_columns(pd.DataFrame({"a": [1]}), {"data.features": [f"x{i}" for i in range(100)]})
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 21
+    assert lines[-1] == "80 more columns that the config names are not there"

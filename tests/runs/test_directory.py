@@ -1,11 +1,12 @@
 """The run directory: where it goes, and that its files are whole."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
-from tftrain.errors import OutputError
+from tftrain.errors import OutputError, RunError
 from tftrain.runs import RunDirectory, load_run
 
 
@@ -85,3 +86,24 @@ def test_what_is_no_run(tmp_path: Path, files: dict[str, str] | None, fragment: 
     with pytest.raises(ValueError, match=fragment) as caught:
         load_run(path)
     assert caught.value.exit_code == 2  # type: ignore[attr-defined]
+
+
+def test_a_folder_of_runs_names_the_newest_last(tmp_path: Path) -> None:
+    for i in range(1, 9):
+        run = tmp_path / f"runs/{'ab'[i % 2]}/000{i}"
+        run.mkdir(parents=True)
+        for name in ("summary.json", "environment.json"):
+            (run / name).write_text("{}")
+        os.utime(run / "summary.json", (100 - i, 100 - i))  # 0008 is the oldest
+    (tmp_path / "runs/a/other").mkdir()
+    (tmp_path / "runs/a/other/summary.json").write_text("{}")  # of another program
+    with pytest.raises(RunError) as caught:
+        load_run(tmp_path / "runs")
+    named = [part.strip()[-4:] for part in str(caught.value).rpartition(": ")[2].split(",")]
+    assert named == ["0005", "0004", "0003", "0002", "0001"]
+
+
+def test_a_file_is_no_run(tmp_path: Path) -> None:
+    (tmp_path / "t.yaml").write_text("seed: 1")
+    with pytest.raises(RunError, match=r"t\.yaml: not a run directory \(it is a file\); expected"):
+        load_run(tmp_path / "t.yaml")

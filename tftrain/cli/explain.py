@@ -72,11 +72,15 @@ def _of_network(subject: str, row: int, overrides: Sequence[str]) -> str:
     from tftrain.config import load_config
     from tftrain.experiment.prepare import prepare
     from tftrain.runs import load_run
+    from tftrain.runs.table import with_source
 
     run = load_run(subject) if Path(subject).is_dir() else None
-    if run is not None and overrides:
-        raise click.UsageError("--set belongs to a CONFIG: a RUN keeps what it was trained with")
-    prepared = prepare(load_config(subject, overrides) if run is None else run.config)
+    if run is None:
+        config = load_config(subject, overrides)
+    else:
+        refusal = "--set belongs to a CONFIG: a RUN keeps what it was trained with"
+        config = with_source(run.config, overrides, refusal)
+    prepared = prepare(config)
     for note in prepared.notes:
         say(f"note: {note}", err=True)
     load_tensorflow()

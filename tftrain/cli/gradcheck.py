@@ -53,7 +53,8 @@ def gradcheck(
     """
     from tftrain.config import load_config
     from tftrain.experiment.prepare import prepare
-    from tftrain.runs import load_run
+    from tftrain.runs import RunDirectory, load_run
+    from tftrain.runs.table import with_source
 
     if (config is None) == (run is None):
         raise InputError("name either a CONFIG or a trained run with --run RUN")
@@ -61,12 +62,17 @@ def gradcheck(
         "modes": _chosen("mode", modes, ("eager", "graph", "xla")),
         "dtypes": None if dtypes is None else _chosen("dtype", dtypes, DTYPES),
     }
-    if run and overrides:
-        raise InputError("--set changes a CONFIG; a run is checked as it was trained")
     if json_file:
         require_writable(Path(json_file), "--json")
+    if config and RunDirectory(Path(config)).summary.is_file():
+        raise InputError(f"{config}: is a run; check it with --run {config}")
     opened = load_run(run) if run else None
-    prepared = prepare(load_config(opened.config if opened else str(config), overrides))
+    if opened is None:
+        loaded = load_config(str(config), overrides)
+    else:
+        refusal = "--set changes a CONFIG; a run is checked as it was trained"
+        loaded = with_source(opened.config, overrides, refusal)
+    prepared = prepare(loaded)
     load_tensorflow()
     from tftrain.experiment.gradcheck import check_config, trajectories
 

@@ -48,6 +48,8 @@ COMMANDS = (
     version,
 )
 for command in COMMANDS:
+    # Whole, where click would cut it to what fits on a line.
+    command.short_help = " ".join((command.help or "").split("\n\n")[0].split())
     cli.add_command(command)
 
 

@@ -73,10 +73,33 @@ def _a_number(value: Any) -> Any:
         try:
             float(value)
         except ValueError:
-            raise ValueError(f"expected a number, got {value!r}") from None
+            raise ValueError(f"expected a number, got {value!r}{_as_numbers(value)}") from None
         raise ValueError(f"expected a number, got the text {value!r}: write it without quotes")
     return value
 
+
+def _as_numbers(text: str) -> str:
+    """Return how several numbers are written, where a text holds several."""
+    words = text.replace(",", " ").split()
+    several = len(words) > 1 and all(word.replace(".", "", 1).isdigit() for word in words)
+    return f"; several are a list: [{', '.join(words)}]" if several else ""
+
+
+def or_one(schema: Any) -> BeforeValidator:
+    """Return what annotates a list that may be spelled as its only item: `target: y`.
+
+    Args:
+        schema: the type of both spellings, for the JSON Schema.
+    """
+    return BeforeValidator(_listed, json_schema_input_type=schema)
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, (str, int, float)) else value
+
+
+Names = Annotated[list[str], or_one(str | list[str])]
+"""Names of columns, or patterns of them."""
 
 Whole = Annotated[int, BeforeValidator(_a_number)]
 Number = Annotated[float, BeforeValidator(_a_number)]

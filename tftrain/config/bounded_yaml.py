@@ -41,7 +41,11 @@ class BoundedComposer(Composer):
         self.nodes += 1
         self.level += 1
         if isinstance(event, AliasEvent) or event.anchor is not None:
-            _refuse("anchors and aliases are not supported here", event)
+            _refuse(
+                "anchors and aliases are not supported here; a text that begins with & or * needs "
+                "quotes",
+                event,
+            )
         if self.level > MAX_DEPTH:
             _refuse(f"over {MAX_DEPTH} sections and lists inside each other", event)
         if self.nodes > MAX_NODES:

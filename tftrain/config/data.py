@@ -14,7 +14,17 @@ from pydantic import (
     model_validator,
 )
 
-from tftrain.config.base import BY_KIND, BelowOne, Count, Fraction, PathText, Section, Short
+from tftrain.config.base import (
+    BY_KIND,
+    BelowOne,
+    Count,
+    Fraction,
+    Names,
+    PathText,
+    Section,
+    Short,
+    or_one,
+)
 from tftrain.errors import excerpt
 
 NOT_OF_FILES = ("idna", "punycode", "unicode_escape", "raw_unicode_escape")
@@ -66,7 +76,9 @@ DateFormat = Annotated[str, AfterValidator(_date_format)]
 class Written(Section):
     """How the cells of a table are written."""
 
-    missing_values: list[Mark] = Field(default=[])
+    missing_values: Annotated[list[Mark], or_one(str | float | list[str | float])] = Field(
+        default=[]
+    )
     """Texts that stand for a missing value, such as `"?"` or -999. An empty cell always does; NA,
     NaN, NULL and the like do so in columns of numbers, dates and times."""
     date_format: DateFormat | dict[str, DateFormat] | None = None
@@ -118,7 +130,7 @@ Source = Annotated[CsvSource | ParquetSource | SklearnSource | FrameSource, BY_K
 class Features(Section):
     """All columns but the target, the weight, the split column and these."""
 
-    exclude: list[str] = Field(default=[])
+    exclude: Names = Field(default=[])
     """Column names or patterns such as `split_*`."""
 
 
@@ -177,7 +189,7 @@ class Preprocess(Section):
     as they are, except that dates are standard all the same."""
     missing: Literal["mean", "median", "error"] = "mean"
     """What stands for a missing number (an indicator column tells where), or error."""
-    categorical: list[str] = Field(default=[])
+    categorical: Names = Field(default=[])
     """Columns of numbers that are really categories, one-hot encoded like text."""
     max_categories: Count = 50
     """Most categories of one column that get a column of their own; the rest share one."""
@@ -190,7 +202,7 @@ class Data(Section):
 
     source: Source
     """Where the rows come from."""
-    target: Annotated[list[str], Field(min_length=1)]
+    target: Annotated[Names, Field(min_length=1)]
     """The numeric column to predict, or a list of several."""
     features: Literal["auto"] | list[str] | Features = "auto"
     """auto (all other columns), a list of columns, or `exclude:` with names and patterns."""
@@ -201,11 +213,6 @@ class Data(Section):
     split: Split = FractionSplit(kind="fractions")
     """How the rows are divided into train, validation and test."""
     preprocess: Preprocess = Preprocess()
-
-    @field_validator("target", mode="before", json_schema_input_type=str | list[str])
-    @classmethod
-    def _one_or_several(cls, value: Any) -> Any:
-        return [value] if isinstance(value, str) else value
 
     @field_validator("target", "weight", "split")
     @classmethod

@@ -16,6 +16,12 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from tftrain.config.bounded_yaml import MAX_DEPTH, PLAIN_TAGS, RefusedYAMLError, bounded_yaml
 from tftrain.config.messages import Problem, problems_of
+from tftrain.config.mistaken import (
+    folder_in_place_of_a_config,
+    has_rows,
+    is_table,
+    table_in_place_of_a_config,
+)
 from tftrain.config.models import Config
 from tftrain.config.sections import Path_, keys_of, of_kind, sections_at
 from tftrain.errors import ConfigError, did_you_mean, excerpt, of_type
@@ -25,6 +31,13 @@ MAX_BYTES = 1_000_000
 
 MAX_PROBLEMS = 50
 """Mistakes that are told at once, at most."""
+
+YAML_REMEDIES = {
+    r"'\t'": ": a tab cannot indent; replace it with blanks",
+    "mapping values are not allowed": ": a blank is missing after a colon in front of this one, or "
+    "a text that holds a colon is not in quotes",
+}
+"""What to do about the reason that the reader of YAML gives."""
 
 
 @dataclass
@@ -88,22 +101,40 @@ def load_config(
 
 def read_document(path: Path) -> Document:
     """Parse the YAML file at `path`; raise ConfigError where it cannot be read or parsed."""
+    if path.is_dir():
+        raise ConfigError(folder_in_place_of_a_config(path))
+    raw = _bytes_of(path)
+    if is_table(path, raw):
+        raise ConfigError(table_in_place_of_a_config(path))
+    if len(raw) > MAX_BYTES:
+        raise ConfigError(f"{path}: over {MAX_BYTES:,} bytes, too large for a config")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 text (byte {error.start})") from None
+    try:
+        document = parse_yaml(text, str(path))
+    except ConfigError:
+        if has_rows(text):
+            raise ConfigError(table_in_place_of_a_config(path)) from None
+        raise
+    if not isinstance(document.value, dict) and has_rows(text):
+        raise ConfigError(table_in_place_of_a_config(path))
+    return document
+
+
+def _bytes_of(path: Path) -> bytes:
+    """Return the content of a file, up to one byte more than a config may have."""
     try:
         with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
-        text = raw.decode("utf-8-sig") if len(raw) <= MAX_BYTES else ""
+            return file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         near = did_you_mean(path.name, [p.name for p in path.parent.glob("*.y*ml")])
         raise ConfigError(f"{path}: no such config file{near}") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 text (byte {error.start})") from None
     except ValueError as error:  # a null character in the path
         raise ConfigError(f"{path}: cannot be read: {error}") from None
-    if len(raw) > MAX_BYTES:
-        raise ConfigError(f"{path}: over {MAX_BYTES:,} bytes, too large for a config")
-    return parse_yaml(text, str(path))
 
 
 def parse_yaml(text: str, name: str) -> Document:
@@ -115,7 +146,9 @@ def parse_yaml(text: str, name: str) -> Document:
         mark = error.problem_mark or error.context_mark
         place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
         fault = "" if isinstance(error, RefusedYAMLError) else "not valid YAML: "
-        raise ConfigError(f"{place}: {fault}{error.problem or error.context}") from None
+        reason = str(error.problem or error.context)
+        remedy = next((words for said, words in YAML_REMEDIES.items() if said in reason), "")
+        raise ConfigError(f"{place}: {fault}{reason}{remedy}") from None
     except (YAMLError, RecursionError, ValueError) as error:
         raise ConfigError(f"{name}: not valid YAML: {str(error).splitlines()[0]}") from None
     document = Document(None, {}, [])
@@ -197,32 +230,67 @@ def apply_override(document: Document, path: Path_, value: Any) -> None:
     """Put `value` at `path`, making sections that are not there.
 
     A change of `kind` keeps those keys of the section that the new kind has as well.
+
+    Raises:
+        ConfigError: there is no such item of a list, or no section where one would be needed.
     """
     if document.value is None:
         document.value = {}
-    node = document.value
+    node: Any = document.value
     if not isinstance(node, dict):
-        return  # a text or a list is no config, as is told when it is checked
-    for depth, part in enumerate(path[:-1]):
-        if isinstance(node, list) and isinstance(part, int) and part < len(node):
-            node = node[part]
-            continue
-        if not isinstance(node, dict):
-            raise ConfigError(f"--set {_dotted(path)}: {part} is not in a section")
-        if not isinstance(node.get(part), (dict, list)):
-            short = node.get(part)
-            node[part] = {"kind": short} if isinstance(short, str) else {}
-            document.positions.pop(path[: depth + 1], None)  # the section is not in the text
-        if isinstance(path[depth + 1], int) and not isinstance(node[part], list):
-            whole = _dotted(path[: depth + 1])
-            raise ConfigError(f"--set {_dotted(path)}: no list there to change; set {whole}=[...]")
-        node = node[part]
-    last = path[-1]
-    if isinstance(node, list) and not (isinstance(last, int) and last < len(node)):
-        raise ConfigError(f"--set {_dotted(path)}: no item {last} in the list")
-    if last == "kind" and isinstance(node, dict):
+        return  # a text or a list is not a config, as the check of it reports
+    for depth, part in enumerate(path[:-1], start=1):
+        _require_place(node, path, depth - 1)
+        below = node.get(part) if isinstance(node, dict) else node[part]
+        if not isinstance(below, (dict, list)):
+            below = node[part] = _section_for(below, path, depth)
+            document.positions.pop(path[:depth], None)  # the section is not in the text
+        node = below
+    _require_place(node, path, len(path) - 1)
+    if path[-1] == "kind" and isinstance(node, dict):
         _drop_keys_of_other_kinds(node, path[:-1], value)
-    node[last] = value
+    node[path[-1]] = value
+
+
+def _require_place(node: dict[str, Any] | list[Any], path: Path_, depth: int) -> None:
+    """Raise ConfigError unless `path[depth]` can be set in the value at `path[:depth]`."""
+    part, whole = path[depth], _dotted(path[:depth])
+    if isinstance(node, dict):
+        if isinstance(part, int) and depth:
+            raise _cannot_set(path, f"no list there to change; set {whole}=[...]")
+    elif isinstance(part, str):
+        sections = sections_at(Config, path[:depth])
+        section = f", or {whole}={{{part}: ...}}" if part in keys_of(sections) else ""
+        raise _cannot_set(path, f"{whole} is a list; set {whole}=[...]{section}")
+    elif part >= len(node):
+        items = f"whose items are 0 to {len(node) - 1}" if node else "which is empty"
+        raise _cannot_set(path, f"no item {part} in the list, {items}")
+
+
+def _section_for(given: Any, path: Path_, depth: int) -> dict[str, Any]:
+    """Return the section that takes the place of one value, so that a key below it can be set.
+
+    A word stands for the section of that kind where sections have kinds. Elsewhere the section
+    begins empty: `features: auto` is a section without a key.
+
+    Args:
+        given: the value at `path[:depth]`, neither a section nor a list.
+        path: what is to be set.
+        depth: length of the path to that value.
+    """
+    sections = sections_at(Config, path[:depth])
+    is_known = path[depth - 1] in keys_of(sections_at(Config, path[: depth - 1]))
+    whole = _dotted(path[:depth])
+    if isinstance(path[depth], int):
+        raise _cannot_set(path, f"no list there to change; set {whole}=[...]")
+    if not sections and (is_known or isinstance(path[depth - 1], int)):
+        raise _cannot_set(path, f"{whole} is a single value and has no keys; set {whole}=VALUE")
+    has_kinds = "kind" in keys_of(sections)
+    return {"kind": given} if isinstance(given, str) and has_kinds else {}
+
+
+def _cannot_set(path: Path_, reason: str) -> ConfigError:
+    return ConfigError(f"--set {_dotted(path)}: {reason}")
 
 
 def _dotted(path: Path_) -> str:
@@ -303,9 +371,13 @@ def _with_absolute_path(config: Config, folder: Path) -> Config:
     source = config.data.source
     if not hasattr(source, "path"):
         return config
-    path = str((folder / expanded(source.path, "data.source.path")).absolute())
-    data = config.data.model_copy(update={"source": source.model_copy(update={"path": path})})
-    return config.model_copy(update={"data": data})
+    return with_path(config, str((folder / expanded(source.path, "data.source.path")).absolute()))
+
+
+def with_path(config: Config, path: str) -> Config:
+    """Return the config with another path of its table, which is a file."""
+    source = config.data.source.model_copy(update={"path": path})
+    return config.model_copy(update={"data": config.data.model_copy(update={"source": source})})
 
 
 def config_text(config: Config) -> str:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tftrain.config.base import BY_KIND, Count, NonNegative, Positive, Section, Short
+from tftrain.config.base import BY_KIND, Count, NonNegative, Positive, Section, Short, or_one
 
 ActivationName = Literal[
     "identity",
@@ -69,6 +69,7 @@ class Network(Section):
 
 
 Units = Annotated[Count, Field(le=1_000_000)]
+Layers = Annotated[list[Units], Field(max_length=1000)]
 
 
 class Linear(Network):
@@ -81,8 +82,8 @@ class Mlp(Network):
     """A feed-forward network."""
 
     kind: Literal["mlp"]
-    hidden: Annotated[list[Units], Field(max_length=1000)] = Field(default=[64, 64])
-    """Number of units of each hidden layer."""
+    hidden: Annotated[Layers, or_one(Units | Layers)] = Field(default=[64, 64])
+    """Number of units of each hidden layer; a number alone is a single hidden layer."""
     activation: ActivationName | list[ActivationName] = "relu"
     """Activation of all hidden layers, or one for each."""
     precision: Literal["full", "mixed_bfloat16"] = "full"

@@ -1,6 +1,6 @@
 """Finding the section classes that may stand at a place of the config."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
@@ -30,7 +30,7 @@ def sections_below(sections: Sections, key: str | int) -> Sections:
 
 def of_kind(name: Any, sections: Iterable[type[BaseModel]]) -> Sections:
     """Return those sections whose kind, or class, is called `name`."""
-    return [section for section in sections if name in (section.__name__, *_kinds(section))]
+    return [section for section in sections if name in (section.__name__, *kinds_of([section]))]
 
 
 def keys_of(sections: Iterable[type[BaseModel]]) -> set[str]:
@@ -38,9 +38,17 @@ def keys_of(sections: Iterable[type[BaseModel]]) -> set[str]:
     return {key for section in sections for key in section.model_fields}
 
 
-def _kinds(section: type[BaseModel]) -> tuple[Any, ...]:
-    kind = section.model_fields.get("kind")
-    return get_args(kind.annotation) if kind else ()
+def kinds_of(sections: Iterable[type[BaseModel]]) -> list[str]:
+    """Return the kinds of the sections; a section that has no kinds adds none."""
+    fields = [section.model_fields.get("kind") for section in sections]
+    return [kind for field in fields if field for kind in get_args(field.annotation)]
+
+
+def paths_below(sections: Sections, path: Path_ = ()) -> Iterator[Path_]:
+    """Yield the path of every key of the sections at `path`, and of all sections below them."""
+    for key in dict.fromkeys(key for section in sections for key in section.model_fields):
+        yield (*path, key)
+        yield from paths_below(sections_below(sections, key), (*path, key))
 
 
 def _sections_in(annotation: Any) -> Sections:

@@ -1,6 +1,6 @@
 """What the columns of a table are, and their values as plain arrays."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
 from fnmatch import fnmatchcase
@@ -20,7 +20,7 @@ from tftrain.data.notation import (
     reading_of,
     strings,
 )
-from tftrain.errors import DataError, did_you_mean, excerpt, on_one_line
+from tftrain.errors import DataError, did_you_mean, excerpt, nearest, on_one_line
 
 
 @dataclass(frozen=True)
@@ -77,11 +77,47 @@ class Column:
         return "category" if self.categorical and self.kind != "text" else self.kind
 
 
+MAX_MISSING = 20
+"""Names of columns that are not there which a message lists, at most."""
+
+
 def require_column(frame: pd.DataFrame, name: str, key: str) -> None:
     """Raise DataError, with the nearest name, unless the table has a column called `name`."""
     if name not in frame.columns:
-        near = did_you_mean(name, map(str, frame.columns))
-        raise DataError(f"the table has no column {name!r} ({key}){near or _listing(frame)}")
+        require_columns(frame, {key: [name]})
+
+
+def require_columns(
+    frame: pd.DataFrame,
+    wanted: Mapping[str, Iterable[str]],
+    patterns: Mapping[str, Iterable[str]] | None = None,
+) -> None:
+    """Raise one DataError, a line for each name, unless the table has all the columns.
+
+    Args:
+        frame: the table.
+        wanted: names of columns, by the key of the config that gives them.
+        patterns: names or patterns likewise, each of which must fit a column.
+    """
+    names = [str(name) for name in frame.columns]
+    known = set(names)
+    missing = [(key, name) for key, given in wanted.items() for name in given if name not in known]
+    unfit = [
+        (key, pattern)
+        for key, given in (patterns or {}).items()
+        for pattern in given
+        if not _fitting(pattern, names, known)
+    ]
+    lines = [
+        f"the table has no column {name!r} ({key}){did_you_mean(name, names) or _listing(frame)}"
+        for key, name in missing[:MAX_MISSING]
+    ]
+    lines += [_without_fit(pattern, names, key) for key, pattern in unfit[:MAX_MISSING]]
+    more = len(missing) + len(unfit) - len(lines)
+    if more:
+        lines.append(f"{more:,} more columns that the config names are not there")
+    if lines:
+        raise DataError("\n".join(lines))
 
 
 def _listing(frame: pd.DataFrame) -> str:
@@ -101,17 +137,23 @@ def matching(names: Iterable[str], patterns: Sequence[str]) -> set[str]:
     known = set(names)
     found: set[str] = set()
     for pattern in dict.fromkeys(patterns):
-        if pattern in known:  # a column's own name is no pattern, whatever characters it has
-            found.add(pattern)
-            continue
-        fits = {name for name in names if fnmatchcase(name, pattern)}
+        fits = _fitting(pattern, names, known)
         if not fits:
-            raise DataError(
-                f"data.features.exclude names {pattern!r}, but no column is called that"
-                f"{did_you_mean(pattern, names)}"
-            )
+            raise DataError(_without_fit(pattern, names, "data.features.exclude"))
         found |= fits
     return found
+
+
+def _fitting(pattern: str, names: Sequence[str], known: Set[str]) -> set[str]:
+    """Return the names that a pattern fits; `known` holds the same names."""
+    if pattern in known:  # a column's own name is no pattern, whatever characters it has
+        return {pattern}
+    return {name for name in names if fnmatchcase(name, pattern)}
+
+
+def _without_fit(pattern: str, names: Sequence[str], key: str) -> str:
+    near = did_you_mean(pattern, names)
+    return f"{key} names {pattern!r}, but no column is called that{near}"
 
 
 def understand(
@@ -262,19 +304,15 @@ def _require_all(frame: pd.DataFrame, needed: Sequence[str]) -> None:
         return
     spare = [str(name) for name in frame.columns if name not in {*needed}]
     shown = []
-    for name in lacking[:MOST_NAMED]:
-        near = did_you_mean(name, spare, quoted=True)
-        shown.append(repr(name) + near)
-    more = f" and {len(lacking) - MOST_NAMED} more" if len(lacking) > MOST_NAMED else ""
+    for name in lacking[:MAX_MISSING]:
+        near = nearest(name, spare)
+        shown.append(repr(name) + (f", did you mean {near!r}?" if near else ""))
+    more = f" and {len(lacking) - MAX_MISSING} more" if len(lacking) > MAX_MISSING else ""
     what = "a column" if len(lacking) == 1 else f"{len(lacking)} columns"
     raise DataError(
         f"the table lacks {what} that the model needs: {'; '.join(shown)}{more}"
         + ("" if any("?" in one for one in shown) else _listing(frame))
     )
-
-
-MOST_NAMED = 20
-"""Missing columns that an error names."""
 
 
 def require_present(

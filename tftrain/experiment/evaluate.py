@@ -10,6 +10,7 @@ from tftrain.errors import DataError, naming
 from tftrain.experiment.prepare import place_of, read_frame, row_weights, split_rows, targets_of
 from tftrain.metrics import error_sums
 from tftrain.runs.run import Run
+from tftrain.runs.table import require_table
 
 
 def metrics_of(
@@ -48,6 +49,8 @@ def evaluate(
         DataError: the table does not fit, or the split has no rows, or none of any weight.
     """
     config = run.config
+    if data is None:
+        require_table(config, "name a table with --data FILE: all of its rows are measured")
     frame = read_frame(config, data)
     if split is None and data is None:
         split = "test"

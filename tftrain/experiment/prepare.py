@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tftrain.config import Config
+from tftrain.config.data import Features
 from tftrain.data.bundled import read_sklearn
 from tftrain.data.columns import (
     Column,
@@ -18,6 +19,7 @@ from tftrain.data.columns import (
     first_row,
     matching,
     require_column,
+    require_columns,
     require_present,
     strays_of,
     understand,
@@ -196,6 +198,7 @@ def prepare(config: Config, data: pd.DataFrame | None = None) -> Prepared:
         )
     frame = read_frame(config, data)
     with naming(place_of(config, data)):
+        _require_columns_of(config, frame)
         targets = targets_of(config, frame)
         weights = row_weights(config, frame)
         split = split_rows(config, frame)
@@ -211,11 +214,28 @@ def prepare(config: Config, data: pd.DataFrame | None = None) -> Prepared:
 def columns_of(config: Config, frame: pd.DataFrame) -> list[Column]:
     """Return the feature columns, understood."""
     categorical = set(config.data.preprocess.categorical)
-    for name in config.data.preprocess.categorical:
-        require_column(frame, name, "data.preprocess.categorical")
     conventions = conventions_of(config)
     names = feature_names(config, frame)
     return [understand(frame, name, conventions, name in categorical) for name in names]
+
+
+def _require_columns_of(config: Config, frame: pd.DataFrame) -> None:
+    """Raise DataError, all at once, for the names in a config of columns that are not there."""
+    data = config.data
+    wanted: dict[str, Sequence[str | None]] = {
+        "data.target": data.target,
+        "data.weight": [data.weight],
+        "data.split.column": [getattr(data.split, "column", None)],
+        "data.split.by": [getattr(data.split, "by", None)],
+        "data.features": data.features if isinstance(data.features, list) else [],
+        "data.preprocess.categorical": data.preprocess.categorical,
+    }
+    excluded = data.features.exclude if isinstance(data.features, Features) else []
+    require_columns(
+        frame,
+        {key: [name for name in names if name is not None] for key, names in wanted.items()},
+        {"data.features.exclude": excluded},
+    )
 
 
 def _notes(config: Config, frame: pd.DataFrame, columns: Sequence[Column]) -> tuple[str, ...]:

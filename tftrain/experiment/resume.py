@@ -13,6 +13,7 @@ from tftrain.experiment.prepare import Prepared
 from tftrain.files import bounded_text
 from tftrain.runs import RunDirectory
 from tftrain.runs.environment import environment, packages
+from tftrain.runs.table import KEY, path_from_run, require_table, with_table_found
 from tftrain.training import Checkpoints
 
 FREE = ("output", "training.checkpoint", "training.time_budget", "data.source.path", "name")
@@ -68,7 +69,8 @@ def write_identity(directory: RunDirectory, prepared: Prepared) -> None:
         told = {**before, "resumed": [*before.get("resumed", []), now]}
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         told = {**now, "data": identity.data}
-    directory.write_json(directory.environment, {**told, "config": identity.config})
+    table = {KEY: path_from_run(directory, prepared.config)}
+    directory.write_json(directory.environment, {**told, "config": identity.config, **table})
     directory.write_text(directory.config, config_text(prepared.config))
 
 
@@ -78,6 +80,7 @@ def config_of(directory: RunDirectory, overrides: Sequence[str], dataframe: bool
     Raises:
         RunError: its config cannot be read, and there is no other copy.
         ConfigError: an override is wrong.
+        DataError: its table is not there.
     """
     try:
         config = load_config(directory.config, dataframe=dataframe)
@@ -91,7 +94,10 @@ def config_of(directory: RunDirectory, overrides: Sequence[str], dataframe: bool
             stacklevel=2,
         )
         config = load_config(before.config, dataframe=dataframe)
-    return load_config(config, overrides, dataframe=dataframe)
+    found = with_table_found(directory, config)
+    changed = load_config(found, overrides, dataframe=dataframe)
+    require_table(changed)
+    return changed
 
 
 def is_to_go_on(directory: RunDirectory, prepared: Prepared, force: bool) -> bool:

@@ -6,6 +6,7 @@ import os
 import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,12 @@ from tftrain.errors import OutputError, RunError
 from tftrain.files import bounded_text, cannot_write, whole_file
 
 LOCK = ".lock"
+
+MAX_NAMED = 5
+"""Runs of a folder that a message names, at most."""
+
+MAX_SEEN = 10_000
+"""Runs of a folder among which those are searched for, at most."""
 
 
 class RunDirectory:
@@ -98,12 +105,20 @@ class RunDirectory:
         return found
 
     def require_run(self) -> None:
-        """Raise RunError unless there is a run, in whatever state."""
-        if not self.summary.exists():
-            hint = "" if self.path.is_dir() else " (no such directory)"
-            raise RunError(
-                f"{self.path}: not a run directory{hint}; expected one such as runs/diabetes/0001"
+        """Raise RunError, which names the runs that may be meant, unless there is a run."""
+        if self.summary.exists():
+            return
+        fault = " (it is a file)" if self.path.is_file() else " (no such directory)"
+        there = self.path if self.path.is_dir() else self.path.parent
+        newest = [str(run) for run in runs_below(there)[-MAX_NAMED:]]
+        raise RunError(
+            f"{self.path}: not a run directory{'' if self.path.is_dir() else fault}; "
+            + (
+                f"the newest runs in {there}, the last one last: {', '.join(newest)}"
+                if newest
+                else "expected one such as runs/diabetes/0001"
             )
+        )
 
     def require_empty(self) -> None:
         """Raise OutputError, with the remedies, unless the directory is empty."""
@@ -205,6 +220,17 @@ class RunDirectory:
         """Write text to a file of the run, whole or not at all."""
         with whole_file(path) as aside:
             aside.write_text(text, encoding="utf-8")
+
+
+def runs_below(folder: Path) -> list[Path]:
+    """Return the runs that `folder` holds, or that the folders in it hold, the newest last."""
+    found = []
+    summaries = chain(folder.glob("*/summary.json"), folder.glob("*/*/summary.json"))
+    for summary in islice(summaries, MAX_SEEN):
+        with suppress(OSError):  # removed in the meantime, or not to be read
+            if any((summary.parent / name).exists() for name in (LOCK, "environment.json")):
+                found.append((summary.stat().st_mtime, summary.parent))
+    return [path for _, path in sorted(found)]
 
 
 def json_text(value: Any, indent: int | None = None) -> str:

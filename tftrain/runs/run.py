@@ -18,6 +18,7 @@ from tftrain.metrics import BLOCK_ROWS
 from tftrain.runs.directory import RunDirectory
 from tftrain.runs.preprocessing import read_plan
 from tftrain.runs.summary import require_summary
+from tftrain.runs.table import with_table_found
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -37,8 +38,7 @@ class Run:
     Attributes:
         directory: its files.
         summary: the content of `summary.json`.
-        config: the config it was trained with.
-        plan: the fitted preprocessing.
+        config: the config it was trained with, and the path at which its table is now.
 
     Raises:
         RunError: it is not a run directory, or the run has no model.
@@ -49,7 +49,7 @@ class Run:
         self.summary: dict[str, Any] = self.directory.read_summary()
         if self.directory.config.exists() and not self.directory.config.is_file():
             raise RunError(f"{self.directory.config}: is no file")  # a pipe would be waited for
-        self.config: Config = load_config(self.directory.config)
+        self.config: Config = with_table_found(self.directory, load_config(self.directory.config))
         said = require_summary(self.summary, self.directory.summary)
         if not said.has_model or not self.directory.model.is_dir():
             raise RunError(
