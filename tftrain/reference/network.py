@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from tftrain.errors import InputError
-from tftrain.reference.layers import Array, Layer, register, twin_of
+from tftrain.reference.layers import Array, Layer, register, sent_on, twin_of
 from tftrain.reference.losses import Loss, l2_penalty
 from tftrain.reference.optimizers import Optimizer
 from tftrain.streams import batch_order
@@ -77,7 +77,7 @@ class Network(Layer):
         gradients: list[dict[str, Array]] = []
         for n in reversed(range(len(self.layers))):
             before, own = self.layers[n].backward(values[n], values[n + 1], deltas[0])
-            deltas.insert(0, before)
+            deltas.insert(0, sent_on(before, values[n]))
             gradients.insert(0, own)
         return deltas, gradients
 
