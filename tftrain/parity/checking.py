@@ -22,7 +22,7 @@ from tftrain.traces import Trace
 from tftrain.training.evaluation import as_batch
 from tftrain.training.step import Batch, Step, parameters_of
 from tftrain.training.tracing import TRACED_MODES as MODES
-from tftrain.training.tracing import Tracer
+from tftrain.training.tracing import Tracer, runnable
 
 UPDATES = 3
 """Steps whose update is checked: slots start at zero, so that the first one tells little."""
@@ -102,16 +102,9 @@ def gradcheck(
         twin_of(thing)
     report = Report([])
     for mode in dict.fromkeys(modes):
-        with _unchanged(step), np.errstate(all="ignore"):
-            try:
-                tracer = Tracer(step, batch, mode, update=True)
-                report += _checked(tracer, first=mode == modes[0], updates=optimizer is not None)
-            except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
-                reason = str(error).splitlines()[0]
-                raise InputError(
-                    f"the network cannot be run in the mode {mode}: {reason}"
-                    + ("; leave xla out of the modes" if mode == "xla" else "")
-                ) from None
+        with _unchanged(step), np.errstate(all="ignore"), runnable(mode):
+            tracer = Tracer(step, batch, mode, update=True)
+            report += _checked(tracer, first=mode == modes[0], updates=optimizer is not None)
     return report
 
 

@@ -186,7 +186,9 @@ class _Claim:
         primals = [*self._if_moved(self.x), *self.variables]
         with tf.autodiff.ForwardAccumulator(primals, tangents) as accumulator:
             y = self.part.layer(self.x)
-        return accumulator.jvp(y, unconnected_gradients="zero").numpy()
+        tangent = accumulator.jvp(y, unconnected_gradients="zero")
+        found: np.ndarray = tf.convert_to_tensor(tangent).numpy()  # of IndexedSlices, perhaps
+        return found
 
     def _along(
         self,

@@ -163,8 +163,10 @@ class Layer(Mirror):
 
 def sent_on(dx: Array | None, x: Array) -> Array:
     """Return the delta that a layer sends on through its input: None, as of integers, is zero."""
-    discrete = isinstance(x, np.ndarray) and is_discrete(x)
-    return np.zeros(x.shape) if dx is None or discrete else dx
+    if dx is None or (isinstance(x, np.ndarray) and is_discrete(x)):
+        dx = np.zeros(x.shape)
+    plain = isinstance(x, Bounded) and not isinstance(dx, Bounded)
+    return Bounded.exact(dx, x.precision) if plain else dx
 
 
 def like(source: Array, gradient: Array) -> Array:

@@ -123,7 +123,11 @@ def require_gradients(parameters: Sequence[tf.Variable], gradients: Sequence[T |
 
 def parameters_of(network: tf.Module) -> Sequence[tf.Variable]:
     """Return the trainable variables of a network; raise InputError for what is none."""
-    of_type("network", network, tf.Module, "a tf.Module with a __call__ and trainable variables")
+    wanted = (
+        "a tf.Module with a __call__ and trainable variables, such as tftrain.nn.MLP(3, [8], 1) or "
+        "tftrain.nn.Sequential([...])"
+    )
+    of_type("network", network, tf.Module, wanted)
     parameters = network.trainable_variables
     common_dtype(parameters)
     if not callable(network):

@@ -1,6 +1,7 @@
 """The trace of a TensorFlow network: the training step, made to tell what passes between nodes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from itertools import chain
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tftrain import losses, nn, optimizers
-from tftrain.errors import number, unknown
+from tftrain.errors import InputError, number, unknown
 from tftrain.traces import Arrays, Node, Trace, Update
 from tftrain.training.engine import Mode
 from tftrain.training.evaluation import as_batch
@@ -202,6 +203,19 @@ class Tracer:
         return nodes
 
 
+@contextmanager
+def runnable(mode: str) -> Iterator[None]:
+    """Raise InputError inside where TensorFlow cannot run a network in a mode."""
+    try:
+        yield
+    except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"the network cannot be run in the mode {mode}: {reason}"
+            + ("; take another mode" if mode == "xla" else "")
+        ) from None
+
+
 def _compiled(mode: str, function: Callable[[], Any]) -> Callable[[], Any]:
     return Mode(mode, "as asked").compile(function)
 
@@ -237,7 +251,8 @@ def trace(
     parameters = parameters_of(network)
     batch = as_batch(x, y, weight, parameters[0].dtype)
     step = Step(network, parameters, losses.get(loss), optimizers.SGD(), number("l2", l2))
-    tracer = Tracer(step, batch, mode, update=False)
-    found = tracer.run()
+    with runnable(mode):
+        tracer = Tracer(step, batch, mode, update=False)
+        found = tracer.run()
     tracer.require_gradients()
     return found
