@@ -154,5 +154,6 @@ def require_same(prediction: tf.Tensor, target: tf.Tensor) -> None:
     if not (same_rank and prediction.shape.is_compatible_with(target.shape)):
         raise ShapeError(
             f"the network predicts shape {prediction.shape} but the targets have shape "
-            f"{target.shape}: give targets of shape (cases, units), for one unit np.reshape(y, (-1, 1))"
+            f"{target.shape}: give targets of shape (cases, units), for one unit "
+            "np.reshape(y, (-1, 1))"
         )

@@ -99,12 +99,20 @@ RIGHT: dict[str, Build] = {
 }
 
 
+WITH_XLA = ("codes, then a table", "truth values", "stopped", "straight through")
+"""What the slowest mode is tried on."""
+
+
 @pytest.mark.parametrize(
-    ("mode", "dtype"), [("eager", "float64"), ("graph", "float32"), ("xla", "float32")]
+    ("name", "mode", "dtype"),
+    [
+        *((name, "eager", "float64") for name in RIGHT),
+        *((name, "graph", "float32") for name in RIGHT),
+        *((name, "xla", "float32") for name in WITH_XLA),
+    ],
 )
-@pytest.mark.parametrize("build", RIGHT.values(), ids=RIGHT)
-def test_no_false_alarm(build: Build, mode: str, dtype: str) -> None:
-    report = tftrain.gradcheck(build(dtype), X, Y, modes=[mode], l2=0.01)
+def test_no_false_alarm(name: str, mode: str, dtype: str) -> None:
+    report = tftrain.gradcheck(RIGHT[name](dtype), X, Y, modes=[mode], l2=0.01)
     assert report.ok, report.verdict
     assert "certificate" in {check.kind for check in report.checks if "Dense" in check.node}
 
@@ -173,7 +181,7 @@ def test_an_added_variable_that_is_not_used_is_named_though_the_reference_lacks_
 
 def test_a_variable_of_the_penalty_alone_is_trained_and_checked() -> None:
     net = NEEDLESS["read and dropped"]("float64")
-    report = tftrain.gradcheck(net, X, Y, l2=0.1, optimizer="sgd")
+    report = tftrain.gradcheck(net, X, Y, l2=0.1, modes=["graph"])
     assert report.ok, report.verdict
     node = tftrain.trace(net, X, Y, l2=0.1).nodes[0]
     np.testing.assert_allclose(node.gradients["held.z"], 0.1 * net.held["z"].numpy(), rtol=1e-14)
