@@ -141,7 +141,11 @@ def test_by_name_or_as_it_is() -> None:
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("hubert", "did you mean huber"), ("zzz", "unknown loss 'zzz'"), (["mse"], "unknown loss")],
+    [
+        ("hubert", "did you mean huber"),
+        ("zzz", "unknown loss 'zzz'"),
+        (["mse"], "loss must be one of"),
+    ],
 )
 def test_unknown_name(name: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):

@@ -5,10 +5,11 @@ without a traceback and exits with `exit_code`.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
 from numbers import Integral, Real
+from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -62,12 +63,16 @@ class DivergedError(TftrainError):
     """
 
     def __init__(self, what: str, value: float, epoch: int, step: int, found: str = "") -> None:
+        super().__init__(what, value, epoch, step, found)  # from which it can be pickled
         self.what, self.value = what, value
         self.epoch, self.step = epoch, step
         self.found = found
-        super().__init__(
-            f"training diverged: the {what} became {value} at epoch {epoch}, step {step}"
-            f"{f' ({found})' if found else ''}. "
+
+    def __str__(self) -> str:
+        where = f" ({self.found})" if self.found else ""
+        return (
+            f"training diverged: the {self.what} became {self.value} at epoch {self.epoch}, "
+            f"step {self.step}{where}. "
             "Lower the learning rate, clip the gradients (optimizer.clip_norm), or look for "
             "extreme values in the data."
         )
@@ -137,11 +142,43 @@ def entry(what: str, name: object, table: Mapping[str, T]) -> T:
     return table[name]
 
 
+def chosen(
+    what: str, given: object, kind: type[T], table: Mapping[str, Callable[..., T]], wanted: str
+) -> T:
+    """Return an object of a kind itself, or make the one of that name.
+
+    Args:
+        what: the argument.
+        given: the object, or a name.
+        kind: the class that it may be of.
+        table: what makes an object, by name.
+        wanted: what else than a name may be given, in the user's words.
+
+    Raises:
+        InputError: it is neither; the message says what to give.
+    """
+    if isinstance(given, kind):
+        return given
+    if isinstance(given, str):
+        return entry(what, given, table)()
+    if isinstance(given, type) and issubclass(given, kind):
+        raise InputError(
+            f"{what} must be an object, got the class {given.__name__}: give {given.__name__}(...)"
+        )
+    raise InputError(f"{what} must be one of {', '.join(table)}, or {wanted}; got {_shown(given)}")
+
+
 def _shown(value: object) -> str:
-    """Return a value as text, or its type where that text would be long."""
+    """Return a value as text, or what kind of thing it is where that text would say little."""
+    for kind, name in (("class", type), ("function", FUNCTIONS)):
+        if isinstance(value, name):
+            return f"the {kind} {getattr(value, '__name__', value)}"
     text = repr(value)
-    short = len(text) <= 60 and "\n" not in text
+    short = len(text) <= 60 and "\n" not in text and " at 0x" not in text
     return text if short else f"an object of the type {type(value).__name__}"
+
+
+FUNCTIONS = (FunctionType, BuiltinFunctionType, MethodType)
 
 
 def unknown(what: str, name: object, choices: Iterable[str]) -> InputError:

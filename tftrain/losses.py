@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from tftrain.errors import ShapeError, entry, number
+from tftrain.errors import ShapeError, chosen, number
 
 
 class Loss:
@@ -124,7 +124,13 @@ LOSSES: dict[str, type[Loss]] = {
 
 def get(loss: str | Loss) -> Loss:
     """Return `loss` itself, or the loss of that name with its default settings."""
-    return loss if isinstance(loss, Loss) else entry("loss", loss, LOSSES)()
+    return chosen(
+        "loss",
+        loss,
+        Loss,
+        LOSSES,
+        "a tftrain.losses.Loss (for a function of your own, a subclass with term(error))",
+    )
 
 
 def l2_penalty(variables: Sequence[tf.Variable], strength: float) -> tf.Tensor:
@@ -148,5 +154,6 @@ def require_same(prediction: tf.Tensor, target: tf.Tensor) -> None:
     if not (same_rank and prediction.shape.is_compatible_with(target.shape)):
         raise ShapeError(
             f"the network predicts shape {prediction.shape} but the targets have shape "
-            f"{target.shape}: give targets of shape (cases, units), for one unit y[:, None]"
+            f"{target.shape}: give targets of shape (cases, units), for one unit "
+            "np.reshape(y, (-1, 1))"
         )

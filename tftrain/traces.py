@@ -12,6 +12,11 @@ import numpy as np
 Arrays = Mapping[str, np.ndarray]
 
 
+def is_discrete(values: np.ndarray) -> bool:
+    """Return whether an array holds integers, booleans or text, which have no derivative."""
+    return values.dtype.kind in "biuOSU"
+
+
 @dataclass(frozen=True)
 class Node:
     """One function of the compound function, at one batch.
@@ -21,7 +26,8 @@ class Node:
         x: its input, shape `(cases, ...)`.
         y: its output, shape `(cases, ...)`.
         dy: the delta that arrives at its output, `dL/dy`, the shape of `y`.
-        dx: the delta that leaves through its input, `dL/dx`, the shape of `x`.
+        dx: the delta that leaves through its input, `dL/dx`, the shape of `x`. Deltas are zero
+            where nothing leads from the loss back to a tensor, and where it holds integers.
         parameters: the values of its parameters by name.
         gradients: `dL/dparameter` by the same names, of the whole objective: penalty included, and
             summed where several nodes share a parameter.

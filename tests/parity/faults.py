@@ -235,7 +235,7 @@ class Affine:
 
 
 def affine_with(
-    quantity: str, change: Callable[[Affine, Tensor], Tensor]
+    quantity: str, change: Callable[[Affine, Tensor], Tensor | None]
 ) -> Callable[[nn.Dense, Tensor], Tensor]:
     """Return an affine map that hands back `change(affine, right)` for one of its gradients."""
 
@@ -244,7 +244,7 @@ def affine_with(
         def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Any:
             y = tf.matmul(x, weight) + bias
 
-            def backward(dy: Tensor) -> list[Tensor]:
+            def backward(dy: Tensor) -> list[Tensor | None]:
                 here = Affine(x, weight, y, dy)
                 right = here.gradients
                 return list((right | {quantity: change(here, right[quantity])}).values())
@@ -277,7 +277,7 @@ def _backward(
     name: str,
     wrong: str,
     quantity: str,
-    change: Callable[[Affine, Tensor], Tensor],
+    change: Callable[[Affine, Tensor], Tensor | None],
     dtypes: tuple[str, ...] = DTYPES,
 ) -> Fault:
     """Return a fault in one gradient of the affine map; `change(affine, right)` is what it is."""
@@ -332,6 +332,9 @@ BACKWARD = [
     _backward(
         "dx through float16", "rounded to half", "dx", lambda a, right: rounded(right, "float16")
     ),
+    _backward("dx not given", "None", "dx", lambda a, right: None),
+    _backward("dW not given", "None", "weight", lambda a, right: None),
+    _backward("db not given", "None", "bias", lambda a, right: None),
     _backward("dW doubled", "factor 2", "weight", lambda a, right: 2 * right),
     _backward("dW halved", "factor 1/2", "weight", lambda a, right: right / 2),
     _backward("dW negated", "sign", "weight", lambda a, right: -right),
@@ -559,7 +562,15 @@ def _gelu_tanh_without_three(z: Tensor, y: Tensor) -> Tensor:
     return 0.5 * (1 + t) + 0.5 * z * (1 - t * t) * root * (1 + 0.044715 * z * z)
 
 
+def _outside_tensorflow(z: Tensor) -> Tensor:
+    """The right values, by NumPy: TensorFlow finds no path back through it."""
+    return tf.ensure_shape(tf.numpy_function(np.tanh, [z], z.dtype), z.shape)
+
+
 SLOPES = [
+    _function(
+        "tanh by NumPy", "right values without a gradient", "tanh", _outside_tensorflow, "dx"
+    ),
     _slope("tanh without square", "1 - y", "tanh", lambda z, y: 1 - y),
     _slope("tanh at z", "1 - z^2 instead of 1 - y^2", "tanh", lambda z, y: 1 - z * z),
     _slope("tanh as sigmoid", "y (1 - y)", "tanh", lambda z, y: y * (1 - y)),
@@ -718,6 +729,11 @@ def _per_case(errors: Errors) -> Tensor:
     return errors.weight[:, None]
 
 
+class _Stopped(losses.MeanSquaredError):
+    def term(self, error: Tensor) -> Tensor:
+        return super().term(tf.stop_gradient(error))
+
+
 MSE, MAE, HUBER = losses.MeanSquaredError, losses.MeanAbsoluteError, losses.Huber
 
 LOSS = [
@@ -770,6 +786,13 @@ LOSS = [
         "2 e instead of e",
         losses.SumSquaredError,
         lambda e, right: 2 * right,
+    ),
+    Fault(
+        "mse stopped",
+        "stop_gradient on the error",
+        "loss: delta",
+        lambda dtype: Case(small_network(dtype), _Stopped()),
+        "MeanSquaredError",
     ),
     _value("mse halved", "e^2 / 2, value and delta", _HalfSquares),
     _value("mse mean over cases", "value and delta", _MeanOverCases),

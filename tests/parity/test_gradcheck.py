@@ -333,8 +333,12 @@ def test_a_variable_in_no_layer_is_refused() -> None:
             super().__init__([nn.Dense(3, 2, dtype="float64")])
             self.extra = tf.Variable(tf.ones([2], tf.float64))
 
-    with pytest.raises(InputError, match="belongs to no layer"):
+    with pytest.raises(InputError, match="does not depend on the variable"):
         tftrain.gradcheck(Extra(), X, Y)
+    net = Extra()
+    net.layers.append(lambda x: x + net.extra)
+    with pytest.raises(InputError, match="belongs to no layer"):
+        tftrain.gradcheck(net, X, Y)
 
 
 def test_scalar_parameters_are_parameters_of_the_reference() -> None:

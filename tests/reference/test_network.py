@@ -94,6 +94,29 @@ def test_batches_are_those_of_the_streams() -> None:
     np.testing.assert_allclose(losses, expected)
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"loss": "mse"}, r"loss must be a tftrain\.reference\.Loss, such as .*twin_of\(loss\)"),
+        ({"optimizer": "sgd"}, r"optimizer must be a tftrain\.reference\.Optimizer.*got 'sgd'"),
+        ({"network": np.tanh}, r"network must be a tftrain\.reference\.Network"),
+        ({"x": [[1.0]]}, "x must be a NumPy array"),
+        ({"y": None}, "y must be a NumPy array; got None"),
+    ],
+)
+def test_arguments_of_another_kind(given: dict, message: str) -> None:
+    arguments = {
+        "network": network(np.random.default_rng(0)),
+        "x": np.ones((4, 3)),
+        "y": np.ones((4, 2)),
+        "loss": MeanSquaredError(),
+        "optimizer": SGD(schedule=Constant(0.1)),
+        **given,
+    }
+    with pytest.raises(InputError, match=message):
+        fit(**arguments, epochs=1, batch_size=2)
+
+
 def test_rows_must_agree() -> None:
     neuron = Network([Dense(np.zeros((1, 1)))])
     with pytest.raises(InputError, match="same number"):

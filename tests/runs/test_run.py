@@ -1,5 +1,11 @@
 """A run, opened again: its predictions."""
 
+import copy
+import multiprocessing
+import pickle
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -165,3 +171,43 @@ def test_a_row_is_predicted_the_same_alone_and_in_its_table(tmp_path: Path) -> N
     together = run.predict(table)
     for i in range(3):
         np.testing.assert_allclose(run.predict(table.iloc[[i]]), together[[i]], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "again",
+    [lambda run: pickle.loads(pickle.dumps(run)), copy.copy, copy.deepcopy],
+    ids=["pickle", "copy", "deepcopy"],
+)
+def test_a_run_is_pickled_and_copied_by_its_path(run: Run, again: Callable[[Run], Run]) -> None:
+    expected = run.predict(table())  # its model is loaded, which could not be pickled
+    other = again(run)
+    assert other is not run
+    assert other.summary == run.summary
+    np.testing.assert_array_equal(other.predict(table()), expected)
+
+
+def test_a_pickled_run_is_found_from_another_folder(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(run.path.parent)
+    pickled = pickle.dumps(tftrain.load_run(run.path.name))
+    assert len(pickled) < 1_000
+    monkeypatch.chdir(tmp_path)
+    assert pickle.loads(pickled).path == run.path
+
+
+def test_a_pickled_run_that_is_gone_gets_the_error_of_load_run(run: Run, tmp_path: Path) -> None:
+    moved = shutil.copytree(run.path, tmp_path / "run")
+    pickled = pickle.dumps(tftrain.load_run(moved))
+    shutil.rmtree(moved)
+    with pytest.raises(RunError) as opening:
+        tftrain.load_run(moved)
+    with pytest.raises(RunError) as unpickling:
+        pickle.loads(pickled)
+    assert str(unpickling.value) == str(opening.value)
+
+
+def test_a_run_predicts_in_a_process_that_was_spawned(run: Run) -> None:
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        predicted = pool.submit(run.predict, table()).result(timeout=120)
+    np.testing.assert_array_equal(predicted, run.predict(table()))

@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from tftrain import fit
+import tftrain
+from tftrain import fit, losses, optimizers
 from tftrain.errors import DivergedError, InputError, ShapeError
 from tftrain.nn import MLP, Dense
 from tftrain.optimizers import SGD, Adam
@@ -531,8 +532,8 @@ def test_observers_are_told_in_order() -> None:
         ({"compile": "jit"}, "compile must be one of auto, xla, graph, eager"),
         ({"loss": "msee"}, "did you mean mse"),
         ({"optimizer": "adams"}, "did you mean adam"),
-        ({"loss": ["mse"]}, "unknown loss .*Known: mse"),
-        ({"optimizer": {"kind": "adam"}}, "unknown optimizer .*Known: sgd"),
+        ({"loss": ["mse"]}, "loss must be one of mse, .*or a tftrain.losses.Loss"),
+        ({"optimizer": {"kind": "adam"}}, "optimizer must be one of sgd, .*such as tftrain"),
         ({"l2": "a"}, "l2 must be a number, got 'a'"),
         ({"time_budget": "a"}, "time_budget must be a number, got 'a'"),
         ({"seed": None}, "seed must be a whole number"),
@@ -578,6 +579,73 @@ def test_wrong_arguments(settings: dict[str, Any], message: str) -> None:
 def test_shapes_that_do_not_agree(x: np.ndarray, y: np.ndarray) -> None:
     with pytest.raises(ShapeError, match="shape"):
         fit(linear(), x, y, epochs=1)
+
+
+DATASET = tf.data.Dataset.from_tensor_slices(table()).batch(8)
+
+
+class NeedsDetach:
+    """As a `torch.Tensor` with a gradient."""
+
+    def __array__(self, *args: Any, **options: Any) -> np.ndarray:
+        raise RuntimeError("Can't call numpy() on Tensor that requires grad.")
+
+
+def square(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_mean(tf.square(prediction - target))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"x": DATASET, "y": None}, r"x must be an array.*not a tf\.data\.Dataset.*as_numpy_it"),
+        ({"y": DATASET}, r"y must be an array.*not a tf\.data\.Dataset"),
+        ({"weight": DATASET}, r"weight must be an array.*not a tf\.data\.Dataset"),
+        ({"x": (row for row in table()[0])}, "x must be an array.*not an iterator: give the list"),
+        ({"x": tf.sparse.from_dense(table()[0])}, r"not a SparseTensor: give tf\.sparse\.to_de"),
+        ({"x": tf.ragged.constant([[1.0], [1.0, 2.0]])}, "not a RaggedTensor: give rows of one"),
+        ({"x": tf.constant([["a"]])}, "x must hold numbers, got the type string"),
+        ({"x": tf.constant([[1j]])}, "x must hold numbers, got the type complex128"),
+        ({"x": np.ma.masked_less(table()[0], 0.0)}, "x has masked values: fill them in, or drop"),
+        ({"x": NeedsDetach()}, "x is not an array: Can't call numpy"),
+        ({"x": "table.csv"}, "x must be an array, a tensor or a DataFrame.*; got 'table.csv'"),
+        ({"x": {"a": [1.0]}}, "x must be an array.*; got {'a': "),
+        ({"y": None}, "y must be an array, .*; got None"),
+        ({"weight": square}, "weight must be an array, .*; got the function square"),
+        ({"network": square}, r"such as tftrain\.nn\.MLP.*; got the function square"),
+        ({"network": Dense}, r"such as tftrain\.nn\.MLP.*; got the class Dense"),
+        ({"network": [Dense(3, 2)]}, r"or tftrain\.nn\.Sequential\(\[\.\.\.\]\); got \[Dense\(3"),
+        (
+            {"loss": square},
+            r"loss must be one of .*subclass with term\(error\)\); got the function",
+        ),
+        ({"loss": losses.Huber}, r"loss must be an object, got the class Huber: give Huber\("),
+        ({"optimizer": square}, r"optimizer must be one of .*Adam\(0\.001\).*got the function squ"),
+        ({"optimizer": optimizers.Adam}, r"must be an object, got the class Adam: give Adam\("),
+        ({"optimizer": Observer}, "those of Keras are not; got the class Observer"),
+    ],
+)
+def test_what_is_often_given_instead_gets_a_sentence(given: dict[str, Any], message: str) -> None:
+    x, y = table()
+    for door in (fit, tftrain.gradcheck, tftrain.trace):
+        if door is tftrain.trace and "optimizer" in given:
+            continue
+        with pytest.raises(InputError, match=message):
+            door(**{"network": linear(), "x": x, "y": y, **given})
+
+
+def test_the_advice_for_a_dataset_holds() -> None:
+    x, y = map(np.concatenate, zip(*DATASET.as_numpy_iterator(), strict=True))
+    for one, other in zip((x, y), table(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_series_is_a_column_of_targets_once_it_is_reshaped() -> None:
+    x, y = table()
+    series = pd.Series(y[:, 0])
+    with pytest.raises(ShapeError, match=r"for one unit np\.reshape\(y, \(-1, 1\)\)"):
+        fit(Dense(3, 1, dtype="float64"), x, series, epochs=1)
+    fit(Dense(3, 1, dtype="float64"), pd.DataFrame(x), np.reshape(series, (-1, 1)), epochs=1)
 
 
 def test_text_is_refused() -> None:

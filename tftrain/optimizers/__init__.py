@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tftrain.errors import entry
+from tftrain.errors import chosen
 from tftrain.optimizers.adagrad import Adagrad
 from tftrain.optimizers.adam import Adam, AdamW
 from tftrain.optimizers.clipping import clip_by_global_norm, clip_by_value, global_norm
@@ -42,6 +42,11 @@ __all__ = [
 
 def get(optimizer: str | Optimizer) -> Optimizer:
     """Return `optimizer` itself, or a new optimizer of that name with its default settings."""
-    if isinstance(optimizer, Optimizer):
-        return optimizer
-    return entry("optimizer", optimizer, OPTIMIZERS)()
+    return chosen(
+        "optimizer",
+        optimizer,
+        Optimizer,
+        OPTIMIZERS,
+        "a tftrain.optimizers.Optimizer such as tftrain.optimizers.Adam(0.001); those of Keras "
+        "are not",
+    )

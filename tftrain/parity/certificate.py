@@ -17,9 +17,9 @@ from tftrain.errors import InputError
 from tftrain.parity.checks import END_TO_END, Check, compare, same
 from tftrain.reference import PRECISIONS, Bounded, Layer, Network, Precision
 from tftrain.reference.functions import allow
-from tftrain.reference.layers import Array, twin_class, twin_of
+from tftrain.reference.layers import Array, sent_on, twin_class, twin_of
 from tftrain.reference.losses import l2_penalty
-from tftrain.traces import Node, Trace, Update
+from tftrain.traces import Node, Trace, Update, is_discrete
 from tftrain.training.step import Step
 
 
@@ -175,7 +175,9 @@ class Certificate:
         """Check forward value and delta of a node; add its parameter gradients to `totals`."""
         assert part.twin is not None
         twin = part.twin.with_parameters(self._exact)
-        x, dy = self._exact(node.x), self._exact(node.dy)
+        # Integers choose: they have no error, and no derivative.
+        x = node.x if is_discrete(node.x) else self._exact(node.x)
+        dy = self._exact(node.dy)
         try:
             with np.errstate(all="ignore"):
                 y = self._bounded(twin.forward(x))
@@ -193,7 +195,10 @@ class Certificate:
                 "the layer is a subclass that adds variables, register a reference of its own with "
                 "@tftrain.reference.register"
             )
-        for quantity, actual, expected in (("y", node.y, y), ("dx", node.dx, self._bounded(dx))):
+        for quantity, actual, expected in (
+            ("y", node.y, y),
+            ("dx", node.dx, self._bounded(sent_on(dx, x))),
+        ):
             check = compare(actual, expected, self.mode, part.name, quantity)
             yield check if check.ok else replace(check, remark=_inherited(part.layer))
         for name, place in part.places.items():
@@ -257,6 +262,8 @@ class Certificate:
         return "parameters", str(self.step.parameters[place].name)
 
     def _exact(self, value: np.ndarray) -> Bounded:
+        if is_discrete(value):
+            return Bounded(value, 0.0, PRECISIONS["float64"])
         return Bounded.exact(value, PRECISIONS[value.dtype.name])
 
     def _exact_all(self, values: Sequence[np.ndarray]) -> list[Bounded]:

@@ -20,9 +20,9 @@ from tftrain.parity.report import Report
 from tftrain.reference.layers import twin_of
 from tftrain.traces import Trace
 from tftrain.training.evaluation import as_batch
-from tftrain.training.step import Step, parameters_of
+from tftrain.training.step import Batch, Step, parameters_of
 from tftrain.training.tracing import TRACED_MODES as MODES
-from tftrain.training.tracing import Tracer
+from tftrain.training.tracing import Tracer, runnable
 
 UPDATES = 3
 """Steps whose update is checked: slots start at zero, so that the first one tells little."""
@@ -82,8 +82,9 @@ def gradcheck(
         modes: any of eager, graph and xla.
 
     Raises:
-        InputError: an argument is wrong, shapes do not agree, XLA cannot compile the network, or
-            the reference does not know the loss or the optimizer.
+        InputError: an argument is wrong, shapes do not agree, XLA cannot compile the network, the
+            reference does not know the loss or the optimizer, or the loss does not depend on a
+            trainable variable.
     """
     parameters = parameters_of(network)
     of_type("modes", modes, (list, tuple), f"a list of {', '.join(MODES)}")
@@ -96,33 +97,43 @@ def gradcheck(
     chosen = optimizers.get("sgd" if optimizer is None else optimizer)
     step = Step(network, parameters, losses.get(loss), chosen, number("l2", l2))
     precision_of(step)
-    _require_owners(step)
+    _require_owners(step, batch)
     for thing in (step.loss, step.optimizer, step.optimizer.schedule):
         twin_of(thing)
     report = Report([])
     for mode in dict.fromkeys(modes):
-        with _unchanged(step), np.errstate(all="ignore"):
-            try:
-                tracer = Tracer(step, batch, mode, update=True)
-                report += _check(tracer, first=mode == modes[0], updates=optimizer is not None)
-            except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
-                reason = str(error).splitlines()[0]
-                raise InputError(
-                    f"the network cannot be run in the mode {mode}: {reason}"
-                    + ("; leave xla out of the modes" if mode == "xla" else "")
-                ) from None
+        with _unchanged(step), np.errstate(all="ignore"), runnable(mode):
+            tracer = Tracer(step, batch, mode, update=True)
+            report += _checked(tracer, first=mode == modes[0], updates=optimizer is not None)
     return report
 
 
-def _require_owners(step: Step) -> None:
+def _require_owners(step: Step, batch: Batch) -> None:
     """Raise InputError for a trainable variable that is in no node: nothing could check it."""
     owned = {place for part in parts_of(step) for place in part.places.values()}
     lost = [p.name for i, p in enumerate(step.parameters) if i not in owned]
     if lost:
+        step.gradients(batch)  # may say that it is not used at all
         raise InputError(
             f"the variable {', '.join(lost)} belongs to no layer of the network: put it into the "
             "layer that uses it, or create it with trainable=False"
         )
+
+
+def _checked(tracer: Tracer, **options: bool) -> Report:
+    """Check the traces in one mode, as `_check` does.
+
+    Raises:
+        InputError: nothing is wrong, but training would refuse a variable that no gradient reaches.
+    """
+    try:
+        report = _check(tracer, **options)
+    except InputError:
+        tracer.require_gradients()
+        raise
+    if report.ok:
+        tracer.require_gradients()
+    return report
 
 
 def _check(tracer: Tracer, *, first: bool, updates: bool) -> Report:
@@ -206,6 +217,7 @@ def _notes(parts: Sequence[Part], trace: Trace, checks: Sequence[Check]) -> list
     }
     lost = [check.where for check in checks if not check.relative_bound < 1]
     lost += [where for where, gradient in gradients.items() if not np.isfinite(gradient).all()]
+    notes += dict.fromkeys(f"{c.node}: {c.remark}." for c in checks if c.ok and c.remark)
     if not any(gradient.any() for gradient in gradients.values()):
         notes.append(ALL_ZERO)
     elif lost:

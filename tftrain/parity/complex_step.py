@@ -17,9 +17,9 @@ import numpy as np
 from tftrain.parity.checks import Check
 from tftrain.parity.evidence import ridders
 from tftrain.reference import PRECISIONS, Bounded, Layer, Loss
-from tftrain.reference.layers import Array
+from tftrain.reference.layers import Array, sent_on
 from tftrain.streams import Purpose, stream
-from tftrain.traces import Node, Trace
+from tftrain.traces import Node, Trace, is_discrete
 
 STEP = 1e-40
 
@@ -62,7 +62,9 @@ def complex_step(name: str, twin: Layer, node: Node) -> Check | None:
     """
     precision = PRECISIONS["float64"]
     rng = stream(0, Purpose.DIRECTIONS)
-    x, dy = node.x.astype(np.float64), node.dy.astype(np.float64)
+    fixed = is_discrete(node.x)
+    x = node.x if fixed else node.x.astype(np.float64)
+    dy = node.dy.astype(np.float64)
     twin = twin.with_parameters(lambda value: np.asarray(value, np.float64))
     with np.errstate(all="ignore"):
         y = twin.forward(x)
@@ -77,21 +79,23 @@ def complex_step(name: str, twin: Layer, node: Node) -> Check | None:
         """Return the output at a point `t` along the direction."""
         moves = iter(ways.values())
         with np.errstate(all="ignore"):
-            return twin.with_parameters(lambda p: p + t * next(moves)).forward(x + t * along)
+            moved_x = x if fixed else x + t * along
+            return twin.with_parameters(lambda p: p + t * next(moves)).forward(moved_x)
 
     try:
         tangent = moved(1j * STEP).imag / STEP
     except (TypeError, ValueError):
         return None
     exact = twin.with_parameters(lambda value: Bounded.exact(value, precision))
-    bounded_x = Bounded.exact(x, precision)
+    bounded_x = x if fixed else Bounded.exact(x, precision)
     with np.errstate(all="ignore"):
         wide_dx, wide = exact.backward(
             bounded_x, exact.forward(bounded_x), Bounded.exact(dy, precision)
         )
-        terms = [dx * along, *(g * ways[name] for name, g in gradients.items())]
+        wide_dx = Bounded.exact(0 * along, precision) + sent_on(wide_dx, bounded_x)
+        terms = [sent_on(dx, x) * along, *(g * ways[name] for name, g in gradients.items())]
         forward, backward = float(np.sum(dy * tangent)), float(sum(map(np.sum, terms)))
-        room = np.sum((wide_dx + bounded_x * 0).bound * np.abs(along))
+        room = np.sum(wide_dx.bound * np.abs(along))
         room += sum(np.sum(g.bound * np.abs(ways[name])) for name, g in wide.items())
         # An imaginary part below the smallest normal number has few digits.
         room += np.sum(np.abs(dy)) * precision.tiny / STEP

@@ -8,10 +8,14 @@ A layer is a function `f(x, p)` of its input and its variables, and reverse mode
 Forward mode gives the left side exactly but for rounding (`tf.autodiff.ForwardAccumulator`); but it
 comes of the same derivatives, so a wrong formula may be wrong in both. Central differences of
 `<dy, f(x + t v)>` do not; Richardson's extrapolation (Ridders' tableau; Press et al., "Numerical
-recipes", section 5.7) gives them with an estimate of their own error.
+recipes", section 5.7) gives them with an estimate of their own error. What the layer stops with
+`tf.stop_gradient` counts as constant.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -20,13 +24,16 @@ from tftrain import nn
 from tftrain.errors import InputError
 from tftrain.parity.certificate import Part
 from tftrain.parity.checks import CERTIFICATE, EVIDENCE, Check
+from tftrain.parity.stopped import holding_constant
 from tftrain.reference import PRECISIONS
 from tftrain.streams import Purpose, stream
-from tftrain.traces import Node
+from tftrain.traces import Node, is_discrete
 
 DIRECTIONS = 3
 ROUNDINGS = 1000
 """Units of roundoff, of the sizes of all products in (1), that rounding may explain."""
+
+STOPPED = "what tf.stop_gradient stops was taken for constant"
 
 NARROW_ROUNDINGS = 16
 """The same in bfloat16, whose roundoff is 2^-8."""
@@ -92,9 +99,14 @@ def evidence(
 
 def _require_repeatable(part: Part, node: Node) -> None:
     """Raise InputError for a layer that gives other numbers at each call."""
-    one, other = (part.layer(tf.constant(node.x)).numpy() for _ in range(2))
-    apart = np.max(np.abs(one.astype(np.float64) - other), initial=0.0)
-    if apart > np.sqrt(2 * PRECISIONS[one.dtype.name].roundoff) * np.max(np.abs(one), initial=0.0):
+    one, other = (tf.convert_to_tensor(part.layer(tf.constant(node.x))).numpy() for _ in range(2))
+    if is_discrete(one):
+        repeats = np.array_equal(one, other)
+    else:
+        apart = np.max(np.abs(one.astype(np.float64) - other), initial=0.0)
+        size = np.max(np.abs(one), initial=0.0)
+        repeats = not apart > np.sqrt(2 * PRECISIONS[one.dtype.name].roundoff) * size
+    if not repeats:
         raise InputError(
             f"{part.name} gives other outputs at each call for the same input, as dropout does: a "
             "gradient can only be checked with the randomness switched off or made a fixed mask"
@@ -116,49 +128,85 @@ class _Claim:
         named = nn.named_variables(part.layer)
         self.variables = [named[name] for name in part.places]
         self.x = tf.constant(node.x)
+        self.fixed = is_discrete(node.x)
+        self.dtype = (node.dy if self.fixed else node.x).dtype.name
         self.dy = node.dy.astype(np.float64)
         trained = {name: gradient - penalties[name] for name, gradient in node.gradients.items()}
         own = [self._of_layer(named[n]) if n in shared else trained[n] for n in part.places]
-        self.gradients = [node.dx, *own]
+        self.gradients = [*self._if_moved(node.dx), *own]
 
     def checks(self, number: int) -> Iterator[Check]:
         rng = stream(number, Purpose.DIRECTIONS)
-        sources = [self.node.x, *(v.numpy() for v in self.variables)]
+        sources = [*self._if_moved(self.node.x), *(v.numpy() for v in self.variables)]
+        if not sources or is_discrete(self.node.y):
+            return
         direction = [_direction(rng, value) for value in sources]
         claimed, size = _inner(self.gradients, direction)
         forward, more = _inner([self.dy], [self._forward(direction)])
-        noise = rounding(self.node.x.dtype.name) * (size + more)
+        noise = rounding(self.dtype) * (size + more)
         yield self._check("forward mode", claimed, forward, noise)
         _, values = _inner([self.dy], [self.node.y])
-        noisy = PRECISIONS[self.node.x.dtype.name].roundoff * values
-        slope, uncertain = ridders(lambda t: self._along(sources, direction, t), noisy)
-        yield self._check("central differences", claimed, slope, 10 * uncertain + noise)
+
+        def differences(layer: nn.sequential.Layer) -> Check:
+            slope, uncertain = ridders(
+                lambda t: self._along(layer, sources, direction, t),
+                PRECISIONS[self.dtype].roundoff * values,
+            )
+            return self._check("central differences", claimed, slope, 10 * uncertain + noise)
+
+        found = differences(self.part.layer)
+        if not found.ok and self._holding is not None:
+            found = replace(differences(self._holding), remark=STOPPED)
+        yield found
+
+    @cached_property
+    def _holding(self) -> nn.sequential.Layer | None:
+        """The layer with what it stops held constant, if it stops anything."""
+        return holding_constant(self.part.layer, self.x)
+
+    def _if_moved(self, of_input: Any) -> list[Any]:
+        """Return in a list what belongs to the input, or none where that holds integers."""
+        return [] if self.fixed else [of_input]
 
     def _of_layer(self, variable: tf.Variable) -> np.ndarray:
         """Return the gradient of the layer alone with respect to one of its variables."""
         with tf.GradientTape() as tape:
             y = self.part.layer(self.x)
-        gradient = tape.gradient(y, variable, output_gradients=tf.constant(self.node.dy))
+        gradient = tape.gradient(
+            y,
+            variable,
+            output_gradients=tf.constant(self.node.dy),
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
         found: np.ndarray = tf.convert_to_tensor(gradient).numpy()
         return found
 
     def _forward(self, direction: Sequence[np.ndarray]) -> np.ndarray:
         tangents = [tf.constant(v) for v in direction]
-        with tf.autodiff.ForwardAccumulator([self.x, *self.variables], tangents) as accumulator:
+        primals = [*self._if_moved(self.x), *self.variables]
+        with tf.autodiff.ForwardAccumulator(primals, tangents) as accumulator:
             y = self.part.layer(self.x)
-        return accumulator.jvp(y, unconnected_gradients="zero").numpy()
+        tangent = accumulator.jvp(y, unconnected_gradients="zero")
+        found: np.ndarray = tf.convert_to_tensor(tangent).numpy()  # of IndexedSlices, perhaps
+        return found
 
     def _along(
-        self, sources: Sequence[np.ndarray], direction: Sequence[np.ndarray], t: float
+        self,
+        layer: nn.sequential.Layer,
+        sources: Sequence[np.ndarray],
+        direction: Sequence[np.ndarray],
+        t: float,
     ) -> float:
         """Return `<dy, f>` at a point `t` along the direction."""
         moved = [(s + t * v).astype(s.dtype) for s, v in zip(sources, direction, strict=True)]
+        own = len(self.variables)
+        x = self.x if self.fixed else tf.constant(moved[0])
         try:
-            for variable, value in zip(self.variables, moved[1:], strict=True):
+            for variable, value in zip(self.variables, moved[-own:] if own else [], strict=True):
                 variable.assign(value)
-            y = self.part.layer(tf.constant(moved[0])).numpy()
+            y = layer(x).numpy()
         finally:
-            for variable, value in zip(self.variables, sources[1:], strict=True):
+            for variable, value in zip(self.variables, sources[-own:] if own else [], strict=True):
                 variable.assign(value)
         return float(np.sum(self.dy * y))
 
@@ -169,7 +217,7 @@ class _Claim:
             ratio = 0.0 if np.isnan(claimed) and np.isnan(expected) else np.inf
         return Check(
             self.mode,
-            self.node.x.dtype.name,
+            self.dtype,
             self.part.name,
             quantity,
             error=error,

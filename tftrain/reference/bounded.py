@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import ml_dtypes
@@ -502,6 +502,11 @@ def _power(a: Bounded, exponent: Bounded) -> Bounded:
     return product
 
 
+def _stepwise(a: Bounded, function: np.ufunc) -> Bounded:
+    """Rounding to whole numbers is exact, and monotone."""
+    return a.through(function, 0)
+
+
 def either(mask: np.ndarray, a: Bounded, b: Bounded) -> Bounded:
     """Return `a`, but where `mask` holds anything from `a` to `b`."""
     middle, half = (a.value + b.value) / 2, _size(a.value - b.value) / 2
@@ -535,6 +540,7 @@ RULES: dict[np.ufunc, Callable[..., Bounded]] = {
     np.minimum: _minimum,
     np.sqrt: _sqrt,
     np.power: _power,
+    **{f: partial(_stepwise, function=f) for f in (np.floor, np.ceil, np.rint, np.trunc)},
 }
 """What each operation loses; `functions.py` adds the elementary functions."""
 
@@ -543,6 +549,7 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.clip: _clip,
     np.sum: Bounded.sum,
     np.mean: Bounded.mean,
+    np.round: np.rint,
     np.transpose: lambda a: a.T,
     np.reshape: lambda a, shape: a.reshape(shape),
     np.zeros_like: lambda a: np.zeros(a.shape, a.precision.dtype),

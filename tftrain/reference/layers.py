@@ -20,6 +20,7 @@ import numpy as np
 from tftrain.errors import InputError
 from tftrain.reference.bounded import PRECISIONS, Bounded, Precision
 from tftrain.reference.functions import allow, by_sign, erfc, exp, sigmoid, softplus, tanh
+from tftrain.traces import is_discrete
 
 Array = Any
 """A NumPy array of any real dtype, complex where only values are wanted, or a `Bounded` one."""
@@ -150,7 +151,7 @@ class Layer(Mirror):
         raise NotImplementedError
 
     def backward(self, x: Array, y: Array, dy: Array) -> tuple[Array, dict[str, Array]]:
-        """Return `dL/dx`, and `dL/dp` for each parameter `p` by name.
+        """Return `dL/dx` (None where it is zero), and `dL/dp` for each parameter `p` by name.
 
         Args:
             x: input of the layer.
@@ -158,6 +159,14 @@ class Layer(Mirror):
             dy: the delta at its output, `dL/dy`.
         """
         raise NotImplementedError
+
+
+def sent_on(dx: Array | None, x: Array) -> Array:
+    """Return the delta that a layer sends on through its input: None, as of integers, is zero."""
+    if dx is None or (isinstance(x, np.ndarray) and is_discrete(x)):
+        dx = np.zeros(x.shape)
+    plain = isinstance(x, Bounded) and not isinstance(dx, Bounded)
+    return Bounded.exact(dx, x.precision) if plain else dx
 
 
 def like(source: Array, gradient: Array) -> Array:

@@ -8,8 +8,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from tftrain.errors import InputError
-from tftrain.reference.layers import Array, Layer, register, twin_of
+from tftrain.errors import InputError, of_type
+from tftrain.reference.layers import Array, Layer, register, sent_on, twin_of
 from tftrain.reference.losses import Loss, l2_penalty
 from tftrain.reference.optimizers import Optimizer
 from tftrain.streams import batch_order
@@ -77,7 +77,7 @@ class Network(Layer):
         gradients: list[dict[str, Array]] = []
         for n in reversed(range(len(self.layers))):
             before, own = self.layers[n].backward(values[n], values[n + 1], deltas[0])
-            deltas.insert(0, before)
+            deltas.insert(0, sent_on(before, values[n]))
             gradients.insert(0, own)
         return deltas, gradients
 
@@ -180,8 +180,15 @@ def train_steps(
         seed: of the batch order.
 
     Raises:
-        InputError: `x` and `y` differ in their number of rows.
+        InputError: an argument is of another kind, or `x` and `y` differ in their number of rows.
     """
+    wanted = {"network": Network, "loss": Loss, "optimizer": Optimizer}
+    for name, thing in {"network": network, "loss": loss, "optimizer": optimizer}.items():
+        kind = wanted[name]
+        twin = f"a tftrain.reference.{kind.__name__}, such as tftrain.reference.twin_of({name})"
+        of_type(name, thing, kind, twin)
+    for name, array in {"x": x, "y": y}.items():
+        of_type(name, array, np.ndarray, "a NumPy array")
     if len(x) != len(y):
         raise InputError(f"x has {len(x)} rows and y has {len(y)}: give both the same number")
     slots = [optimizer.first_slots(p) for p in network.parameters.values()]

@@ -181,6 +181,13 @@ class Run:
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A run is pickled and copied by its path: who unpickles it opens it there, as it is then.
+
+        The path is made absolute, since another process may have another working directory.
+        """
+        return type(self), (self.path.absolute(),)
+
 
 def load_run(path: str | Path) -> Run:
     """Open a run directory; raise RunError if it is none, or holds no model."""

@@ -1,6 +1,6 @@
 """Losses and errors over many rows, in batches, in one compiled program."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from numbers import Real
 from typing import Any
 
@@ -8,13 +8,25 @@ import numpy as np
 import tensorflow as tf
 
 from tftrain.arrays import first_not_finite, tensor_of
-from tftrain.errors import InputError, ShapeError
+from tftrain.errors import InputError, ShapeError, of_type
 from tftrain.losses import Loss
 from tftrain.metrics import ErrorSums, deviation_sums
 from tftrain.training.step import Batch
 
 BATCH_ROWS = 2_048
 """Rows that are evaluated at once, so that the activations of a network stay near the processor."""
+
+
+ARRAYS = "an array, a tensor or a DataFrame of numbers, with all rows"
+
+NO_ARRAYS: dict[type, str] = {
+    tf.data.Dataset: "a tf.data.Dataset: of one with batches (x, y), give "
+    "x, y = map(np.concatenate, zip(*dataset.as_numpy_iterator()))",
+    Iterator: "an iterator: give the list of what it yields",
+    tf.SparseTensor: "a SparseTensor: give tf.sparse.to_dense(...) of it",
+    tf.RaggedTensor: "a RaggedTensor: give rows of one length, such as its to_tensor()",
+}
+"""What is often given instead, with what to do about it."""
 
 
 class Evaluator:
@@ -120,16 +132,15 @@ def as_batch(x: Any, y: Any, weight: Any, dtype: tf.DType) -> Batch:
 
 def _as_tensor(name: str, value: Any, dtype: tf.DType) -> tf.Tensor:
     """Return numbers as a tensor of a dtype; raise InputError where they are none or infinite."""
+    for kind, remedy in NO_ARRAYS.items():
+        if isinstance(value, kind):
+            raise InputError(f"{name} must be {ARRAYS}, not {remedy}")
+    if np.ma.is_masked(value):
+        raise InputError(f"{name} has masked values: fill them in, or drop their rows")
     if not tf.is_tensor(value):
-        try:
-            value = np.asarray(value)
-        except ValueError as error:
-            raise InputError(f"{name} is not an array: {error}") from None
-        if value.dtype == object:
-            value = _as_numbers(name, value)
-        if value.dtype.kind not in "biuf":
-            raise InputError(f"{name} must hold numbers, got the type {value.dtype}")
-        value = tensor_of(value, dtype)
+        value = tensor_of(_as_array(name, value), dtype)
+    elif not (value.dtype.is_floating or value.dtype.is_integer or value.dtype.is_bool):
+        raise InputError(f"{name} must hold numbers, got the type {value.dtype.name}")
     tensor = tf.cast(value, dtype)
     values = np.asarray(tensor)  # a view, where `tensor.numpy()` would copy
     place = first_not_finite(values)
@@ -139,6 +150,21 @@ def _as_tensor(name: str, value: Any, dtype: tf.DType) -> tf.Tensor:
             f"{values[place]}: correct the value, or drop the row"
         )
     return tensor
+
+
+def _as_array(name: str, value: Any) -> np.ndarray:
+    """Return what is no tensor as an array of numbers."""
+    try:
+        array = np.asarray(value)
+    except (ValueError, TypeError, RuntimeError) as error:  # as of a torch.Tensor with a gradient
+        raise InputError(f"{name} is not an array: {error}") from None
+    if array.ndim == 0 and array.dtype.kind not in "biuf":
+        of_type(name, value, (), ARRAYS)
+    if array.dtype == object:
+        array = _as_numbers(name, array)
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"{name} must hold numbers, got the type {array.dtype}")
+    return array
 
 
 def _as_numbers(name: str, values: np.ndarray) -> np.ndarray:

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import tensorflow as tf
 
 from tftrain.errors import InputError, of_type
 from tftrain.losses import Loss, l2_penalty
 from tftrain.optimizers import Optimizer, global_norm
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -69,27 +71,21 @@ class Step:
             InputError: the objective does not depend on a parameter.
         """
         objective, gradients = self.differentiate(batch, self.parameters)
-        idle = [p.name for p, g in zip(self.parameters, gradients, strict=True) if g is None]
-        if idle:
-            raise InputError(
-                f"the loss does not depend on the variable {', '.join(idle)}: use it in the "
-                "network's __call__, or create it with trainable=False"
-            )
-        return objective, gradients
+        return objective, require_gradients(self.parameters, gradients)
 
     def differentiate(
-        self, batch: Batch, sources: Iterable[Any], watched: Sequence[tf.Tensor] = ()
+        self, batch: Batch, sources: Iterable[Any], tape: tf.GradientTape | None = None
     ) -> tuple[tf.Tensor, list[tf.Tensor | None]]:
         """Return the objective, and its gradient with respect to each source, or None.
 
         Args:
             batch: the batch.
-            sources: parameters, or what depends on them or on what is watched; asked for when the
-                network has run.
-            watched: tensors besides the parameters that gradients go back to.
+            sources: parameters, or tensors that the tape watches; asked for when the network has
+                run.
+            tape: one that the network itself knows, to watch what passes through it.
         """
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch([*self.parameters, *watched])
+        with tape or parameter_tape() as tape:
+            tape.watch(self.parameters)
             objective = self.objective(batch)
         gradients = tape.gradient(objective, list(sources))
         return objective, [None if g is None else tf.convert_to_tensor(g) for g in gradients]
@@ -107,9 +103,31 @@ class Step:
         return tf.stack([objective, *norm])
 
 
+def parameter_tape() -> tf.GradientTape:
+    """Return a tape that watches nothing by itself, frozen variables for instance."""
+    return tf.GradientTape(watch_accessed_variables=False)
+
+
+def require_gradients(parameters: Sequence[tf.Variable], gradients: Sequence[T | None]) -> list[T]:
+    """Return the gradients; raise InputError for a parameter that has none."""
+    found = [gradient for gradient in gradients if gradient is not None]
+    if len(found) < len(parameters):
+        idle = [p.name for p, g in zip(parameters, gradients, strict=True) if g is None]
+        raise InputError(
+            f"the loss does not depend on the variable {', '.join(idle)}, or only through what has "
+            "no derivative (such as tf.round, tf.stop_gradient or integers): use it in the "
+            "network's __call__, or create it with trainable=False"
+        )
+    return found
+
+
 def parameters_of(network: tf.Module) -> Sequence[tf.Variable]:
     """Return the trainable variables of a network; raise InputError for what is none."""
-    of_type("network", network, tf.Module, "a tf.Module with a __call__ and trainable variables")
+    wanted = (
+        "a tf.Module with a __call__ and trainable variables, such as tftrain.nn.MLP(3, [8], 1) or "
+        "tftrain.nn.Sequential([...])"
+    )
+    of_type("network", network, tf.Module, wanted)
     parameters = network.trainable_variables
     common_dtype(parameters)
     if not callable(network):

@@ -1,6 +1,7 @@
 """The trace of a TensorFlow network: the training step, made to tell what passes between nodes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from itertools import chain
 from typing import Any
@@ -9,11 +10,11 @@ import numpy as np
 import tensorflow as tf
 
 from tftrain import losses, nn, optimizers
-from tftrain.errors import number, unknown
+from tftrain.errors import InputError, number, unknown
 from tftrain.traces import Arrays, Node, Trace, Update
 from tftrain.training.engine import Mode
 from tftrain.training.evaluation import as_batch
-from tftrain.training.step import Batch, Step, parameters_of
+from tftrain.training.step import Batch, Step, parameter_tape, parameters_of, require_gradients
 
 TRACED_MODES = ("eager", "graph", "xla")
 
@@ -23,6 +24,8 @@ class Recorder:
 
     Args:
         network: the network.
+        tape: watches what passes, so that every delta is known even where no parameter and no
+            input leads to it, as behind a layer that rounds.
         always: under XLA, a tensor that is True, which XLA does not know. XLA may fuse a node with
             the one before and compute what passes between them once more, rounded otherwise (a
             product and a sum in one operation). Then the next node would not have got what the
@@ -35,25 +38,37 @@ class Recorder:
     """
 
     def __init__(
-        self, network: Callable[[tf.Tensor], tf.Tensor], always: tf.Tensor | None = None
+        self,
+        network: Callable[[tf.Tensor], tf.Tensor],
+        tape: tf.GradientTape,
+        always: tf.Tensor | None = None,
     ) -> None:
         self.layers = [layer for _, layer in nn.nodes(network)]
+        self.tape = tape
         self.always = always
         self.passed: list[tf.Tensor] = []
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         """Return the network's output."""
         for layer in self.layers:
-            entering = self.handed_over(x)
-            x = layer(entering)
+            entering = self.watched(self.handed_over(x))
+            x = self.watched(layer(entering))
             self.passed += [entering, x]
         return self.handed_over(x)
+
+    def watched(self, x: tf.Tensor) -> tf.Tensor:
+        """Return `x`; the tape watches it, if it can have a derivative."""
+        x = tf.convert_to_tensor(x)
+        if x.dtype.is_floating:
+            self.tape.watch(x)
+        return x
 
     def handed_over(self, x: tf.Tensor) -> tf.Tensor:
         """Return `x` as a tensor of its own."""
         if self.always is None:
             return tf.identity(x)
-        return tf.cond(self.always, lambda: x, lambda: -x)
+        other = tf.negative if x.dtype.is_floating else tf.zeros_like
+        return tf.cond(self.always, lambda: x, lambda: other(x))
 
 
 @dataclass(frozen=True)
@@ -62,24 +77,25 @@ class RecordedStep(Step):
 
     Attributes:
         always: as for `Recorder`.
-        record: what passed, its deltas and the gradients, after a step.
+        record: what passed, its deltas and the gradients, after a step; None for one that
+            TensorFlow has no path to.
     """
 
     always: tf.Tensor | None = None
-    record: list[list[tf.Tensor]] = field(default_factory=list)
+    record: list[list[tf.Tensor | None]] = field(default_factory=list)
 
     def gradients(self, batch: Batch) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """Return the objective and its gradients; NaN stands for one that does not exist."""
-        recorder = Recorder(self.network, self.always)
+        """Return the objective and its gradients: zero where TensorFlow has no path to one."""
+        tape = parameter_tape()
+        recorder = Recorder(self.network, tape, self.always)
         step = Step(recorder, self.parameters, self.loss, self.optimizer, self.l2)
-        objective, found = step.differentiate(
-            batch, chain(self.parameters, recorder.passed), watched=[batch.x]
-        )
-        sources = [*self.parameters, *recorder.passed]
-        found = [_or_nan(gradient, of) for gradient, of in zip(found, sources, strict=True)]
+        objective, found = step.differentiate(batch, chain(self.parameters, recorder.passed), tape)
         gradients, deltas = found[: len(self.parameters)], found[len(self.parameters) :]
         self.record[:] = [recorder.passed, deltas, gradients]
-        return objective, [recorder.handed_over(gradient) for gradient in gradients]
+        return objective, [
+            tf.zeros_like(parameter) if gradient is None else recorder.handed_over(gradient)
+            for parameter, gradient in zip(self.parameters, gradients, strict=True)
+        ]
 
 
 class Tracer:
@@ -90,6 +106,9 @@ class Tracer:
         batch: the batch of every step.
         mode: eager, graph or xla.
         update: whether the optimizer updates the parameters.
+
+    Where TensorFlow has no path from the objective back to a tensor or a parameter, its derivative
+    is zero, and a trace says so.
     """
 
     def __init__(self, step: Step, batch: Batch, mode: str, *, update: bool) -> None:
@@ -99,18 +118,19 @@ class Tracer:
         self.update = update
         if update:
             step.optimizer.build(step.parameters)
+        self._found: Sequence[tf.Tensor | None] = ()
         self._always = tf.Variable(True, trainable=False)
         self._program = _compiled(mode, self._recorded)
 
     def run(self) -> Trace:
-        """Make one step; return its trace. A gradient that does not exist is NaN there."""
+        """Make one step; return its trace."""
         before, slots, made = self._state()
-        objective, passed, deltas, gradients = self._program()
+        objective, passed, deltas, self._found = self._program()
         after, slots_after, counted = self._state()
-        arrays = [gradient.numpy() for gradient in gradients]
+        arrays = self._arrays(self._found, self.step.parameters)
         return Trace(
             engine=f"tensorflow {self.mode}",
-            nodes=self._nodes(passed, deltas, before, arrays),
+            nodes=self._nodes(passed, self._arrays(deltas, passed), before, arrays),
             target=self.batch.y.numpy(),
             weight=None if self.batch.weight is None else self.batch.weight.numpy(),
             loss=float(objective.numpy()),
@@ -124,8 +144,12 @@ class Tracer:
         program = _compiled(
             self.mode, lambda: self.step.differentiate(self.batch, self.step.parameters)[1]
         )
-        found = zip(self.step.parameters, program(), strict=True)
-        return [np.full(p.shape, np.nan) if g is None else g.numpy() for p, g in found]
+        return self._arrays(program(), self.step.parameters)
+
+    def require_gradients(self) -> None:
+        """Raise the InputError of training where the last step had no path to a parameter."""
+        if self._found:
+            require_gradients(self.step.parameters, self._found)
 
     def _recorded(self) -> tuple[tf.Tensor, ...]:
         """Make one step; return the objective, what passed, its deltas and the gradients."""
@@ -141,10 +165,22 @@ class Tracer:
         slots = [{n: v.numpy().copy() for n, v in own.items()} for own in optimizer.slots]
         return [p.numpy().copy() for p in self.step.parameters], list(slots), int(optimizer.step)
 
+    def _arrays(
+        self, gradients: Sequence[tf.Tensor | None], sources: Sequence[tf.Tensor | tf.Variable]
+    ) -> list[np.ndarray]:
+        """Return gradients as arrays: None is zero. Those of integers are of the network's type."""
+        own = self.step.parameters[0].dtype
+        return [
+            np.zeros(of.shape, (of.dtype if of.dtype.is_floating else own).as_numpy_dtype)
+            if gradient is None
+            else gradient.numpy()
+            for gradient, of in zip(gradients, sources, strict=True)
+        ]
+
     def _nodes(
         self,
         passed: Sequence[tf.Tensor],
-        deltas: Sequence[tf.Tensor],
+        deltas: Sequence[np.ndarray],
         parameters: Sequence[np.ndarray],
         gradients: Sequence[np.ndarray],
     ) -> list[Node]:
@@ -158,8 +194,8 @@ class Tracer:
                     label=label,
                     x=passed[2 * i].numpy(),
                     y=passed[2 * i + 1].numpy(),
-                    dx=deltas[2 * i].numpy(),
-                    dy=deltas[2 * i + 1].numpy(),
+                    dx=deltas[2 * i],
+                    dy=deltas[2 * i + 1],
                     parameters={name: parameters[k] for name, k in own.items()},
                     gradients={name: gradients[k] for name, k in own.items()},
                 )
@@ -167,14 +203,21 @@ class Tracer:
         return nodes
 
 
+@contextmanager
+def runnable(mode: str) -> Iterator[None]:
+    """Raise InputError inside where TensorFlow cannot run a network in a mode."""
+    try:
+        yield
+    except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"the network cannot be run in the mode {mode}: {reason}"
+            + ("; take another mode" if mode == "xla" else "")
+        ) from None
+
+
 def _compiled(mode: str, function: Callable[[], Any]) -> Callable[[], Any]:
     return Mode(mode, "as asked").compile(function)
-
-
-def _or_nan(gradient: tf.Tensor | None, source: tf.Tensor | tf.Variable) -> tf.Tensor:
-    if gradient is not None:
-        return gradient
-    return tf.fill(tf.shape(source), tf.constant(np.nan, source.dtype))
 
 
 def trace(
@@ -200,11 +243,16 @@ def trace(
         mode: eager, graph or xla.
 
     Raises:
-        InputError: an argument is wrong, or shapes do not agree.
+        InputError: an argument is wrong, shapes do not agree, or the loss does not depend on a
+            trainable variable.
     """
     if mode not in TRACED_MODES:
         raise unknown("mode", mode, TRACED_MODES)
     parameters = parameters_of(network)
     batch = as_batch(x, y, weight, parameters[0].dtype)
     step = Step(network, parameters, losses.get(loss), optimizers.SGD(), number("l2", l2))
-    return Tracer(step, batch, mode, update=False).run()
+    with runnable(mode):
+        tracer = Tracer(step, batch, mode, update=False)
+        found = tracer.run()
+    tracer.require_gradients()
+    return found
