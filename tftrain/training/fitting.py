@@ -113,7 +113,7 @@ def fit(
         data,
         size,
         given=(x, y, weight, *(validation or ())),
-        validation=evaluator and evaluator.data,
+        validation=None if evaluator is None else evaluator.data,
         copies=1 if early_stopping else 0,
     )
     optimizer.build(parameters)

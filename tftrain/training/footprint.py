@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tftrain.memory import Need, limit, require
+from tftrain import memory
+from tftrain.memory import Need, require
 from tftrain.training.evaluation import BATCH_ROWS
 from tftrain.training.step import Batch, Step
 from tftrain.training.tensors import Moment, Tensors
@@ -103,7 +104,7 @@ def least(
         gathered: whether these are copies, made for the function.
     """
     specs = [tf.TensorSpec([rows, *array.shape[1:]], array.dtype) for array in arrays]
-    if _generous_guess(parameters, specs[0]) <= limit().size:
+    if _generous_guess(parameters, specs[0]) <= memory.limit().size:
         return Moment(0, "")
     try:
         program = tf.function(function, autograph=False).get_concrete_function(*specs)

@@ -1,11 +1,12 @@
 """The tensors of a traced function, and the least memory that any engine needs for them.
 
-Eager execution keeps every tensor that somebody still needs. Graph mode and XLA reorder operations,
-fuse them, drop what is computed twice, and may compute an elementwise function anew rather than
-keep its result. None of them repeats a matrix product or a convolution, and none can do with less
-than its whole result. So while one product is computed, all that the products before it tell those
-after it must be kept in some form. The smallest form is a minimum cut, by Ford and Fulkerson (1956):
-the tensors between the two, each as wide as its bytes, let no more through than the narrowest cut.
+Graph mode and XLA reorder operations, fuse them, compute equal ones once, and may compute an
+elementwise function anew rather than keep its result. But none of them repeats a matrix product or
+a convolution, or computes it in parts. So while one product is computed, whatever the products
+before it contribute to those after it must be kept in some form. The least is a minimum cut between
+the two, where every tensor that can be kept is an edge of its size.
+
+Source: Ford and Fulkerson (1956), "Maximal flow through a network".
 """
 
 import math
@@ -22,7 +23,7 @@ CAPACITY = 1 << 30
 """Of an edge that cannot be cut, and the sum of all that can: SciPy counts in 32 bits."""
 
 MOVES = ("Identity", "Reshape", "Transpose", "Squeeze", "ExpandDims", "Cast", "Sum", "Slice")
-"""Operations that XLA can draw into the product before them, as the sum over a batch of products."""
+"""Operations that XLA can make part of the product before them, as a sum over a batch."""
 
 CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 MATRIX_PRODUCTS = ("MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3")
