@@ -248,8 +248,6 @@ def test_a_table_whose_features_are_too_many(monkeypatch: pytest.MonkeyPatch) ->
     settings = config()
     tftrain.train(settings, data=texts, output="within")
     monkeypatch.setattr(memory, "limit", lambda: memory.Limit(40_000, "this machine has"))
-    said = (
-        r"the table needs at least 4\d\.\d KiB, but this machine has 39\.1 KiB\. .*max_categories"
-    )
+    said = r"the table needs at least 4\d\.\d KiB, but .* 39\.1 KiB\. .*max_categories"
     with pytest.raises(OutOfMemoryError, match=said):
         tftrain.train(settings, data=texts, output="run")
