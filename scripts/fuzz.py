@@ -32,9 +32,9 @@ import pyarrow as pa
 from pyarrow import parquet
 from ruamel.yaml import YAML
 
+from tftrain import memory
 from tftrain.config import load_config
 from tftrain.config.loading import config_text
-from tftrain.data import limits
 from tftrain.data.tables import read_table
 from tftrain.errors import InputError, TftrainWarning
 from tftrain.experiment.prepare import describe, prepare
@@ -599,7 +599,7 @@ def main():
             findings.run(case, folder, action)
 
         if options.what == "absurd":
-            limits.memory = lambda: MEMORY
+            memory.limit = lambda: memory.Limit(MEMORY, "the fuzzer has")
             for name, write in absurd_tables(folder):
                 file = folder / (name if "." in name else f"{name.replace(' ', '_')}.csv")
 

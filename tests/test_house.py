@@ -18,6 +18,7 @@ FLOORS = {
     "arrays": 1,
     "errors": 1,
     "files": 1,
+    "memory": 1,
     "streams": 1,
     "tensorflow_files": 1,
     "terminal": 1,
@@ -41,6 +42,7 @@ FLOORS = {
 NEIGHBOURS = {
     ("files", "errors"),  # everybody raises them
     ("tensorflow_files", "files"),
+    ("memory", "errors"),
     ("losses", "errors"),
     ("metrics", "errors"),
     ("optimizers", "errors"),
@@ -122,7 +124,7 @@ def test_reference_shares_nothing_with_the_other_side() -> None:
     assert {b for a, b in arrows() if a == "reference"} == {"errors", "streams", "traces"}
 
 
-@pytest.mark.parametrize("room", ["config", "errors", "metrics", "streams", "traces"])
+@pytest.mark.parametrize("room", ["config", "errors", "memory", "metrics", "streams", "traces"])
 def test_no_tensorflow_in(room: str) -> None:
     assert [n for n in rooms()[room] if n.split(".")[0] == "tensorflow"] == []
 

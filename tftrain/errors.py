@@ -51,6 +51,10 @@ class ShapeError(InputError):
     """Two shapes, or two dtypes, that must agree do not."""
 
 
+class OutOfMemoryError(TftrainError):
+    """A training, a network or a table needs more memory than the process can have."""
+
+
 class DivergedError(TftrainError):
     """A loss, or the norm of a gradient, became NaN or infinite.
 

@@ -16,11 +16,13 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from tftrain import memory
 from tftrain.data import limits, tables
 from tftrain.data.columns import matching
 from tftrain.data.sniff import as_patterns, sniff
 from tftrain.data.tables import read_csv, read_parquet, read_table
 from tftrain.errors import DataError
+from tftrain.memory import Limit
 
 GIB = 1 << 30
 
@@ -157,17 +159,17 @@ def test_a_small_file_that_unpacks_to_more_than_memory(
     path.write_bytes(gzip.compress(b"x,y\n" + b"1,2\n" * 10_000_000))
     assert len(read_csv(path)) == 10_000_000
     monkeypatch.setattr(tables, "BLOCK_BYTES", (1 << 20, 1 << 30))
-    for memory in (1 << 24, 1 << 26):  # less than the text, less than its numbers
-        monkeypatch.setattr(limits, "memory", lambda memory=memory: memory)
-        says = rf"/{re.escape(name)}: is over 0\.\d GiB, which is all the mem"
+    for most in (1 << 24, 1 << 26):  # less than the text, less than its numbers
+        monkeypatch.setattr("tftrain.memory.limit", lambda most=most: Limit(most, "we have"))
+        says = rf"/{re.escape(name)}: is larger than the \d+\.0 MiB of memory that we have; take"
         with pytest.raises(DataError, match=says):
             read_csv(path)
 
 
 def test_memory_is_that_of_the_machine() -> None:
-    assert 1 << 28 < limits.memory() < 1 << 50
+    assert 1 << 28 < memory.limit().size < 1 << 50
     limits.require_memory(1 << 20)
-    with pytest.raises(DataError, match="all the memory there is"):
+    with pytest.raises(DataError, match="of memory that"):
         limits.require_memory(1e30)
 
 
@@ -177,10 +179,10 @@ def test_a_parquet_file_of_more_values_than_memory(
     path = tmp_path / "t.parquet"
     for table in ({"a": [1] * 1000}, {"a": [[1] * 1000]}, {"a": [{"b": [1] * 1000}]}):
         parquet.write_table(pa.table(table), path)
-        monkeypatch.setattr(limits, "memory", lambda: 9000)
+        monkeypatch.setattr("tftrain.memory.limit", lambda: Limit(9000, "we have"))
         assert len(read_parquet(path)) == len(table["a"])
-        monkeypatch.setattr(limits, "memory", lambda: 7000)
-        with pytest.raises(DataError, match=r"t\.parquet: is over"):
+        monkeypatch.setattr("tftrain.memory.limit", lambda: Limit(7000, "we have"))
+        with pytest.raises(DataError, match=r"t\.parquet: is larger than the 6\.8 KiB"):
             read_parquet(path)
 
 

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 
 import tftrain
-from tftrain.errors import TftrainError
+from tftrain import memory
+from tftrain.errors import OutOfMemoryError
 from tftrain.training import EpochRecord, Observer
 
 IN_A_NAMESPACE = ["unshare", "--map-root-user", "--mount"]
@@ -178,26 +180,74 @@ def test_a_clock_that_jumps_backwards(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run.summary["stop_reason"] == "all 4 epochs"
 
 
-def test_a_batch_that_is_too_large_for_the_memory() -> None:
-    """400 GB and more for the activations of a batch of a million rows."""
+def test_a_batch_that_is_too_large_for_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "limit", lambda: memory.Limit(4 << 20, "this machine has"))
     wide = config(batch_size="full", compile="graph")
-    wide["model"]["hidden"] = [200_000]
-    asked = r"out of memory: .* shape\[\d+,200000\] and type float\. .*training\.batch_size"
-    with pytest.raises(TftrainError, match=asked) as caught:
-        tftrain.train(wide, data=table(1_400_000), output="run")
+    wide["model"]["hidden"] = [2000]
+    asked = (
+        r"out of memory: a training step needs at least 5\.5 MiB, but this machine has 4\.0 MiB\. "
+        r"5\.3 MiB of it are for the activations of a batch of 700 rows .*training\.batch_size"
+    )
+    with pytest.raises(OutOfMemoryError, match=asked) as caught:
+        tftrain.train(wide, data=table(1000), output="run")
     assert caught.value.exit_code == 1
+    assert json.loads(Path("run/summary.json").read_text())["state"] == "failed"
+    wide["training"]["batch_size"] = 350
+    tftrain.train(wide, data=table(1000), output="smaller")
+
+
+@pytest.mark.parametrize("engine", ["auto", "graph", "xla", "eager"])
+def test_a_batch_beyond_the_limit_of_the_shell(engine: str) -> None:
+    """70 GB for the activations, where 60 GB are allowed: the same on machines of all sizes."""
+    table(100_000).to_parquet("t.parquet")
+    wide = config(batch_size="full", compile=engine)
+    wide["model"]["hidden"] = [250_000]
+    wide["data"]["source"] = {"kind": "parquet", "path": "t.parquet"}
+    Path("t.yaml").write_text(json.dumps(wide))
+    command = f"ulimit -v 60000000; exec {sys.executable} -m tftrain train t.yaml"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr
+    said = r"error: out of memory: a training step needs at least 65\.\d GiB, but "
+    assert re.search(said, done.stderr)
+    assert "shape (70000, 250000): make the network (model.hidden) or the batches" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "asked"),
+    [
+        (MemoryError(), "there is not enough for this training"),
+        (
+            tf.errors.ResourceExhaustedError(
+                None, None, "OOM when allocating tensor with shape[3,4] and type float on CPU:0"
+            ),
+            r"OOM when allocating tensor with shape\[3,4\] and type float\.",
+        ),
+        (
+            tf.errors.ResourceExhaustedError(None, None, "Failed to allocate 3GiB. [Op:Add]\nmore"),
+            r"Failed to allocate 3GiB\. Make the network \(model\.hidden\)",
+        ),
+    ],
+)
+def test_memory_that_is_lacking_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, asked: str
+) -> None:
+    """The second net, for what no estimate sees: other processes, and what engines take besides."""
+
+    def lacking(*arguments: Any, **more: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("tftrain.experiment.train.fit", lacking)
+    with pytest.raises(OutOfMemoryError, match=f"out of memory: {asked}"):
+        tftrain.train(config(), data=table(), output="run")
     assert json.loads(Path("run/summary.json").read_text())["state"] == "failed"
 
 
-def test_a_program_of_xla_that_is_too_large_for_the_memory() -> None:
-    """In a process of its own: TensorFlow cannot be taken apart after that without a crash."""
-    table(1_000_000).to_parquet("t.parquet")
-    wide = config(batch_size="full", compile="xla")
-    wide["model"]["hidden"] = [200_000]
-    wide["data"]["source"] = {"kind": "parquet", "path": "t.parquet"}
-    Path("t.yaml").write_text(json.dumps(wide))
-    done = subprocess.run(
-        [sys.executable, "-m", "tftrain", "train", "t.yaml"], capture_output=True, text=True
-    )
-    assert done.returncode == 1, done.stderr
-    assert re.search(r"error: out of memory: .* allocate [\d.]+[GT]iB\. Make", done.stderr)
+def test_a_table_whose_features_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As categories can make them of a small table: refused before they are computed."""
+    texts = table(400).assign(b=[f"{i % 40}" for i in range(400)])
+    settings = config()
+    tftrain.train(settings, data=texts, output="within")
+    monkeypatch.setattr(memory, "limit", lambda: memory.Limit(40_000, "this machine has"))
+    said = r"the table needs at least 4\d\.\d KiB, but .* 39\.1 KiB\. .*max_categories"
+    with pytest.raises(OutOfMemoryError, match=said):
+        tftrain.train(settings, data=texts, output="run")

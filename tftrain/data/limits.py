@@ -1,13 +1,11 @@
 """How much of a table is read before it is refused, whoever wrote it."""
 
 import io
-import os
-import sys
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from tftrain import memory
 from tftrain.errors import DataError, naming
 
 MAX_RECORD = 1 << 24
@@ -19,25 +17,13 @@ MAX_NAME = 10_000
 """Characters of a column's name."""
 
 
-def memory() -> int:
-    """Return the bytes of memory that a process can have: the machine's, or the container's."""
-    try:
-        machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # not every system tells
-        return sys.maxsize
-    try:
-        container = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
-    except OSError:
-        return machine
-    return min(machine, int(container)) if container.isdigit() else machine
-
-
 def require_memory(needed: float) -> None:
     """Raise DataError where a table needs more bytes than a process can have."""
-    if needed > memory():
+    most = memory.limit()
+    if needed > most.size:
         raise DataError(
-            f"is over {memory() / 2**30:.1f} GiB, which is all the memory there is; take fewer "
-            "rows or columns"
+            f"is larger than the {memory.in_words(most.size)} of memory that {most.place}; take "
+            "fewer rows or columns"
         )
 
 

@@ -9,10 +9,15 @@ import tensorflow as tf
 
 from tftrain.arrays import aligned
 from tftrain.data.features import Feature, Plan, TextFeature, require_representable
+from tftrain.memory import Need, require
 from tftrain.metrics import BLOCK_ROWS
 
 BLANKS = r"^[\s\v\x1c-\x1f\x{85}\p{Z}]+|[\s\v\x1c-\x1f\x{85}\p{Z}]+$"
 """Blanks around a text, as Python strips them."""
+
+FEWER_FEATURES = (
+    "take fewer rows or columns, or fewer categories of each (data.preprocess.max_categories)"
+)
 
 
 class Preprocessor(tf.Module):
@@ -131,8 +136,12 @@ class Preprocessor(tf.Module):
         Raises:
             DataError: a column is missing or does not hold what it should, or is too large for
                 the dtype.
+            OutOfMemoryError: the features are too many for the memory.
         """
         rows = np.arange(len(frame)) if rows is None else rows
+        size = len(rows) * len(self.plan.names) * self.dtype.size
+        name = f"the {len(self.plan.names):,} features of {len(rows):,} rows"
+        require("the table", Need(size, name, FEWER_FEATURES))
         features = aligned((len(rows), len(self.plan.names)), self.dtype.as_numpy_dtype)
         for start in range(0, len(rows), BLOCK_ROWS):
             part = frame.iloc[rows[start : start + BLOCK_ROWS]]

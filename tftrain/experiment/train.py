@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from tftrain.config import Config, load_config
 from tftrain.data.preprocessor import Preprocessor
-from tftrain.errors import InputError, OutputError, TftrainError
+from tftrain.errors import InputError, OutOfMemoryError, OutputError
 from tftrain.experiment.build import (
     arrays_of,
     fit_settings,
@@ -42,6 +42,7 @@ from tftrain.runs.preprocessing import plan_text
 from tftrain.runs.summary import TRAINED
 from tftrain.training import History, Observer, fit
 from tftrain.training.evaluation import predict_in_blocks
+from tftrain.training.footprint import require_memory_to_predict
 
 PARTS = ("train", "validation", "test")
 
@@ -72,7 +73,7 @@ def train(
         InputError: the config or the data are wrong; no run directory is left behind. Or they
             differ from those of the run that is to be resumed.
         DivergedError: the loss became NaN or infinite; the run directory says that it failed.
-        TftrainError: there is not enough memory; likewise.
+        OutOfMemoryError: there is not enough memory; likewise.
         KeyboardInterrupt: what was known is in the run directory, the model included if an epoch
             was over. `errors.Terminated` if it was SIGTERM.
     """
@@ -126,7 +127,7 @@ def resume(
 
     Raises:
         RunError: there is no run, or its config or its data have changed.
-        TftrainError: as for `train`.
+        DivergedError, OutOfMemoryError: as for `train`.
     """
     directory = RunDirectory(Path(run))
     directory.require_run()
@@ -157,7 +158,7 @@ def _train(
     try:
         training.run(observers)
     except (MemoryError, tf.errors.ResourceExhaustedError) as error:
-        failure = TftrainError(
+        failure = OutOfMemoryError(
             f"out of memory: {_what_was_asked(error)}. Make the network (model.hidden) or "
             "the batches (training.batch_size) smaller"
         )
@@ -215,6 +216,8 @@ class Training:
         write_identity(directory, self.prepared)
         self.network = network_of(self.config, len(self.prepared.plan.names))
         arrays = {name: arrays_of(self.prepared, self.preprocessor, name) for name in PARTS}
+        for x, *_ in arrays.values():
+            require_memory_to_predict(self.network, x)
         load = self.prepared.seconds + watch.lap()
         interruption = self._fit(arrays, observers)
         watch.lap()

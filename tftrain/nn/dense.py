@@ -1,8 +1,12 @@
 """The affine map."""
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 import tensorflow as tf
 
 from tftrain.errors import InputError, ShapeError, unknown, whole_number
+from tftrain.memory import Need, require
 from tftrain.nn import initializers
 from tftrain.nn.bfloat16 import NARROW
 from tftrain.streams import Purpose, stream
@@ -13,6 +17,16 @@ WIDE = 128
 """Inputs from which a layer of a single unit is computed as a sum of products. As a matrix product,
 XLA computes it and the gradient of its weight number by number, not as vectors: a tenth of the time
 of a step where the layer before has 256 units."""
+
+
+def require_memory(widths: Sequence[int], dtype: str) -> None:
+    """Raise OutOfMemoryError where the weights between layers of these widths can never fit."""
+    if tf.config.list_physical_devices("GPU"):  # which have memory of their own
+        return
+    weights = sum(before * after for before, after in pairwise(widths))
+    size = weights * (8 if dtype == "float64" else 4)
+    remedy = "make its layers (model.hidden) narrower or fewer"
+    require("the network", Need(size, f"the {weights:,} weights between its layers", remedy))
 
 
 class Dense(tf.Module):
@@ -63,6 +77,7 @@ class Dense(tf.Module):
                 f"{compute_dtype!r} with {dtype}"
             )
         self.compute_dtype = compute_dtype
+        require_memory([in_features, out_features], dtype)
         rng = stream(seed, Purpose.WEIGHTS, counter)
         weight = initializers.get(initializer)(rng, (in_features, out_features))
         self.weight = tf.Variable(weight, dtype=dtype, name="weight")

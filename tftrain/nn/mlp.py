@@ -7,7 +7,7 @@ from tftrain.errors import InputError, of_type, unknown, whole_number
 from tftrain.nn import initializers
 from tftrain.nn.activation import Activation
 from tftrain.nn.bfloat16 import FULL, MIXED, NARROW, PRECISIONS
-from tftrain.nn.dense import Dense
+from tftrain.nn.dense import Dense, require_memory
 from tftrain.nn.sequential import Layer, Sequential
 
 
@@ -59,7 +59,9 @@ class MLP(Sequential):
         if precision not in PRECISIONS:
             raise unknown("precision", precision, PRECISIONS)
         names.append(output_activation)
-        widths = [in_features, *hidden, out_features]
+        inputs = whole_number("in_features", in_features)
+        widths = [inputs, *hidden, whole_number("out_features", out_features)]
+        require_memory(widths, dtype)
         layers: list[Layer] = []
         for i, name in enumerate(names):
             function = Activation(name)

@@ -13,6 +13,7 @@ from tftrain.errors import InputError, TftrainWarning, number, of_type, whole_nu
 from tftrain.training.checkpoints import Checkpoints, Saver
 from tftrain.training.engine import Engine, Mode, choose_mode
 from tftrain.training.evaluation import Evaluator, as_batch
+from tftrain.training.footprint import require_memory
 from tftrain.training.history import History, Observer
 from tftrain.training.loop import Loop
 from tftrain.training.step import Batch, Step, parameters_of
@@ -88,6 +89,7 @@ def fit(
         KeyboardInterrupt: Ctrl-C was pressed; `errors.Terminated` for SIGTERM. A checkpoint has
             been written.
         DivergedError: the loss became NaN or infinite; the history holds the epochs before.
+        OutOfMemoryError: even at the least, training needs more memory than the process can have.
     """
     _check_kinds(validation, early_stopping, convergence, observers, history)
     of_type("checkpoints", checkpoints, Checkpoints, "Checkpoints of a folder", optional=True)
@@ -101,11 +103,20 @@ def fit(
     data = as_batch(x, y, weight, dtype)
     size = _rows_per_step(batch_size, int(data.x.shape[0]))
     loss, optimizer = losses.get(loss), optimizers.get(optimizer)
-    optimizer.build(parameters)
     evaluator = None
     if validation is not None:
         x_val, y_val, weight_val = (*validation, None)[:3]
         evaluator = Evaluator(network, loss, as_batch(x_val, y_val, weight_val, dtype))
+    step = Step(network, parameters, loss, optimizer, number("l2", l2))
+    require_memory(
+        step,
+        data,
+        size,
+        given=(x, y, weight, *(validation or ())),
+        validation=None if evaluator is None else evaluator.data,
+        copies=1 if early_stopping else 0,
+    )
+    optimizer.build(parameters)
     watch = Watch(
         parameters,
         evaluator,
@@ -115,7 +126,6 @@ def fit(
         convergence=convergence,
     )
     order_seed = whole_number("seed", seed, minimum=0) if shuffle else None
-    step = Step(network, parameters, loss, optimizer, number("l2", l2))
     saver = None
     if checkpoints is not None:
         told = _told(step, data, watch) if checkpoints.about is None else {}
