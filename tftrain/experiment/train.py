@@ -73,7 +73,7 @@ def train(
         DivergedError: the loss became NaN or infinite; the run directory says that it failed.
         TftrainError: there is not enough memory; likewise.
         KeyboardInterrupt: what was known is in the run directory, the model included if an epoch
-            was over. `errors.Terminated` if it was SIGTERM.
+            was over. `errors.Terminated` if it was SIGTERM or SIGHUP.
     """
     loaded = load_config(config, overrides, dataframe=data is not None)
     return train_prepared(prepare(loaded, data), output, observers, resume=resume, force=force)

@@ -85,8 +85,8 @@ def fit(
         InputError: an argument is wrong, or shapes do not agree.
         RunError: a checkpoint is of another network or optimizer.
         OutputError: a checkpoint cannot be written; the one before it stays.
-        KeyboardInterrupt: Ctrl-C was pressed; `errors.Terminated` for SIGTERM. A checkpoint has
-            been written.
+        KeyboardInterrupt: Ctrl-C was pressed; `errors.Terminated` for SIGTERM or SIGHUP. A
+            checkpoint has been written.
         DivergedError: the loss became NaN or infinite; the history holds the epochs before.
     """
     _check_kinds(validation, early_stopping, convergence, observers, history)
