@@ -89,7 +89,8 @@ def prepare_streams() -> None:
         if getattr(sys, name) is None:
             descriptor = os.open(os.devnull, flags)  # the lowest that is free
             os.set_inheritable(descriptor, True)
-            setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))
+            stream = open(descriptor, mode, encoding="utf-8", closefd=False)  # noqa: SIM115 - kept
+            setattr(sys, name, stream)
     sys.stderr = io.TextIOWrapper(
         io.BufferedWriter(Unread(sys.stderr.fileno(), "w", closefd=False)),
         sys.stderr.encoding,

@@ -219,7 +219,8 @@ class Training:
         watch.lap()
         metrics = {name: self._metrics(name, arrays[name][0]) for name in PARTS}
         evaluate = watch.lap()
-        export(ServingModel(self.preprocessor, self.network), directory.model)
+        facts = {**metrics, **self._outcome()}
+        export(ServingModel(self.preprocessor, self.network), directory.model, facts)
         seconds = {
             "load": load,
             **self.history.seconds,
@@ -228,8 +229,7 @@ class Training:
         }
         self._write_summary(
             "interrupted" if interruption else "finished",
-            **metrics,
-            **self._outcome(),
+            **facts,
             seconds={phase: round(value, 4) for phase, value in seconds.items()},
         )
         self.ended = True

@@ -13,7 +13,7 @@ from tftrain.data.tables import as_table, read_table
 from tftrain.errors import RunError
 from tftrain.metrics import BLOCK_ROWS
 from tftrain.runs.directory import RunDirectory
-from tftrain.runs.summary import require_summary
+from tftrain.runs.summary import summary_of
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -29,7 +29,8 @@ class Run:
 
     Attributes:
         directory: its files.
-        summary: the content of `summary.json`.
+        summary: the content of `summary.json`; while the run is resumed, and where that did not
+            end well, with what describes the model of before.
         config: the config it was trained with.
         columns: the raw columns that a prediction needs.
 
@@ -39,17 +40,18 @@ class Run:
 
     def __init__(self, path: str | Path) -> None:
         self.directory = RunDirectory(Path(path))
-        self.summary: dict[str, Any] = self.directory.read_summary()
+        self.summary: dict[str, Any]
+        self.summary, said = summary_of(self.directory)
         if self.directory.config.exists() and not self.directory.config.is_file():
             raise RunError(f"{self.directory.config}: is no file")  # a pipe would be waited for
         self.config: Config = load_config(self.directory.config)
-        said = require_summary(self.summary, self.directory.summary)
         self.columns = [Column(name, kind) for name, kind in said.columns.items()]
-        if not said.has_model or not self.directory.model.is_dir():
+        if not self.columns or not self.directory.find_model():
+            again = self.directory.has_checkpoints
             raise RunError(
                 f"{path}: this run has no model (its state is {said.state!r}"
                 + (f": {said.error}" if said.error else "")
-                + "); train it again"
+                + (f"); tftrain resume {path} goes on with it" if again else "); train it again")
             )
 
     @property
@@ -62,7 +64,7 @@ class Run:
         """The SavedModel, loaded; a RunError where it holds what no export of tftrain does."""
         from tftrain.runs.inspection import load_model
 
-        return load_model(self.directory.model)
+        return self.directory.read_model(load_model)
 
     def predict(self, frame: pd.DataFrame) -> np.ndarray:
         """Return the predictions for the rows of a table, in their order.
