@@ -1,9 +1,12 @@
 """What reaches the terminal: text, and nothing that commands it."""
 
+import io
+
 import pytest
+from rich.cells import cell_len
 from rich.table import Table
 
-from tftrain.terminal import pass_on, printable, rendered, say
+from tftrain.terminal import pass_on, printable, rendered, say, writable
 
 
 @pytest.mark.parametrize(
@@ -55,3 +58,46 @@ def test_nothing_in_a_table_is_markup() -> None:
     text = rendered(table)
     for part in ("[bold]title[/bold] :smile:", "[red]name[/red]", "[link=http://x]y[/link]"):
         assert part in text
+
+
+ENCODINGS = [
+    "cp1252",
+    "latin-1",
+    "cp437",
+    "koi8-r",
+    "ascii",
+    "cp1251",
+    "gb18030",
+    "utf-8",
+    "utf-16",
+]
+FOREIGN = "цена € ½ 漢\U0001f642"
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_what_an_encoding_lacks_is_shown(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, encoding))
+    monkeypatch.setattr("sys.stderr", io.TextIOWrapper(raw, encoding))
+    table = Table(title=FOREIGN)
+    for heading in ("name", "a heading that is not short"):
+        table.add_column(heading, justify="right")
+    table.add_row(writable(FOREIGN), "q" * 200)
+    say(rendered(table))
+    say(FOREIGN)
+    said = raw.getvalue().decode(encoding)
+    say(FOREIGN, err=True)
+    assert said.endswith(FOREIGN.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    unicode = encoding.startswith("utf")
+    assert ("\u2501" in said, "+---" in said) == (unicode, not unicode)
+    rows = [line for line in said.splitlines() if line.startswith("|")]
+    assert len({cell_len(row) for row in rows}) <= 1
+    assert (said.count("q") == 200) == (not unicode)  # what is cut would end in an ellipsis
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_data_for_programs_are_utf_8(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, encoding))
+    pass_on(f"{FOREIGN},\x1b\n1,2\n")
+    assert raw.getvalue() == f"{FOREIGN},\x1b\n1,2\n".encode()

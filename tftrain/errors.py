@@ -5,6 +5,7 @@ without a traceback and exits with `exit_code`.
 """
 
 import math
+import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -83,7 +84,15 @@ class DivergedError(TftrainError):
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM asked the process to end, as a cluster does; answered like Ctrl-C."""
+    """A signal other than Ctrl-C asked the process to end; answered like Ctrl-C.
+
+    Attributes:
+        number: of the signal: SIGTERM, as clusters send it, or SIGHUP, when a terminal is closed.
+    """
+
+    def __init__(self, number: int = signal.SIGTERM) -> None:
+        super().__init__()
+        self.number = number
 
 
 @contextmanager

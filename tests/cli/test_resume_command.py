@@ -85,15 +85,21 @@ def test_what_is_refused(command: Tftrain, arguments: list[str], told: str) -> N
 
 
 @contextmanager
-def started(*arguments: str, until: str) -> Iterator[subprocess.Popen[str]]:
+def started(*arguments: str, until: str, nohup: bool = False) -> Iterator[subprocess.Popen[str]]:
     """Start the command in a process of its own, and wait until a file is there.
 
-    The process gets Ctrl-C, as it would not where pytest was started with the signal ignored.
+    The process gets Ctrl-C, as it would not where pytest was started with the signal ignored;
+    likewise SIGHUP, unless `nohup` is asked for.
     """
     command = [sys.executable, "-m", "tftrain", *arguments]
-    kept = signal.signal(signal.SIGINT, signal.default_int_handler)
+    wanted = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGHUP: signal.SIG_IGN if nohup else signal.SIG_DFL,
+    }
+    kept = {number: signal.signal(number, handler) for number, handler in wanted.items()}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        signal.signal(signal.SIGINT, kept)
+        for number, handler in kept.items():
+            signal.signal(number, handler)
         for _ in range(600):
             if Path(until).exists() or process.poll() is not None:
                 break
@@ -104,7 +110,9 @@ def started(*arguments: str, until: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)]
+)
 def test_a_signal_ends_a_run_that_can_go_on(command: Tftrain, number: int, code: int) -> None:
     with started("train", "t.yaml", "--output", "r", *ENDLESS, until="r/checkpoints") as process:
         process.send_signal(number)
@@ -117,6 +125,60 @@ def test_a_signal_ends_a_run_that_can_go_on(command: Tftrain, number: int, code:
     more = ["--set", f"training.epochs={epochs + 2}", "--force", "--json"]
     code, out, _ = command("resume", "r", *more)
     assert (code, json.loads(out)["epochs"]) == (0, epochs + 2)
+
+
+def epochs_of(run: str) -> int:
+    return len(Path(run, "metrics.jsonl").read_text().splitlines())
+
+
+def test_with_nohup_a_closed_terminal_does_not_end_a_run(command: Tftrain) -> None:
+    begin = ["train", "t.yaml", "--output", "r", *ENDLESS]
+    with started(*begin, until="r/checkpoints", nohup=True) as process:
+        process.send_signal(signal.SIGHUP)
+        before = epochs_of("r")
+        while epochs_of("r") < before + 1000 and process.poll() is None:
+            time.sleep(0.1)
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+    assert process.returncode == 143
+
+
+def test_the_model_of_before_serves_while_a_run_is_resumed(command: Tftrain) -> None:
+    """From another process; and when the process that resumes it is killed."""
+
+    def served() -> tuple[str, str, float | None]:
+        code, out, err = command("predict", "r", "--data", "t.csv")
+        assert (code, err) == (0, "")
+        code, listed, _ = command("runs", ".", "--json")
+        (one,) = json.loads(listed)
+        assert one["epochs"] == epochs
+        return out, one["state"], one["value"]
+
+    with started("train", "t.yaml", "--output", "r", *ENDLESS, until="r/checkpoints") as process:
+        code, _, err = command("predict", "r", "--data", "t.csv")
+        assert (code, "tftrain resume r goes on with it" in err) == (2, True)
+        process.send_signal(signal.SIGHUP)
+        process.communicate(timeout=60)
+    epochs = json.loads(Path("r/summary.json").read_text())["epochs"]
+    before, state, value = served()
+    assert state == "interrupted"
+    assert value is not None
+    Path("r/metrics.jsonl").unlink()
+    with started("resume", "r", until="r/metrics.jsonl") as process:
+        while epochs_of("r") <= epochs:
+            time.sleep(0.1)
+        assert json.loads(Path("r/summary.json").read_text())["state"] == "running"
+        assert served() == (before, "running", value)
+        process.kill()
+        process.communicate(timeout=60)
+    assert served() == (before, "stopped", value)
+    assert command("evaluate", "r")[0] == 0
+    newest = max(int(path.name) for path in Path("r/checkpoints").glob("[0-9]" * 12))
+    more = ["--set", f"training.epochs={newest // 6 + 2}", "--force", "--quiet"]
+    assert command("resume", "r", *more)[0] == 0
+    epochs = newest // 6 + 2
+    assert served()[:2] != (before, "stopped")
 
 
 def test_a_second_ctrl_c_ends_a_run_in_the_middle_of_a_program(command: Tftrain) -> None:

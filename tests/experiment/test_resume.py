@@ -16,8 +16,11 @@ import tensorflow as tf
 
 import tftrain
 from tftrain.errors import ConfigError, InputError, OutputError, RunError
+from tftrain.experiment.build import network_of, restored_network
+from tftrain.experiment.evaluate import evaluate
 from tftrain.experiment.train import resume
 from tftrain.runs import RunDirectory
+from tftrain.runs.listing import runs_in
 from tftrain.training import EpochRecord, Observer
 
 EPOCHS = 8
@@ -244,10 +247,151 @@ def test_interrupted_before_it_goes_on_a_run_is_as_it_was(monkeypatch: pytest.Mo
     require_same(tftrain.load_run("run"), run)
 
 
-def test_interrupted_before_its_new_model_is_written_a_run_has_none(
+def require_model_of(run: tftrain.Run, state: str, path: str = "run") -> None:
+    """Check that a directory serves the model of a run, and says in which state it is."""
+    found = tftrain.load_run(path)
+    frame = pd.read_csv("t.csv")
+    np.testing.assert_array_equal(found.predict(frame), run.predict(frame))
+    facts = ("columns", "epochs", "best_epoch", "stop_reason", "train", "validation", "test")
+    assert [found.summary[key] for key in facts] == [run.summary[key] for key in facts]
+    assert found.summary["state"] == state
+    (listed,) = runs_in(path)
+    assert listed.state == ("stopped" if state == "running" else state)
+    assert (listed.epochs, listed.value) == (run.summary["epochs"], run.summary["test"]["rmse"])
+    network = restored_network(found, network_of(found.config, found.summary["features"]))
+    assert network.trainable_variables
+    measured = evaluate(found, split="test")
+    assert measured["rmse"] == pytest.approx(run.summary["test"]["rmse"], rel=1e-5)
+
+
+class Dies(Observer):
+    """Ends the training as a process ends that is killed after an epoch."""
+
+    looks_at_network = False
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        if record.epoch == self.epoch:
+            shutil.copytree("run", "killed")
+            raise ZeroDivisionError("died")
+
+
+def no_validation(**training: Any) -> dict[str, Any]:
+    split = {"kind": "fractions", "train": 0.8, "validation": 0, "test": 0.2}
+    changed = config(**training)
+    changed["data"]["split"] = split
+    return changed
+
+
+def test_the_model_of_before_serves_until_the_new_one_is_there() -> None:
+    before = tftrain.train(no_validation(), output="run")
+    shutil.copytree("run", "before")
+    before = tftrain.load_run("before")
+    more: dict[str, Any] = {"overrides": ["training.epochs=12"], "force": True}
+    with pytest.raises(ZeroDivisionError):
+        resume("run", observers=[Dies(10)], **more)
+    require_model_of(before, "failed")
+    assert tftrain.load_run("run").summary["error"] == "died"
+    require_model_of(before, "running", "killed")
+    assert tftrain.load_run("killed").config.training.epochs == 12
+    after = resume("killed")
+    assert after.summary["epochs"] == 12
+    require_model_of(after, "finished", "killed")
+    frame = pd.read_csv("t.csv")
+    assert not np.array_equal(after.predict(frame), before.predict(frame))
+
+
+@pytest.mark.parametrize("state", ["running", "interrupted"])
+def test_a_process_that_dies_while_it_replaces_the_model(state: str) -> None:
+    """Every state of the disk on the way from the model of before to the new summary."""
+    tftrain.train(no_validation(), output="run")
+    shutil.copytree("run", "before")
+    more: dict[str, Any] = {"overrides": ["training.epochs=12"], "force": True}
+    with pytest.raises(ZeroDivisionError):
+        resume("run", observers=[Dies(10)], **more)
+    summary = RunDirectory(Path("killed")).read_summary()
+    after = resume("run")
+    before = tftrain.load_run("before")
+    assert summary["state"] == "running"
+    told = summary if state == "running" else {**summary, "state": state, "error": "why"}
+    RunDirectory(Path("killed")).write_json(Path("killed/summary.json"), told)
+
+    shutil.copytree(after.directory.model, "killed/model.part")
+    require_model_of(before, state, "killed")
+    Path("killed/model").rename("killed/model.old")
+    require_model_of(before, state, "killed")
+    again = shutil.copytree("killed", "again")
+    Path("killed/model.part").rename("killed/model")
+    require_model_of(after, state, "killed")
+    shutil.rmtree("killed/model.old")
+    require_model_of(after, state, "killed")
+
+    with pytest.raises(ZeroDivisionError):
+        resume(again, observers=[Fails()])
+    require_model_of(before, "failed", "again")
+    require_model_of(resume(again), "finished", "again")
+    assert not Path("again/model.old").exists()
+
+
+class Fails(Observer):
+    looks_at_network = False
+
+    def on_end(self) -> None:
+        raise ZeroDivisionError
+
+
+def test_a_model_that_is_replaced_while_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = pd.read_csv("t.csv")
+    before = tftrain.train(config(epochs=1), output="run")
+    after = tftrain.train(config(epochs=3), output="other")
+    expected = after.predict(frame)
+    whole = tftrain.runs.inspection.load_model
+
+    def replaced(path: Path) -> Any:
+        if not Path("run/model.old").exists():
+            before.directory.model.rename("run/model.old")
+            after.directory.model.rename("run/model")
+            raise RunError("a file is missing")
+        return whole(path)
+
+    monkeypatch.setattr(tftrain.runs.inspection, "load_model", replaced)
+    np.testing.assert_array_equal(tftrain.load_run("run").predict(frame), expected)
+
+
+def test_a_run_without_a_model_says_how_to_get_one() -> None:
+    killed()
+    with pytest.raises(RunError, match=r"state is 'running'\); tftrain resume killed goes on with"):
+        tftrain.load_run("killed")
+    shutil.rmtree("killed/checkpoints")
+    with pytest.raises(RunError, match=r"state is 'running'\); train it again"):
+        tftrain.load_run("killed")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{", r"facts\.json: cannot be read"),
+        ("[]", r"facts\.json: not the facts of a model"),
+        ('{"columns": 7}', r"facts\.json: is not .*columns: "),
+        ("{}", "this run has no model"),
+    ],
+)
+def test_facts_of_a_model_that_are_damaged(text: str, told: str) -> None:
+    tftrain.train(config(epochs=1), output="run")
+    Path("run/model/facts.json").write_text(text)
+    assert tftrain.load_run("run").summary["state"] == "finished"  # its summary describes it
+    RunDirectory(Path("run")).write_json(Path("run/summary.json"), {"state": "running"})
+    with pytest.raises(RunError, match=told):
+        tftrain.load_run("run")
+
+
+def test_interrupted_before_its_new_model_is_written_a_run_has_that_of_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    tftrain.train(config(), output="run")
+    before = tftrain.train(no_validation(), output="run")
+    expected = before.predict(pd.read_csv("t.csv"))
 
     def interrupted(*arguments: Any) -> None:
         raise KeyboardInterrupt
@@ -256,9 +400,10 @@ def test_interrupted_before_its_new_model_is_written_a_run_has_none(
         patch.setattr("tftrain.experiment.train.export", interrupted)
         with pytest.raises(KeyboardInterrupt):
             resume("run", overrides=["training.epochs=12"], force=True)
-    with pytest.raises(RunError, match=r"has no model .*stopped before its model was written"):
-        tftrain.load_run("run")
-    whole = tftrain.train(config(epochs=12), output="whole")
+    require_model_of(before, "interrupted")
+    assert tftrain.load_run("run").summary["error"] == "stopped before its model was written"
+    np.testing.assert_array_equal(before.predict(pd.read_csv("t.csv")), expected)
+    whole = tftrain.train(no_validation(epochs=12), output="whole")
     require_same(resume("run"), whole)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import resource
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -327,6 +328,7 @@ def test_divergence_keeps_the_epochs_before_it() -> None:
 def test_a_run_that_was_killed_before_its_end_is_not_opened() -> None:
     run = tftrain.train(config_of(), data=table(), output="run")
     run.directory.write_json(run.directory.summary, {"state": "running"})
+    shutil.rmtree(run.directory.model)
     with pytest.raises(RunError, match=r"no model .*state is 'running'"):
         tftrain.load_run("run")
 

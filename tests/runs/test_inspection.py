@@ -376,7 +376,7 @@ def test_summaries_of_wrong_types(copy: Path, text: str, fragment: str) -> None:
     ids=range(4),
 )
 def test_preprocessing_that_is_none(copy: Path, text: str | None, fragment: str) -> None:
-    file = copy / "preprocessing.json"
+    file = copy / "model/preprocessing.json"
     file.unlink()
     if text is not None:
         file.write_text(text)

@@ -126,9 +126,9 @@ def test_csv_is_read_as_the_data_of_the_run_were(run: Run, tmp_path: Path) -> No
 
 
 def test_damaged_model_is_named(run: Run, tmp_path: Path) -> None:
-    for name in ("summary.json", "config.yaml", "preprocessing.json"):
-        (tmp_path / name).write_text((run.path / name).read_text())
     (tmp_path / "model").mkdir()
+    for name in ("summary.json", "config.yaml", "model/preprocessing.json"):
+        (tmp_path / name).write_text((run.path / name).read_text())
     damaged = tftrain.load_run(tmp_path)
     with pytest.raises(RunError, match=r"model: cannot be loaded"):
         damaged.predict(table())

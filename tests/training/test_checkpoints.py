@@ -333,9 +333,13 @@ def test_a_checkpoint_that_cannot_be_written(
 
 @pytest.fixture
 def _default_signals() -> Iterator[None]:
-    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    kept = {
+        number: signal.getsignal(number)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     for number, handler in kept.items():
         signal.signal(number, handler)
@@ -349,6 +353,7 @@ def _default_signals() -> Iterator[None]:
         (signal.SIGINT, KeyboardInterrupt, STEPS * 4 - 2, 3),
         (signal.SIGTERM, Terminated, 20, 3),
         (signal.SIGTERM, Terminated, STEPS * 4 - 2, 1),
+        (signal.SIGHUP, Terminated, 20, 1),
     ],
 )
 def test_a_signal_writes_a_checkpoint(
@@ -362,12 +367,15 @@ def test_a_signal_writes_a_checkpoint(
         def on_chunk(self, epoch: int, step: int, loss: float) -> None:
             if (epoch - 1) * STEPS + step == at:
                 os.kill(os.getpid(), number)
+                os.kill(os.getpid(), signal.SIGHUP)  # the shell's, after that of the kernel
 
     settings: dict[str, Any] = {"validate_every": validate_every}
     with pytest.raises(error) as caught:
         Trained(tmp_path, every_steps=2, observers=[Signal()], **settings).run()
     assert type(caught.value) is error
+    assert getattr(caught.value, "number", signal.SIGINT) == number
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
     assert max(names(tmp_path)) in (at, at + 2)
     wanted = Trained(None, **settings).run().end()
     assert Trained(tmp_path, every_steps=2, **settings).run().end() == wanted

@@ -2,6 +2,7 @@
 
 import io
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Iterator
@@ -23,14 +24,15 @@ from tftrain.cli.signals import exit_at_second_interrupt, leave
 from tftrain.cli.train import train
 from tftrain.cli.version import version
 from tftrain.errors import Terminated, TftrainError, TftrainWarning
-from tftrain.terminal import say
+from tftrain.terminal import prepare_streams, say
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 def cli() -> None:
     """Train Keras-free TensorFlow networks on tables, from one YAML file.
 
-    Exit codes: 0 done, 2 the input is wrong, 1 anything else, 130 interrupted, 143 terminated.
+    Exit codes: 0 done, 2 the input is wrong, 1 anything else, 129 the terminal was closed,
+    130 interrupted, 143 terminated.
     """
 
 
@@ -55,6 +57,7 @@ for command in COMMANDS:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit."""
+    prepare_streams()
     exit_at_second_interrupt()
     leave(run(arguments))
 
@@ -74,9 +77,9 @@ def run(arguments: list[str] | None = None) -> int:
         return error.exit_code
     except (KeyboardInterrupt, click.Abort) as error:
         cause = error.__cause__ or error
-        terminated = isinstance(cause, Terminated)
-        _say("terminated" if terminated else "interrupted", cause)
-        return 143 if terminated else 130
+        number = cause.number if isinstance(cause, Terminated) else signal.SIGINT
+        _say("interrupted" if number == signal.SIGINT else "terminated", cause)
+        return 128 + number
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - nothing more can be written
         return 1

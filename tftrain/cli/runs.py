@@ -67,14 +67,14 @@ def _table(found: list["Listed"]) -> str:
     from rich.table import Table
     from rich.text import Text
 
-    from tftrain.terminal import rendered
+    from tftrain.terminal import rendered, writable
 
     table = Table()
     for heading in ("run", "state", "epochs", "metric", "", "age", "size"):
         table.add_column(heading, justify="left" if heading in ("run", "state") else "right")
     for one in found:
         table.add_row(
-            Text(one.path),
+            Text(writable(one.path)),
             one.state,
             "" if one.epochs is None else f"{one.epochs:,}",
             one.metric or "",

@@ -45,9 +45,9 @@ def leave(code: int) -> None:
 
     After a program of XLA that found no memory, that would crash and hide the code.
     """
+    sys.stderr.flush()
     try:
         sys.stdout.flush()
-        sys.stderr.flush()
     except OSError:  # nobody reads it
         code = code or 1
     os._exit(code)

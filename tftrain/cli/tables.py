@@ -6,7 +6,7 @@ from typing import Any
 from rich.table import Table
 
 from tftrain.errors import on_one_line
-from tftrain.terminal import rendered
+from tftrain.terminal import rendered, writable
 
 METRICS = ("mse", "rmse", "mae", "r2")
 
@@ -31,7 +31,7 @@ def metrics_table(parts: Mapping[str, Any], targets: Sequence[str]) -> str:
             continue
         table.add_row(name, f"{metrics['rows']:,}", *_cells(metrics))
         for target, own in metrics.get("targets", {}).items():
-            table.add_row(f"  {on_one_line(target)}", "", *_cells(own))
+            table.add_row(f"  {writable(on_one_line(target))}", "", *_cells(own))
     return rendered(table)
 
 

@@ -41,7 +41,7 @@ class Convergence(Section):
 class Checkpoint(Section):
     """How often all that training knows is saved, so that a run that was killed can go on.
 
-    Besides, it is saved at the end, and when Ctrl-C or SIGTERM ends the run.
+    Besides, it is saved at the end, and when Ctrl-C, SIGTERM or SIGHUP ends the run.
     """
 
     every_epochs: Count | None = None

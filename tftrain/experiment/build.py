@@ -1,6 +1,7 @@
 """From the sections of a config to the objects of the library."""
 
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -62,13 +63,17 @@ def restored_network(run: Run, network: tf.Module) -> tf.Module:
         RunError: they cannot be read.
     """
     trained = network_of(run.config, network.layers[0].in_features)
-    variables = run.directory.model / "variables" / "variables"
-    try:
-        status = tf.train.Checkpoint(network=trained).read(str(variables))
-        status.assert_existing_objects_matched().expect_partial()
-    except (tf.errors.OpError, AssertionError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise RunError(f"{run.directory.model}: its weights cannot be read: {reason}") from None
+
+    def read(model: Path) -> None:
+        try:
+            variables = str(model / "variables" / "variables")
+            status = tf.train.Checkpoint(network=trained).read(variables)
+            status.assert_existing_objects_matched().expect_partial()
+        except (tf.errors.OpError, AssertionError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise RunError(f"{model}: its weights cannot be read: {reason}") from None
+
+    run.directory.read_model(read)
     pairs = zip(network.trainable_variables, trained.trainable_variables, strict=True)
     for variable, value in pairs:
         variable.assign(tf.cast(value, variable.dtype))

@@ -6,8 +6,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tftrain.data.tables import fingerprint
 from tftrain.errors import DataError, naming
-from tftrain.experiment.prepare import place_of, read_frame, row_weights, split_rows, targets_of
+from tftrain.experiment.origin import CHANGED, fingerprint_of, require_same_data
+from tftrain.experiment.prepare import (
+    is_part_in_table,
+    place_of,
+    read_frame,
+    row_weights,
+    split_rows,
+    targets_of,
+)
 from tftrain.metrics import error_sums
 from tftrain.runs.run import Run
 from tftrain.runs.table import require_table
@@ -43,9 +52,13 @@ def evaluate(
         run: the run.
         data: another table; by default the one of the run's config, read again.
         split: train, validation or test: the rows that the run's config puts there. By default
-            test for the config's table, and all rows of another one.
+            test for the config's table, and all rows of another one. Another table has the parts
+            of the run only where it is equal to the one that the run was trained on, or where
+            `data.split.column` names the part in each row of its own accord.
 
     Raises:
+        RunError: the table is another one than the run was trained on, and a part of it is asked
+            for.
         DataError: the table does not fit, or the split has no rows, or none of any weight.
     """
     config = run.config
@@ -56,7 +69,7 @@ def evaluate(
         split = "test"
     with naming(place_of(config, data)):
         if split is not None:
-            frame = frame.iloc[split_rows(config, frame)[split]]
+            frame = frame.iloc[_rows_of(run, frame, split, another=data is not None)]
             if not len(frame):
                 raise DataError(
                     f"no rows for {split}; name another split with --split, or another "
@@ -67,3 +80,20 @@ def evaluate(
             raise DataError(f"all rows have weight 0 in column {config.data.weight!r}")
         prediction = run.predict(frame).reshape(targets.shape)
     return metrics_of(prediction, targets, config.data.target, weights)
+
+
+def _rows_of(run: Run, frame: pd.DataFrame, split: str, another: bool) -> np.ndarray:
+    """Return the rows of a part of the run's table, or of one that was named in its place.
+
+    Raises:
+        RunError: the rows that the run was trained on could be among them.
+    """
+    if not (another and is_part_in_table(run.config, frame, split)):
+        remedy = "bring the old data back, or measure all rows of a file with --data FILE"
+        what = CHANGED
+        if another:
+            remedy = "leave out --split to measure all rows of this table"
+            what = f"another table than the one it was trained on has no {split} rows of this run"
+        before = fingerprint_of(run.directory, remedy)
+        require_same_data(run.directory, before, fingerprint(frame), remedy, what)
+    return split_rows(run.config, frame)[split]

@@ -19,6 +19,7 @@ from tftrain.experiment.build import (
     optimizer_of,
     restored_network,
 )
+from tftrain.experiment.origin import require_data_of
 from tftrain.experiment.prepare import Prepared, prepare
 from tftrain.parity import MODES, Report, gradcheck
 from tftrain.parity.trajectory import Trajectory, trajectory
@@ -77,7 +78,8 @@ def check_config(
             batch, and at most 256. Rows of weight zero come last.
 
     Raises:
-        InputError: an argument is wrong, or a run's weights cannot be read.
+        InputError: an argument is wrong, a run's weights cannot be read, or the table is another
+            one than the run was trained on.
     """
     available = len(prepared.split.train)
     few = rows is not None and rows > available
@@ -143,6 +145,8 @@ def trajectories(
 def _subjects(
     prepared: Prepared, run: Run | None, dtypes: Sequence[str] | None
 ) -> Iterator[Subject]:
+    if run is not None:
+        require_data_of(run, prepared)
     model, mixed = prepared.config.model, is_mixed(prepared.config)
     if nn.MIXED in (dtypes or []) and not (model.kind == "mlp" and model.hidden):
         raise InputError(f"{nn.MIXED} is for hidden layers, and this network has none")

@@ -142,6 +142,15 @@ def split_rows(config: Config, frame: pd.DataFrame) -> Split:
     return by_fractions(len(frame), fractions, config.seed)
 
 
+def is_part_in_table(config: Config, frame: pd.DataFrame, part: str) -> bool:
+    """Return whether a column of the table says which rows are in a part, and none is drawn."""
+    wanted = config.data.split
+    if wanted.kind != "column":
+        return False
+    said = by_column(frame, wanted.column, 0.0, config.seed)
+    return np.array_equal(said[part], split_rows(config, frame)[part])
+
+
 def feature_names(config: Config, frame: pd.DataFrame) -> list[str]:
     """Return the columns that are features, in the order of the table.
 

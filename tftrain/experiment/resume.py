@@ -9,6 +9,7 @@ from typing import Any
 from tftrain.config import Config, load_config
 from tftrain.config.loading import config_text
 from tftrain.errors import ConfigError, RunError, TftrainWarning
+from tftrain.experiment.origin import require_same_data
 from tftrain.experiment.prepare import Prepared
 from tftrain.files import bounded_text
 from tftrain.runs import RunDirectory
@@ -112,7 +113,7 @@ def is_to_go_on(directory: RunDirectory, prepared: Prepared, force: bool) -> boo
     now = identity_of(prepared)
     changes = dict(_differences(before.config, now.config))
     _require_same_config(directory, changes, prepared.config, force)
-    _require_same_data(directory, before.data, now.data)
+    require_same_data(directory, before.data, now.data)
     versions = [
         f"{package} {before.packages.get(package)} then, {version} now"
         for package, version in now.packages.items()
@@ -190,21 +191,6 @@ def _require_same_config(
     raise RunError(
         "\n".join([f"{directory.path}: the config has changed since this run began:", *lines])
         + f"\n{remedy}."
-    )
-
-
-def _require_same_data(
-    directory: RunDirectory, before: Mapping[str, Any], now: Mapping[str, Any]
-) -> None:
-    """Raise RunError where the table is another one."""
-    if before == now:
-        return
-    size = ("rows", "columns")
-    told = [f"{before.get(k)} {k} then, {now[k]} now" for k in size if before.get(k) != now[k]]
-    raise RunError(
-        f"{directory.path}: the data have changed since this run began "
-        f"({', '.join(told) or 'as many rows and columns, but other values'}): bring the old "
-        "data back, or train a new run."
     )
 
 

@@ -38,7 +38,6 @@ from tftrain.runs import Run, RunDirectory
 from tftrain.runs.directory import json_text
 from tftrain.runs.export import ServingModel, export
 from tftrain.runs.log import MetricsLog, TensorBoardLog, epoch_line
-from tftrain.runs.preprocessing import plan_text
 from tftrain.runs.summary import TRAINED
 from tftrain.training import History, Observer, fit
 from tftrain.training.evaluation import predict_in_blocks
@@ -75,7 +74,7 @@ def train(
         DivergedError: the loss became NaN or infinite; the run directory says that it failed.
         OutOfMemoryError: there is not enough memory; likewise.
         KeyboardInterrupt: what was known is in the run directory, the model included if an epoch
-            was over. `errors.Terminated` if it was SIGTERM.
+            was over. `errors.Terminated` if it was SIGTERM or SIGHUP.
     """
     loaded = load_config(config, overrides, dataframe=data is not None)
     return train_prepared(prepare(loaded, data), output, observers, resume=resume, force=force)
@@ -225,8 +224,8 @@ class Training:
         evaluate = watch.lap()
         model = ServingModel(self.preprocessor, self.network)
         self.arguments = model.arguments
-        directory.write_text(directory.preprocessing, plan_text(self.prepared.plan))
-        export(model, directory.model)
+        facts = {**metrics, **self._outcome()}
+        export(model, directory.model, facts)
         seconds = {
             "load": load,
             **self.history.seconds,
@@ -235,8 +234,7 @@ class Training:
         }
         self._write_summary(
             "interrupted" if interruption else "finished",
-            **metrics,
-            **self._outcome(),
+            **facts,
             seconds={phase: round(value, 4) for phase, value in seconds.items()},
         )
         self.ended = True

@@ -4,11 +4,11 @@ import json
 import math
 import os
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from filelock import FileLock, Timeout
 
@@ -22,6 +22,10 @@ MAX_NAMED = 5
 
 MAX_SEEN = 10_000
 """Runs of a folder among which those are searched for, at most."""
+FACTS = "facts.json"
+"""File in a model's folder that describes that model: metrics, epochs, columns."""
+
+T = TypeVar("T")
 
 
 class RunDirectory:
@@ -41,7 +45,6 @@ class RunDirectory:
         self.environment = path / "environment.json"
         self.metrics = path / "metrics.jsonl"
         self.summary = path / "summary.json"
-        self.preprocessing = path / "preprocessing.json"
         self.model = path / "model"
         self.tensorboard = path / "tensorboard"
         self.checkpoints = path / "checkpoints"
@@ -77,7 +80,10 @@ class RunDirectory:
             OutputError: it cannot be made.
         """
         try:
+            str(path).encode()  # TensorFlow opens no others
             path.mkdir(parents=True, exist_ok=True)
+        except UnicodeEncodeError:
+            raise cannot_write(path, "its name is not UTF-8, or the locale is not") from None
         except OSError as error:
             raise cannot_write(path, error) from None
         return cls(path)
@@ -177,13 +183,53 @@ class RunDirectory:
     def read_summary(self) -> dict[str, Any]:
         """Return the content of `summary.json`; raise RunError where there is none."""
         self.require_run()
+        return _json_object(self.summary, "not a run's summary")
+
+    def find_model(self) -> Path | None:
+        """Return the folder of the model, or None where there is none.
+
+        A process that dies while it replaces the model may leave only the one before.
+        """
+        places = (self.model, old_model(self.model), self.model)  # which is replaced at any time
+        return next((place for place in places if place.is_dir()), None)
+
+    def read_model(self, read: Callable[[Path], T]) -> T:
+        """Return what `read` makes of the model's folder.
+
+        It is read once more where a process that trains this run has replaced it meanwhile.
+
+        Raises:
+            RunError: there is no model, or `read` raised it.
+        """
+        before = self._model_and_inode()
         try:
-            summary = json.loads(bounded_text(self.summary))
-        except (OSError, ValueError, RecursionError) as error:
-            raise RunError(f"{self.summary}: cannot be read: {error}") from None
-        if not isinstance(summary, dict):
-            raise RunError(f"{self.summary}: not a run's summary")
-        return summary
+            return read(before[0])
+        except RunError:
+            now = self._model_and_inode()
+            if now == before:
+                raise
+            return read(now[0])
+
+    def _model_and_inode(self) -> tuple[Path, int]:
+        place = self.find_model()
+        try:
+            return (place or self.model), (place or self.model).stat().st_ino
+        except OSError as error:
+            raise RunError(f"{self.model}: cannot be read: {error.strerror}") from None
+
+    def read_facts(self) -> dict[str, Any]:
+        """Return what describes the model that lies here, or nothing where it does not say."""
+        place = self.find_model()
+        if place is None or not (place / FACTS).exists():
+            return {}
+        return _json_object(place / FACTS, "not the facts of a model")
+
+    @property
+    def has_checkpoints(self) -> bool:
+        """Whether there is something to resume from."""
+        return self.checkpoints.is_dir() and any(
+            path.name.isdigit() and path.is_dir() for path in self.checkpoints.iterdir()
+        )
 
     @property
     def is_locked(self) -> bool:
@@ -231,6 +277,22 @@ def runs_below(folder: Path) -> list[Path]:
             if any((summary.parent / name).exists() for name in (LOCK, "environment.json")):
                 found.append((summary.stat().st_mtime, summary.parent))
     return [path for _, path in sorted(found)]
+
+
+def old_model(model: Path) -> Path:
+    """Return where the model of before lies while a new one takes its place."""
+    return model.with_name(model.name + ".old")
+
+
+def _json_object(path: Path, otherwise: str) -> dict[str, Any]:
+    """Return the JSON object in a file; raise RunError where there is none."""
+    try:
+        content = json.loads(bounded_text(path))
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunError(f"{path}: cannot be read: {error}") from None
+    if not isinstance(content, dict):
+        raise RunError(f"{path}: {otherwise}")
+    return content
 
 
 def json_text(value: Any, indent: int | None = None) -> str:

@@ -42,7 +42,12 @@ def git_commit() -> dict[str, Any] | None:
 
     def git(*arguments: str) -> str:
         return subprocess.run(
-            ["git", *arguments], capture_output=True, text=True, check=True, timeout=10
+            ["git", *arguments],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",  # names of files, in whatever encoding
+            check=True,
+            timeout=10,
         ).stdout.strip()
 
     try:

@@ -7,11 +7,14 @@ from collections import Counter
 from collections.abc import Mapping
 from keyword import iskeyword
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
 from tftrain.data.preprocessor import Preprocessor
 from tftrain.files import flush
+from tftrain.runs.directory import FACTS, json_text, old_model
+from tftrain.runs.preprocessing import PREPROCESSING, plan_text
 from tftrain.tensorflow_files import tensorflow_writes
 
 
@@ -84,21 +87,33 @@ def serving_arguments(columns: list[str]) -> dict[str, str]:
     return arguments
 
 
-def export(model: ServingModel, path: Path) -> None:
+def export(model: ServingModel, path: Path, facts: Mapping[str, Any] | None = None) -> None:
     """Write the SavedModel to `path`, whole or not at all, in place of one that is there.
+
+    Until it is whole the one before stays, at the end under the name that `old_model` gives.
+
+    Args:
+        model: the model.
+        path: its folder.
+        facts: what describes it, written with it, so that the two are never of different models.
 
     Raises:
         OutputError: it cannot be written.
     """
-    aside, old = path.with_name(path.name + ".part"), path.with_name(path.name + ".old")
-    for leftover in (aside, old):
-        shutil.rmtree(leftover, ignore_errors=True)
+    aside, old = path.with_name(path.name + ".part"), old_model(path)
+    shutil.rmtree(aside, ignore_errors=True)
     try:
         with tensorflow_writes(path):
             tf.saved_model.save(model, str(aside), signatures=model.predict)
+            plan = plan_text(model.preprocessor.plan)
+            (aside / PREPROCESSING).write_text(plan, encoding="utf-8")
+            if facts is not None:
+                text = json_text(facts, indent=2) + "\n"
+                (aside / FACTS).write_text(text, encoding="utf-8")
             for written in (*aside.rglob("*"), aside):
                 flush(written)
             if path.exists():
+                shutil.rmtree(old, ignore_errors=True)
                 path.rename(old)
             aside.rename(path)
             shutil.rmtree(old, ignore_errors=True)

@@ -15,6 +15,8 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import saved_model_pb2
 
 from tftrain.errors import RunError, excerpt
+from tftrain.runs.directory import FACTS
+from tftrain.runs.preprocessing import PREPROCESSING
 
 MAX_BYTES = 1 << 28
 """Bytes of `saved_model.pb`, at most."""
@@ -22,7 +24,7 @@ MAX_BYTES = 1 << 28
 MOST_CALLS = 1_000
 """Calls that one of a model may lead to, those within calls included; ours lead to about ten."""
 
-FILES = {"saved_model.pb", "fingerprint.pb", "variables", "assets"}
+FILES = {"saved_model.pb", "fingerprint.pb", "variables", "assets", FACTS, PREPROCESSING}
 """What a model's folder holds."""
 
 CALCULATING = """

@@ -12,6 +12,7 @@ from typing import Any
 from tftrain.errors import RunError
 from tftrain.files import cannot_write
 from tftrain.runs.directory import LOCK, RunDirectory
+from tftrain.runs.summary import summary_of
 
 STATES = ("finished", "interrupted", "failed")
 """What a summary may say of a run that no process is at."""
@@ -30,8 +31,8 @@ class Listed:
         path: its directory.
         state: running (a process is at it), stopped (it was killed), finished, interrupted, failed,
             or damaged where its summary cannot be read.
-        epochs: that it made, if it ended.
-        metric: such as `validation rmse`, if it has a model.
+        epochs: that its model was trained for, or that it made where it ended without one.
+        metric: such as `validation rmse`, if it has a model, be it that of before it was resumed.
         value: of the metric.
         written: when its summary was, in seconds since 1970.
         size: bytes of all its files.
@@ -88,7 +89,7 @@ def _directories(folder: Path) -> Iterator[Path]:
 
 def _listed(directory: RunDirectory) -> Listed:
     try:
-        summary: dict[str, Any] = directory.read_summary()
+        summary, _ = summary_of(directory)
     except RunError:
         summary = {"state": "damaged"}
     state = str(summary.get("state"))

@@ -1,4 +1,4 @@
-"""`preprocessing.json`: the fitted preprocessing of a run, as plain data."""
+"""The fitted preprocessing of a run as plain data, beside its model."""
 
 from pathlib import Path
 
@@ -9,6 +9,9 @@ from tftrain.errors import RunError, excerpt
 from tftrain.files import bounded_text
 
 PLAN = TypeAdapter(Plan)
+
+PREPROCESSING = "preprocessing.json"
+"""File in a model's folder that holds it."""
 
 MAX_BYTES = 1 << 28
 

@@ -16,8 +16,8 @@ from tftrain.data.tables import as_table, read_table
 from tftrain.errors import DataError, RunError, TftrainWarning
 from tftrain.metrics import BLOCK_ROWS
 from tftrain.runs.directory import RunDirectory
-from tftrain.runs.preprocessing import read_plan
-from tftrain.runs.summary import require_summary
+from tftrain.runs.preprocessing import PREPROCESSING, read_plan
+from tftrain.runs.summary import summary_of
 from tftrain.runs.table import with_table_found
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ class Run:
 
     Attributes:
         directory: its files.
-        summary: the content of `summary.json`.
+        summary: the content of `summary.json`; while the run is resumed, and where that did not
+            end well, with what describes the model of before.
         config: the config it was trained with, and the path at which its table is now.
 
     Raises:
@@ -46,22 +47,23 @@ class Run:
 
     def __init__(self, path: str | Path) -> None:
         self.directory = RunDirectory(Path(path))
-        self.summary: dict[str, Any] = self.directory.read_summary()
+        self.summary: dict[str, Any]
+        self.summary, said = summary_of(self.directory)
         if self.directory.config.exists() and not self.directory.config.is_file():
             raise RunError(f"{self.directory.config}: is no file")  # a pipe would be waited for
         self.config: Config = with_table_found(self.directory, load_config(self.directory.config))
-        said = require_summary(self.summary, self.directory.summary)
-        if not said.has_model or not self.directory.model.is_dir():
+        if not said.columns or not self.directory.find_model():
+            again = self.directory.has_checkpoints
             raise RunError(
                 f"{path}: this run has no model (its state is {said.state!r}"
                 + (f": {said.error}" if said.error else "")
-                + "); train it again"
+                + (f"); tftrain resume {path} goes on with it" if again else "); train it again")
             )
 
     @functools.cached_property
     def plan(self) -> Plan:
         """The fitted preprocessing; a RunError where its file is missing or not one."""
-        return read_plan(self.directory.preprocessing)
+        return self.directory.read_model(lambda model: read_plan(model / PREPROCESSING))
 
     @property
     def columns(self) -> list[Column]:
@@ -79,7 +81,7 @@ class Run:
         from tftrain.runs.export import serving_arguments
         from tftrain.runs.inspection import load_model
 
-        model = load_model(self.directory.model)
+        model = self.directory.read_model(load_model)
         try:
             serving = model.signatures["serving_default"]
             targets = {*serving.structured_outputs}

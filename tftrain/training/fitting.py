@@ -86,8 +86,8 @@ def fit(
         InputError: an argument is wrong, or shapes do not agree.
         RunError: a checkpoint is of another network or optimizer.
         OutputError: a checkpoint cannot be written; the one before it stays.
-        KeyboardInterrupt: Ctrl-C was pressed; `errors.Terminated` for SIGTERM. A checkpoint has
-            been written.
+        KeyboardInterrupt: Ctrl-C was pressed; `errors.Terminated` for SIGTERM or SIGHUP. A
+            checkpoint has been written.
         DivergedError: the loss became NaN or infinite; the history holds the epochs before.
         OutOfMemoryError: even at the least, training needs more memory than the process can have.
     """

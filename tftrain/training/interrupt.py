@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, taken at the end of a chunk of steps."""
+"""Ctrl-C, SIGTERM and SIGHUP, taken at the end of a chunk of steps."""
 
 import signal
 import threading
@@ -8,7 +8,11 @@ from types import FrameType
 
 from tftrain.errors import Terminated
 
-DEFAULT_HANDLERS = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+DEFAULT_HANDLERS = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGTERM: signal.SIG_DFL,
+    signal.SIGHUP: signal.SIG_DFL,
+}
 
 
 class Interrupt:
@@ -17,24 +21,28 @@ class Interrupt:
     number: int | None = None
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        if self.number is not None:
+        if self.number is None:
+            self.number = number
+        elif number != signal.SIGHUP:  # which kernel and shell both send for one closed terminal
             raise self.error
-        self.number = number
 
     @property
     def error(self) -> KeyboardInterrupt:
         """What is to be raised in answer to the signal."""
-        return Terminated() if self.number == signal.SIGTERM else KeyboardInterrupt()
+        if self.number in (None, signal.SIGINT):
+            return KeyboardInterrupt()
+        return Terminated(self.number)
 
 
 @contextmanager
 def deferred_interrupt() -> Iterator[Interrupt]:
-    """Make the first Ctrl-C or SIGTERM a request, so that no step is lost that weights have taken.
+    """Make the first of the signals a request, so that no step is lost that weights have taken.
 
     It is answered at the end of the chunk, which aims at half a second, but holds at least one
     step, and the validation after it. A second one interrupts as soon as Python runs again, which
-    is not before the chunk's end either, and the chunk is lost to the history. A handler that the
-    program has set itself is left alone, and so are threads, which get no signals.
+    is not before the chunk's end either, and the chunk is lost to the history; but a SIGHUP may
+    come twice. A handler that the program has set itself is left alone, and so is a signal that is
+    ignored, as `nohup` ignores SIGHUP, and so are threads, which get no signals.
     """
     interrupt = Interrupt()
     in_main = threading.current_thread() is threading.main_thread()

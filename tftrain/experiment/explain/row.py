@@ -12,6 +12,7 @@ from tftrain.experiment.explain.network import network_text
 from tftrain.experiment.explain.norms import by_norms
 from tftrain.experiment.explain.text import ROUNDED, counted, unbroken, wrapped
 from tftrain.experiment.explain.units import unit_by_unit
+from tftrain.experiment.origin import require_data_of
 from tftrain.experiment.prepare import Prepared
 from tftrain.reference.expression import shown
 from tftrain.runs import Run
@@ -29,8 +30,11 @@ def explain(prepared: Prepared, *, row: int = 1, run: Run | None = None) -> str:
         run: takes the weights of this trained run in place of the initial ones.
 
     Raises:
-        InputError: there is no such row, or the run's weights cannot be read.
+        InputError: there is no such row, the run's weights cannot be read, or the table is another
+            one than the run was trained on.
     """
+    if run is not None:
+        require_data_of(run, prepared)
     rows = len(prepared.split.train)
     if not 1 <= row <= rows:
         raise InputError(
