@@ -13,7 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-from tftrain.config.base import BY_KIND, BelowOne, Count, Fraction, PathText, Section, Short
+from tftrain.config.base import BY_KIND, BelowOne, Count, Fraction, PathText, Section, Short, Whole
 from tftrain.errors import excerpt
 
 NOT_OF_FILES = ("idna", "punycode", "unicode_escape", "raw_unicode_escape")
@@ -33,8 +33,23 @@ def _known_encoding(name: str) -> str:
 
 
 def _delimiter(mark: str) -> str:
-    if mark in '\0\r\n"' or not mark.isascii():
-        raise ValueError(f"{mark!r} cannot stand between two columns: expected one such as , or ;")
+    if mark != "blanks" and (mark in '\0\r\n"' or len(mark) != 1 or not mark.isascii()):
+        raise ValueError(
+            f"{mark!r} cannot stand between two columns: expected one character such as , or ; "
+            "or the word blanks"
+        )
+    return mark
+
+
+def _one_mark(mark: str | None) -> str | None:
+    if mark is not None and (len(mark) != 1 or mark in "\0\r\n" or not mark.isascii()):
+        raise ValueError(f"{mark!r} is not one ASCII character; null stands for none")
+    return mark
+
+
+def _start_of_line(mark: str | None) -> str | None:
+    if mark is not None and not (mark.isprintable() and mark == mark.strip() and mark):
+        raise ValueError(f"{mark!r} cannot begin a comment: expected characters such as #")
     return mark
 
 
@@ -42,25 +57,45 @@ def _as_written(value: Any) -> Any:
     return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
 
 
+OneMark = Annotated[str | None, AfterValidator(_one_mark)]
 Mark = Annotated[str, BeforeValidator(_as_written, json_schema_input_type=str | float)]
 
 
 class CsvSource(Section):
-    """Text tables with a header line."""
+    """Text tables."""
 
     kind: Literal["csv"]
     path: PathText
-    """File or glob pattern; .gz, .bz2, .zst and .lz4 are decompressed. A relative path starts at
+    """File or glob pattern; gzip, bzip2, zstd and lz4 are decompressed. A relative path starts at
     the config file's folder."""
-    delimiter: Annotated[str, Field(min_length=1, max_length=1), AfterValidator(_delimiter)] = ","
-    """Character between two columns."""
+    delimiter: Annotated[str, AfterValidator(_delimiter)] = ","
+    """Character between two columns, or `blanks` for any number of blanks and tabs."""
     decimal: Literal[".", ","] = "."
     """Character in front of a number's fraction."""
     encoding: Annotated[str, AfterValidator(_known_encoding)] = "utf-8"
     """Character encoding of the file."""
+    quote: OneMark = '"'
+    """Character around a text that holds delimiters or line ends; doubled, it stands for itself.
+    null: none."""
+    escape: OneMark = None
+    """Character in front of a quote or a delimiter that belongs to a text, such as a backslash."""
+    comment: Annotated[str | None, Field(max_length=10), AfterValidator(_start_of_line)] = None
+    """Text with which lines begin that are not rows, such as `"#"`."""
+    header: bool = True
+    """Whether the first line names the columns; else they are column_1, column_2 and so on."""
+    skip_rows: Annotated[Whole, Field(ge=0, le=1_000_000)] = 0
+    """Lines above the header that are left out."""
     missing_values: list[Mark] = Field(default=[])
     """Texts that stand for a missing value, such as `"?"` or -999, besides the empty one, NA, NaN,
     NULL and the like."""
+
+    @model_validator(mode="after")
+    def _marks_differ(self) -> Self:
+        marks = [self.delimiter, self.quote, self.escape]
+        given = [mark for mark in marks if mark is not None]
+        if len(set(given)) < len(given):
+            raise ValueError("delimiter, quote and escape must be different characters")
+        return self
 
 
 class ParquetSource(Section):

@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tftrain.data.tables import as_table
 from tftrain.errors import DataError, naming
 from tftrain.experiment.prepare import place_of, read_frame, row_weights, split_rows, targets_of
 from tftrain.metrics import error_sums
+from tftrain.runs.reading import with_source
 from tftrain.runs.run import Run
 
 
@@ -33,8 +35,20 @@ def metrics_of(
     return result
 
 
+def _another(run: Run, data: pd.DataFrame) -> pd.DataFrame:
+    """Return a table that is not the run's own; raise DataError where it has no rows."""
+    with naming(place_of(run.config, data)):
+        frame = as_table(data, run.reads)
+        if not len(frame):
+            raise DataError("it has no rows, so there is nothing to measure")
+    return frame
+
+
 def evaluate(
-    run: Run, data: pd.DataFrame | None = None, split: str | None = None
+    run: Run,
+    data: pd.DataFrame | None = None,
+    split: str | None = None,
+    overrides: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return the metrics of a run, from its saved model.
 
@@ -43,12 +57,15 @@ def evaluate(
         data: another table; by default the one of the run's config, read again.
         split: train, validation or test: the rows that the run's config puts there. By default
             test for the config's table, and all rows of another one.
+        overrides: `data.source.KEY=VALUE` strings that change where the config's table is, or how
+            it is read.
 
     Raises:
-        DataError: the table does not fit, or the split has no rows, or none of any weight.
+        DataError: the table does not fit, or has no rows, or the split none, or none of any weight.
+        ConfigError: an override is wrong.
     """
-    config = run.config
-    frame = read_frame(config, data)
+    config = with_source(run.config, overrides)
+    frame = read_frame(config) if data is None else _another(run, data)
     if split is None and data is None:
         split = "test"
     with naming(place_of(config, data)):

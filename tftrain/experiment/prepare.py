@@ -2,7 +2,9 @@
 
 import functools
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from importlib.util import find_spec
 from typing import Any
 
@@ -14,7 +16,7 @@ from tftrain.data.bundled import read_sklearn
 from tftrain.data.columns import first_row, matching, require_column, stray_values
 from tftrain.data.features import Plan, fit_plan, require_representable, target_values
 from tftrain.data.split import Split, by_column, by_fractions, by_order
-from tftrain.data.tables import as_table, fingerprint, read_csv, read_parquet
+from tftrain.data.tables import as_table, drop_unnamed, fingerprint, read_csv, read_parquet
 from tftrain.errors import ConfigError, DataError, excerpt, naming
 
 
@@ -53,23 +55,29 @@ class Prepared:
 
 
 def read_frame(config: Config, data: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Return the table of a config, or `data` in its place.
+    """Return the table of a config, or `data` in its place, without row numbers that have no name.
 
     Raises:
         DataError: the table cannot be read.
     """
-    source = config.data.source
+    features = config.data.features
+    excluded = [] if isinstance(features, (str, list)) else features.exclude
+    return drop_unnamed(_read_frame(config, data), {*_named_columns(config), *excluded})
+
+
+def _read_frame(config: Config, data: pd.DataFrame | None) -> pd.DataFrame:
+    source, needed = config.data.source, _needed(config)
     if data is not None:
         with naming(place_of(config, data)):
-            table = as_table(data)
+            table = as_table(data, needed)
             if not len(table):
                 raise DataError("it has no rows")
         return table
     match source.kind:
         case "csv":
-            return read_csv(**source.model_dump(exclude={"kind"}))
+            return read_csv(**source.model_dump(exclude={"kind"}), needed=needed)
         case "parquet":
-            return read_parquet(source.path)
+            return read_parquet(source.path, needed=needed)
         case "sklearn":
             return read_sklearn(source.dataset)
         case _:
@@ -77,6 +85,25 @@ def read_frame(config: Config, data: pd.DataFrame | None = None) -> pd.DataFrame
                 "data.source is a DataFrame: hand it over, tftrain.train(config, "
                 "data=frame), or on the command line name a table with --data"
             )
+
+
+def _named_columns(config: Config) -> set[str]:
+    """Return the columns that a config names."""
+    data = config.data
+    features = data.features if isinstance(data.features, list) else []
+    others = (data.weight, getattr(data.split, "column", None), getattr(data.split, "by", None))
+    return {*data.target, *features, *(name for name in others if name is not None)}
+
+
+def _needed(config: Config) -> Callable[[str], bool]:
+    """Return which columns are read: those that are named, or all but the excluded ones."""
+    named, features = _named_columns(config), config.data.features
+    if isinstance(features, list):
+        return named.__contains__
+    patterns = [] if features == "auto" else features.exclude
+    return lambda name: (
+        name in named or not any(name == p or fnmatchcase(name, p) for p in patterns)
+    )
 
 
 def split_rows(config: Config, frame: pd.DataFrame) -> Split:
@@ -158,8 +185,8 @@ def prepare(config: Config, data: pd.DataFrame | None = None) -> Prepared:
 
 
 def _notes(config: Config, frame: pd.DataFrame, plan: Plan) -> tuple[str, ...]:
-    """Return a note for each column of categories that looks like numbers with a mark in it."""
-    notes = []
+    """Return a note for what was left out, and for columns that look like numbers with a mark."""
+    notes = list(frame.attrs.get("notes", ()))
     for feature in plan.text:
         name = feature.column.name
         if feature.column.kind == "category" or name in config.data.preprocess.categorical:

@@ -77,13 +77,13 @@ def propose(path: str | Path, targets: Sequence[str], folder: Path) -> str:
     useless = {n: why for n, why in useless_columns(table.frame).items() if n not in targets}
     splits = split_columns(table.frame)
     text = TEMPLATE.substitute(
-        rows=f"{len(table.frame):,}",
+        rows=f"{table.rows:,}" if table.whole else f"about {table.rows:,}",
         columns=_columns_line(table, [*targets, *useless]),
         source=_source(Path(path), table, folder),
         target=_yaml(targets[0] if len(targets) == 1 else list(targets)),
         features=_features(list(table.frame.columns), useless, splits),
         split=_split(splits),
-        **_settings(len(table.frame)),
+        **_settings(table.rows),
     )
     check_text(text, "the proposed config")
     return text
