@@ -57,7 +57,7 @@ def require_new(
         force: whether other files may be.
         option: with which another can be named.
     """
-    aside = path.with_name(path.name + ".part")
+    aside = Path(f"{path}.part")
     for file in read:
         if _is_same(path, file) or _is_same(aside, file):
             raise OutputError(

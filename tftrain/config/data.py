@@ -33,6 +33,7 @@ def _known_encoding(name: str) -> str:
 
 
 def _delimiter(mark: str) -> str:
+    mark = "\t" if mark == r"\t" else mark  # as it is written without quotes
     if mark != "blanks" and (mark in '\0\r\n"' or len(mark) != 1 or not mark.isascii()):
         raise ValueError(
             f"{mark!r} cannot stand between two columns: expected one character such as , or ; "

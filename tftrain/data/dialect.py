@@ -81,8 +81,15 @@ class Trial:
         numbers += sum(_share(column, NUMBERS) >= 1 - FEW for column in texts)
         left_over = sum(_share(column, LEFT_OVER) > 0.05 for column in texts)
         clean = not self.ragged and not self.header.shifted
-        lines_above = -self.form.skip_rows
-        return (numbers - self.header.shifted, clean, lines_above, -left_over, len(columns))
+        share = numbers / max(1, len(columns))
+        return (
+            numbers - self.header.shifted,
+            clean,
+            -self.form.skip_rows,
+            share,
+            -left_over,
+            len(columns),
+        )
 
     @property
     def is_table(self) -> bool:
@@ -230,8 +237,8 @@ def _quotes(text: str) -> Iterator[str | None]:
 def _delimiters(text: str) -> list[str]:
     """Return the delimiters that stand in a text, the most usual first."""
     blanks = re.search(r"(?m)[ \t]{2}|^[ \t]|[ \t]\r?$", text)
-    usual = [mark for mark in (*DELIMITERS, " ") if mark in text]
-    return [*usual, *([BLANKS] if blanks else [])] or [","]
+    usual = [mark for mark in (*DELIMITERS, " ") if mark in text or mark == ","]
+    return [*usual, *([BLANKS] if blanks else [])]
 
 
 def _lines_above(text: str, form: CsvFormat) -> int:

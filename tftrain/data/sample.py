@@ -221,7 +221,7 @@ def sample_parquet(path: str | Path) -> Sample:
     files = files_of(path)
     try:
         about = [parquet.read_metadata(file) for file in files]
-    except (OSError, pa.ArrowException):
+    except (OSError, ValueError, pa.ArrowException):  # what is wrong, reading it says
         about = []
     if sum(each.num_rows * each.num_columns for each in about) <= SAMPLE_VALUES:
         frame = read_parquet(path)

@@ -29,8 +29,12 @@ ARROW = PANDAS.format("read_feather")
 FOREIGN = (
     (PARQUET, "a Parquet file", "write kind: parquet in data.source"),
     (rb"PARE[\0-\x08\x0e-\x1f]", "an encrypted Parquet file", "write it without encryption"),
-    (rb"PK\x03\x04.*(xl/|\[Content_Types\]|docProps/|_rels/)", "an Excel workbook (xlsx)", EXCEL),
-    (rb"PK\x03\x04.*opendocument", "a spreadsheet (ods)", EXCEL),
+    (
+        rb"PK\x03\x04.{26}(xl/|\[Content_Types\]|docProps/|_rels/)",
+        "an Excel workbook (xlsx)",
+        EXCEL,
+    ),
+    (rb"PK\x03\x04.{26}mimetypeapplication/vnd\.oasis", "a spreadsheet (ods)", EXCEL),
     (rb"PK(\x03\x04|\x05\x06)", "a zip archive", UNPACK),
     (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Excel workbook (xls)", EXCEL),
     (rb"\xfd7zXZ\0", "an xz archive", "unpack it first (xz -d), or compress it with gzip"),
