@@ -63,7 +63,7 @@ class Trial:
     Attributes:
         form: the way.
         header: the columns.
-        table: their values.
+        table: their values; of very many columns, of the first.
         ragged: rows with too many or too few values.
     """
 
@@ -75,7 +75,7 @@ class Trial:
     @property
     def rank(self) -> tuple[float, ...]:
         """Larger for the likelier way: first what reads as numbers, then as columns."""
-        columns = self.table.columns[:TRIAL_COLUMNS]
+        columns = self.table.columns
         texts = [column for column in columns if pa.types.is_string(column.type)]
         numbers = sum(not pa.types.is_null(column.type) for column in columns) - len(texts)
         numbers += sum(_share(column, NUMBERS) >= 1 - FEW for column in texts)
@@ -88,7 +88,7 @@ class Trial:
             -self.form.skip_rows,
             share,
             -left_over,
-            len(columns),
+            len(self.header.names),
         )
 
     @property
@@ -271,7 +271,9 @@ def _tried(text: str, form: CsvFormat) -> Trial | None:
         if not header.rows:
             table = pa.table([pa.nulls(0)] * len(header.names), names=header.names)
         else:
-            table = arrow_table(source, form, header, 1 << 30, ragged=count)
+            wide = len(header.names) > TRIAL_COLUMNS
+            only = header.names[:TRIAL_COLUMNS] if wide else None
+            table = arrow_table(source, form, header, 1 << 30, ragged=count, only=only)
         table.column_names  # noqa: B018 - they may be no text
     except (pa.ArrowException, UnicodeError, csv.Error, DataError):
         return None

@@ -149,7 +149,8 @@ def _sources(file: str, pieces: Pieces, form: CsvFormat) -> list[Source]:
         head = head[: end_of_records(head, form.quote)]
     within = replace(form, encoding="utf-8")
     first = Source(file, head.encode())
-    if not head or len(pieces.parts) == 1:
+    wide = "\n".encode(form.encoding) != b"\n"  # nobody knows at which byte a character begins
+    if not head or len(pieces.parts) == 1 or wide:
         return [first]
     if not all(b"\n" in part for part in pieces.parts):
         return [Source(file, b"")]

@@ -435,9 +435,10 @@ def _read_csv_file(source: Source, form: CsvFormat, as_written: bool = False) ->
         nothing = pa.table([pa.nulls(0)] * len(header.names), names=header.names)
         return _noting_unnamed(nothing, header)
     file, fault = source.name, ""
+    only = _present(form.text_columns, header) if as_written else None
     for block_size in BLOCK_BYTES:
         try:
-            table = arrow_table(source, form, header, block_size, as_written)
+            table = arrow_table(source, form, header, block_size, as_written, only=only)
             break
         except UnicodeError as error:
             raise _wrong_encoding(file, form.encoding, str(error)) from None
@@ -486,6 +487,7 @@ def arrow_table(
     block_size: int,
     as_written: bool = False,
     ragged: Callable[[arrow_csv.InvalidRow], str] | None = None,
+    only: Sequence[str] | None = None,
 ) -> pa.Table:
     """Return what Arrow makes of a CSV file.
 
@@ -496,6 +498,7 @@ def arrow_table(
         block_size: bytes from which the types of the columns are inferred.
         as_written: whether only the columns of text are read, and nothing in them is missing.
         ragged: what becomes of a row that has not as many values as there are columns.
+        only: the columns that are read; all, if there are none.
 
     Raises:
         UnicodeError: it is in another encoding.
@@ -530,7 +533,7 @@ def arrow_table(
                 null_values=[] if as_written else nulls,
                 strings_can_be_null=not as_written,
                 column_types=dict.fromkeys(form.text_columns, pa.string()),
-                include_columns=_present(form.text_columns, header) if as_written else None,
+                include_columns=only,
             ),
         )
 
