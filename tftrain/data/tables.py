@@ -153,14 +153,16 @@ def read_as_written(path: str | Path, names: Sequence[str], **options: Any) -> p
     needed = set(names).__contains__
     if is_parquet(path):
         tables = parquet_tables(sources, needed)
+        known = tables[0].column_names
     else:
         form = CsvFormat(**{**options, "missing_values": (), "text_columns": names})
         tables = _read_each(
             sources, lambda source: _read_csv_file(source, form, as_written=True), needed
         )
+        known = header_of(sources[0], form).names
     for name in names:
         if name not in tables[0].column_names:
-            near = did_you_mean(name, tables[0].column_names)
+            near = did_you_mean(name, known)
             raise DataError(f"{path}: has no column {excerpt(name)}{near}")
     chosen = _concatenated(path, [table.select(list(names)) for table in tables])
     return chosen.to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True)

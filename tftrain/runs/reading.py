@@ -143,8 +143,8 @@ def _read_csv(
     if other != options:
         try:
             better = read(other)
-        except DataError:
-            better = None
+        except DataError as error:
+            better, refusal = None, error
         if better is not None and (frame is None or _misfits(run, better) < _misfits(run, frame)):
             return better, other
     if frame is None:
