@@ -91,7 +91,7 @@ def test_what_is_set_holds(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "new.csv"
     path.write_text("größe;ort\n1,5;Köln\n2,5;Köln\n")
     assert run.read_table(path)["größe"].to_list() == [1.5, 2.5]
-    with pytest.raises(DataError, match="one column found with delimiter '|'"):
+    with pytest.raises(DataError, match="one column found with delimiter"):
         run.read_table(path, ["data.source.delimiter='|'"])
     assert list(run.read_table(path, ["data.source.decimal=."])["größe"]) == ["1,5", "2,5"]
     path.write_text("x\n\ngröße|ort\n1,5|Köln\n")
