@@ -13,6 +13,7 @@ import pytest
 from tftrain.data.dialect import find_dialect, sure_encoding
 from tftrain.data.sniff import sniff
 from tftrain.data.tables import read_csv
+from tftrain.errors import DataError
 
 RNG = np.random.default_rng(0)
 TABLE = pd.DataFrame(
@@ -100,6 +101,10 @@ PLAIN = "a,b,c\n1,2.5,x\n2,3.5,y\n3,4.5,x\n"
         (PLAIN.replace("2,3.5", "// note, with two, marks\n2,3.5"), {"comment": "//"}),
         ("# a comment that has\n\n" + PLAIN, {"comment": "#"}),
         ("Report of 2024\nby hand\n\n" + PLAIN, {"skip_rows": 2}),
+        ("Report, 2024\n" + PLAIN, {"skip_rows": 1}),
+        ('"b" "c"\n"r 1" 2.5 4\n"r 2" 3.5 5\n"r 3" 4.5 6\n', {"delimiter": " "}),
+        ('"b","c"\n"1",2.5,4\n"2",3.5,5\n"3",4.5,6\n', {}),
+        ("|a|b|\n|1|2|\n|3|4|\n", {"delimiter": "|"}),
         (PLAIN.replace(",", "  "), {"delimiter": "blanks"}),
         (PLAIN.replace(",", " \t").replace("\n", " \n  "), {"delimiter": "blanks"}),
         (PLAIN.replace(",", " "), {"delimiter": " "}),
@@ -157,6 +162,14 @@ def test_a_broken_row_does_not_hide_the_delimiter(tmp_path: Path) -> None:
     rows = "".join(f"{i};{i / 2};x\n" for i in range(50))
     path = written(tmp_path, "a;b;c\n" + rows + "1;2\n")
     assert find_dialect(path) == {"delimiter": ";"}
+
+
+def test_lines_below_a_table_do_not_hide_it(tmp_path: Path) -> None:
+    rows = "".join(f"R{i};{i};{i},5\n" for i in range(12))
+    path = written(tmp_path, f"Source: office\n\nregion;people;rate\n{rows}\nFootnote\n")
+    assert find_dialect(path) == {"delimiter": ";", "decimal": ",", "skip_rows": 1}
+    with pytest.raises(DataError, match=r"t\.csv:17: 1 values"):
+        sniff(path)
 
 
 def test_init_says_why(tmp_path: Path) -> None:

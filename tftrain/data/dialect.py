@@ -3,6 +3,7 @@
 import codecs
 import csv
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import islice, pairwise
@@ -94,7 +95,8 @@ class Trial:
     @property
     def is_table(self) -> bool:
         """Whether nearly all rows have as many values as there are columns."""
-        return self.ragged <= FEW * (self.table.num_rows + self.ragged)
+        rows = self.table.num_rows
+        return self.ragged <= max(2, FEW * (rows + self.ragged)) and self.ragged <= rows
 
 
 def _share(column: pa.ChunkedArray, pattern: str) -> float:
@@ -242,19 +244,22 @@ def _delimiters(text: str) -> list[str]:
 
 
 def _lines_above(text: str, form: CsvFormat) -> int:
-    """Return how many lines of prose stand above a table: then rows of one width begin."""
-    rows: list[tuple[int, int]] = [(0, 0)]
+    """Return how many lines of prose stand above a table: then rows of its width begin."""
     try:
-        for line, row in islice(records(Source("", text.encode()), form), TRIAL_LINES):
-            if row:
-                rows.append((line, len(row)))
+        found = list(islice(records(Source("", text.encode()), form), TRIAL_LINES))
     except (csv.Error, UnicodeError, DataError):
         return 0
-    width = rows[-1][1]
-    first = len(rows)
-    while first > 1 and rows[first - 1][1] == width:
-        first -= 1
-    return rows[first - 1][0] if width > 1 and len(rows) - first > 2 else 0
+    rows = [(line, row) for line, row in found if row]
+    widths = Counter(len(row) for _, row in rows if len(row) > 1)
+    if not widths or widths.most_common(1)[0][1] < 3:
+        return 0
+    width = widths.most_common(1)[0][0]
+    first = next(i for i, (_, row) in enumerate(rows) if len(row) == width)
+    if first == 1 and len(rows[0][1]) == width - 1:  # a name is missing, if these are names
+        data = [any(re.match(PYTHON_NUMBERS, cell) for cell in row) for _, row in rows[:2]]
+        if data == [False, True]:
+            return 0
+    return rows[first - 1][0] if first else 0
 
 
 def _tried(text: str, form: CsvFormat) -> Trial | None:
