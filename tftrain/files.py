@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -44,6 +44,35 @@ def require_writable(path: Path, option: str = "--output") -> None:
         raise cannot_write(path, "its folder does not exist", option)
     if not os.access(folder, os.W_OK):
         raise cannot_write(path, "its folder is read-only", option)
+
+
+def require_new(
+    path: Path, read: Iterable[str | Path | int], force: bool, option: str = "--output"
+) -> None:
+    """Raise OutputError where writing a file would replace one.
+
+    Args:
+        path: the file that will be written.
+        read: paths, or descriptors, of what is read: never written over, whatever links lead there.
+        force: whether other files may be.
+        option: with which another can be named.
+    """
+    aside = Path(f"{path}.part")
+    for file in read:
+        if _is_same(path, file) or _is_same(aside, file):
+            raise OutputError(
+                f"{path}: is what is read, and is never written over; choose another with {option}"
+            )
+    if path.exists() and not path.is_dir() and not force:
+        raise OutputError(f"{path}: exists already; name another with {option}, or add --force")
+
+
+def _is_same(path: Path, file: str | Path | int) -> bool:
+    """Return whether both are one file; a descriptor that is closed, or a missing file, is none."""
+    try:
+        return os.path.samestat(os.stat(path), os.stat(file))
+    except (OSError, ValueError):
+        return False
 
 
 def cannot_write(path: Path, error: OSError | str, option: str = "--output") -> OutputError:

@@ -992,3 +992,43 @@ def test_junk_in_a_section_is_a_config_or_a_config_error(section: str, junk: Any
 def test_any_text_is_a_config_or_a_config_error(text: str) -> None:
     Path("junk.yaml").write_text(text, encoding="utf-8")
     config_or_error("junk.yaml")
+
+
+@pytest.mark.parametrize(
+    ("override", "key", "value"),
+    [
+        ("delimiter=,", "delimiter", ","),
+        ("delimiter=|", "delimiter", "|"),
+        ("delimiter=\\t", "delimiter", "\t"),
+        ("delimiter=blanks", "delimiter", "blanks"),
+        ("comment=#", "comment", "#"),
+        ("quote='", "quote", "'"),
+        ("quote=null", "quote", None),
+        ("quote=~", "quote", None),
+        ("header=false", "header", False),
+        ("skip_rows=2", "skip_rows", 2),
+    ],
+)
+def test_a_single_mark_stands_for_itself(override: str, key: str, value: object) -> None:
+    data = {"source": {"kind": "csv", "path": "t.csv"}, "target": "y"}
+    config = load_config({"data": data}, [f"data.source.{override}"])
+    assert getattr(config.data.source, key) == value
+
+
+@pytest.mark.parametrize(
+    ("override", "fragment"),
+    [
+        ("delimiter=ab", "one character such as , or ; or the word blanks"),
+        ("quote=ab", "not one ASCII character"),
+        ("escape=é", "not one ASCII character"),
+        ("delimiter=\\", "must be different"),
+        ("comment=' '", "cannot begin a comment"),
+        ("comment=''", "cannot begin a comment"),
+        ("skip_rows=-1", "skip_rows"),
+    ],
+)
+def test_marks_that_cannot_be(override: str, fragment: str) -> None:
+    source = {"kind": "csv", "path": "t.csv", "escape": "\\"}
+    with pytest.raises(ConfigError) as caught:
+        load_config({"data": {"source": source, "target": "y"}}, [f"data.source.{override}"])
+    assert fragment in str(caught.value)

@@ -17,7 +17,7 @@ import pytest
 from pyarrow import parquet
 
 from tftrain import memory
-from tftrain.data import limits, tables
+from tftrain.data import csv_text, limits, tables
 from tftrain.data.columns import matching
 from tftrain.data.sniff import as_patterns, sniff
 from tftrain.data.tables import read_csv, read_parquet, read_table
@@ -93,7 +93,7 @@ def test_no_codec_is_at_work_after_an_error(
 
 
 def test_a_header_that_goes_on_and_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "MAX_RECORD", 1000)
+    monkeypatch.setattr(csv_text, "MAX_RECORD", 1000)
     path = tmp_path / "t.csv"
     for piece in ("a,", '"\n",'):  # on one line, and on many
         path.write_text(piece * 1000)

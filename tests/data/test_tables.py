@@ -127,8 +127,6 @@ def test_numbers_survive_writing_and_reading(
         ("a;b\n1;2\n", ["only one column", "';'", "data.source.delimiter"]),
         ("a\tb\n1\t2\n", ["only one column", "data.source.delimiter"]),
         ("a,a\n1,2\n", ["two columns are called 'a'"]),
-        ("a,,b\n1,2,3\n", ["column 2 has no name"]),
-        ("a, \n1,2\n", ["column 2 has no name"]),
     ],
 )
 def test_faults_of_a_csv_file(tmp_path: Path, text: str, fragments: list[str]) -> None:

@@ -138,3 +138,46 @@ def test_errors_about_columns_name_the_file(tmp_path: Path) -> None:
     table().to_csv(tmp_path / "t.csv", index=False)
     with pytest.raises(DataError, match=r"t\.csv: the table has no column 'tarket' \(--target\)"):
         propose(tmp_path / "t.csv", ["tarket"], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        ("# c\n{}", {"comment": "#"}),
+        ("sep=,\n{}", {"skip_rows": 1}),
+        ("{}\n", {}),
+    ],
+)
+def test_a_dialect_goes_into_the_config(tmp_path: Path, text: str, options: dict[str, str]) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(text.format(table()[["ü", "target"]].to_csv(index=False)), encoding="utf-8")
+    prepared = prepare(load_config(proposed(path, "target")))
+    assert len(prepared.frame) == 60
+    source = prepared.config.data.source.model_dump()
+    assert {key: source[key] for key in options} == options
+
+
+def test_row_numbers_without_a_name_are_left_out_of_the_training(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    table()[["ü", "word", "target"]].to_csv(path)
+    prepared = prepare(load_config(proposed(path, "target")))
+    assert {column.name for column in prepared.plan.columns} == {"ü", "word"}
+    (note,) = describe(prepared)["notes"]
+    assert "the first column has no name and holds row numbers (0, 1, 2 ...)" in note
+    named = prepare(load_config(tmp_path / "c.yaml", ["data.features=[column_1, word]"]))
+    assert {column.name for column in named.plan.columns} == {"column_1", "word"}
+    assert named.notes == ()
+    excluded = prepare(load_config(tmp_path / "c.yaml", ["data.features={exclude: [column_1]}"]))
+    assert excluded.notes == ()
+
+
+def test_two_columns_of_one_name_may_be_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("x,a,y,a\n" + "".join(f"{i},{i % 3},{i % 7},2\n" for i in range(30)))
+    config = {"data": {"source": {"kind": "csv", "path": str(path)}, "target": "y"}}
+    with pytest.raises(DataError, match=r"two columns are called 'a'.*data\.features\.exclude"):
+        prepare(load_config(config))
+    for features in ({"exclude": ["a"]}, ["x"]):
+        data = {**config["data"], "features": features}
+        prepared = prepare(load_config({"data": data}))
+        assert [column.name for column in prepared.plan.columns] == ["x"]

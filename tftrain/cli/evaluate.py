@@ -2,7 +2,7 @@
 
 import click
 
-from tftrain.cli.options import json_option
+from tftrain.cli.options import json_option, source_option
 from tftrain.cli.tensorflow import load_tensorflow
 from tftrain.terminal import say
 
@@ -12,27 +12,30 @@ from tftrain.terminal import say
 @click.option(
     "--data",
     metavar="FILE",
-    help="Another table, csv or parquet: all of its rows. It needs the target, and the weight "
-    "column if the config names one.",
+    help="Another table, csv or parquet, or - for standard input: all of its rows. It needs the "
+    "target, and the weight column if the config names one.",
 )
 @click.option(
     "--split",
     type=click.Choice(["train", "validation", "test"]),
     help="Only the rows that the run's config puts there; test where no --data is given.",
 )
+@source_option
 @json_option
-def evaluate(run: str, data: str | None, split: str | None, as_json: bool) -> None:
+def evaluate(
+    run: str, data: str | None, split: str | None, overrides: tuple[str, ...], as_json: bool
+) -> None:
     """Measure the saved model of RUN, in the target's own units."""
     from tftrain.runs import load_run
 
     opened = load_run(run)
-    frame = opened.read_table(data) if data else None
+    frame = opened.read_table(data, overrides) if data else None
     load_tensorflow()
     from tftrain.cli.tables import metrics_table
     from tftrain.experiment.evaluate import evaluate as evaluate_run
     from tftrain.runs.directory import json_text
 
-    metrics = evaluate_run(opened, frame, split)
+    metrics = evaluate_run(opened, frame, split, () if data else overrides)
     if as_json:
         say(json_text(metrics))
     else:

@@ -9,7 +9,7 @@ import click
 from tftrain.cli.options import set_option
 from tftrain.cli.tensorflow import load_tensorflow
 from tftrain.errors import InputError, TftrainError, unknown
-from tftrain.files import require_writable, whole_file
+from tftrain.files import require_new, require_writable, whole_file
 from tftrain.terminal import say
 
 DTYPES = ("float32", "float64", "mixed_bfloat16")
@@ -36,6 +36,7 @@ DTYPES = ("float32", "float64", "mixed_bfloat16")
     help="Also train so many steps in TensorFlow and in NumPy, and tell how far they part.",
 )
 @click.option("--json", "json_file", metavar="FILE", help="Write every check to FILE as JSON.")
+@click.option("--force", is_flag=True, help="Overwrite the JSON file if it exists.")
 def gradcheck(
     config: str | None,
     run: str | None,
@@ -45,6 +46,7 @@ def gradcheck(
     rows: int | None,
     steps: int | None,
     json_file: str | None,
+    force: bool,
 ) -> None:
     """Prove the gradients of the network of the YAML file CONFIG.
 
@@ -64,6 +66,7 @@ def gradcheck(
     }
     if json_file:
         require_writable(Path(json_file), "--json")
+        require_new(Path(json_file), [config] if config else [], force, "--json")
     if config and RunDirectory(Path(config)).summary.is_file():
         raise InputError(f"{config}: is a run; check it with --run {config}")
     opened = load_run(run) if run else None

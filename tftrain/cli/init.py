@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from tftrain.errors import OutputError
-from tftrain.files import whole_file
+from tftrain.files import require_new, whole_file
 from tftrain.terminal import say
 
 
@@ -22,12 +22,11 @@ from tftrain.terminal import say
 @click.option("--force", is_flag=True, help="Overwrite the config if it exists.")
 def init(data: str, target: tuple[str, ...], output: str | None, force: bool) -> None:
     """Write a commented config for the table DATA, csv or parquet."""
-    from tftrain.data.tables import stem_of
+    from tftrain.data.tables import files_of, stem_of
     from tftrain.experiment.propose import propose
 
     path = Path(output or f"{stem_of(data)}.yaml")
-    if path.exists() and not path.is_dir() and not force:
-        raise OutputError(f"{path}: exists already; name another with --output, or add --force")
+    require_new(path, files_of(data), force)
     if not path.absolute().parent.is_dir():
         raise OutputError(f"{path}: the folder {path.parent} does not exist")
     text = propose(data, target, path.absolute().parent)

@@ -10,6 +10,15 @@ set_option = click.option(
     help="Override one value of the config, e.g. optimizer.learning_rate=0.01. May be repeated.",
 )
 
+source_option = click.option(
+    "--set",
+    "overrides",
+    metavar="data.source.KEY=VALUE",
+    multiple=True,
+    help="How the table is written, e.g. data.source.delimiter=; where it is not found. May be "
+    "repeated.",
+)
+
 force_option = click.option(
     "--force",
     is_flag=True,

@@ -2,6 +2,7 @@
 
 import click
 
+from tftrain.cli.options import source_option
 from tftrain.cli.tensorflow import load_tensorflow
 from tftrain.errors import naming
 from tftrain.terminal import pass_on, say
@@ -9,25 +10,49 @@ from tftrain.terminal import pass_on, say
 
 @click.command()
 @click.argument("run", type=click.Path())
-@click.option("--data", metavar="FILE", required=True, help="Table to predict for, csv or parquet.")
-@click.option("--output", metavar="FILE", help="Where to write: .csv or .parquet (stdout: csv).")
-def predict(run: str, data: str, output: str | None) -> None:
+@click.option(
+    "--data",
+    metavar="FILE",
+    required=True,
+    help="Table to predict for, csv or parquet; - is standard input.",
+)
+@click.option(
+    "--output", metavar="FILE", help="Where to write: .csv or .parquet; by default, or -, stdout."
+)
+@click.option(
+    "--keep",
+    metavar="COLUMN",
+    multiple=True,
+    help="Column of FILE to write in front of the predictions, unchanged. May be repeated.",
+)
+@source_option
+@click.option("--force", is_flag=True, help="Overwrite the output if it exists.")
+def predict(
+    run: str,
+    data: str,
+    output: str | None,
+    keep: tuple[str, ...],
+    overrides: tuple[str, ...],
+    force: bool,
+) -> None:
     """Predict with the model of RUN, a row for every row of FILE in the same order.
 
-    The output has one column, predicted_TARGET, for each target.
+    The output has the columns to keep and one column, predicted_TARGET, for each target.
     """
     from tftrain.data.tables import check_writable, write_table
     from tftrain.runs import load_run
+    from tftrain.runs.reading import files_read, read_for
 
     opened = load_run(run)
-    if output:
-        check_writable(output)
-    frame = opened.read_table(data)
+    to_file = output if output != "-" else None
+    if to_file:
+        check_writable(to_file, files_read(data), force)
+    frame, kept = read_for(opened, data, overrides, keep)
     load_tensorflow()
-    with naming(data):
-        predictions = opened.predict_table(frame)
-    if output:
-        write_table(predictions, output)
-        say(f"{len(predictions):,} predictions: {output}", err=True)
+    with naming(frame.attrs["place"]):
+        predictions = opened.predict_table(frame, kept)
+    if to_file:
+        write_table(predictions, to_file)
+        say(f"{len(predictions):,} predictions: {to_file}", err=True)
     else:
         pass_on(predictions.to_csv(index=False))

@@ -23,6 +23,7 @@ from tftrain.config.base import (
     PathText,
     Section,
     Short,
+    Whole,
     or_one,
 )
 from tftrain.errors import excerpt
@@ -44,8 +45,24 @@ def _known_encoding(name: str) -> str:
 
 
 def _delimiter(mark: str) -> str:
-    if mark in '\0\r\n"' or not mark.isascii():
-        raise ValueError(f"{mark!r} cannot stand between two columns: expected one such as , or ;")
+    mark = "\t" if mark == r"\t" else mark  # as it is written without quotes
+    if mark != "blanks" and (mark in '\0\r\n"' or len(mark) != 1 or not mark.isascii()):
+        raise ValueError(
+            f"{mark!r} cannot stand between two columns: expected one character such as , or ; "
+            "or the word blanks"
+        )
+    return mark
+
+
+def _one_mark(mark: str | None) -> str | None:
+    if mark is not None and (len(mark) != 1 or mark in "\0\r\n" or not mark.isascii()):
+        raise ValueError(f"{mark!r} is not one ASCII character; null stands for none")
+    return mark
+
+
+def _start_of_line(mark: str | None) -> str | None:
+    if mark is not None and not (mark.isprintable() and mark == mark.strip() and mark):
+        raise ValueError(f"{mark!r} cannot begin a comment: expected characters such as #")
     return mark
 
 
@@ -53,6 +70,7 @@ def _as_written(value: Any) -> Any:
     return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
 
 
+OneMark = Annotated[str | None, AfterValidator(_one_mark)]
 Mark = Annotated[str, BeforeValidator(_as_written, json_schema_input_type=str | float)]
 
 
@@ -87,18 +105,37 @@ class Written(Section):
 
 
 class CsvSource(Written):
-    """Text tables with a header line."""
+    """Text tables."""
 
     kind: Literal["csv"]
     path: PathText
-    """File or glob pattern; .gz, .bz2, .zst and .lz4 are decompressed. A relative path starts at
+    """File or glob pattern; gzip, bzip2, zstd and lz4 are decompressed. A relative path starts at
     the config file's folder."""
-    delimiter: Annotated[str, Field(min_length=1, max_length=1), AfterValidator(_delimiter)] = ","
-    """Character between two columns."""
+    delimiter: Annotated[str, AfterValidator(_delimiter)] = ","
+    """Character between two columns, or `blanks` for any number of blanks and tabs."""
     decimal: Literal[".", ","] = "."
     """Character in front of a number's fraction."""
     encoding: Annotated[str, AfterValidator(_known_encoding)] = "utf-8"
     """Character encoding of the file."""
+    quote: OneMark = '"'
+    """Character around a text that holds delimiters or line ends; doubled, it stands for itself.
+    null: none."""
+    escape: OneMark = None
+    """Character in front of a quote or a delimiter that belongs to a text, such as a backslash."""
+    comment: Annotated[str | None, Field(max_length=10), AfterValidator(_start_of_line)] = None
+    """Text with which lines begin that are not rows, such as `"#"`."""
+    header: bool = True
+    """Whether the first line names the columns; else they are column_1, column_2 and so on."""
+    skip_rows: Annotated[Whole, Field(ge=0, le=1_000_000)] = 0
+    """Lines above the header that are left out."""
+
+    @model_validator(mode="after")
+    def _marks_differ(self) -> Self:
+        marks = [self.delimiter, self.quote, self.escape]
+        given = [mark for mark in marks if mark is not None]
+        if len(set(given)) < len(given):
+            raise ValueError("delimiter, quote and escape must be different characters")
+        return self
 
 
 class ParquetSource(Written):

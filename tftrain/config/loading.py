@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import string
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -206,7 +207,10 @@ INDEX = re.compile("[0-9]{1,9}")
 
 
 def parse_override(text: str) -> tuple[Path_, Any]:
-    """Return the key path and the value of `key.path=value`; the value is YAML."""
+    """Return the key path and the value of `key.path=value`.
+
+    The value is YAML, but for a single mark such as `,` or `#`, which stands for itself.
+    """
     shown = _cut(text)
     if len(text) > MAX_BYTES:
         raise ConfigError(f"--set {shown}: over {MAX_BYTES:,} characters, too long for a config")
@@ -214,10 +218,20 @@ def parse_override(text: str) -> tuple[Path_, Any]:
     parts = key.strip().split(".")
     if not equals or not all(parts) or len(parts) > MAX_DEPTH:
         raise ConfigError(f"--set {shown}: expected key.path=value, as in optimizer.kind=adam")
+    if value in MARKS:
+        return _key_path(parts), value
     document = parse_yaml(value, f"--set {shown}")
     if document.problems:
         raise ConfigError(f"--set {shown}: {document.problems[0].message}")
-    return tuple(int(part) if INDEX.fullmatch(part) else part for part in parts), document.value
+    return _key_path(parts), document.value
+
+
+MARKS = frozenset(string.punctuation) - set("~[]{}")
+"""Single characters that are taken as they are; others are YAML's null and lists."""
+
+
+def _key_path(parts: Sequence[str]) -> Path_:
+    return tuple(int(part) if INDEX.fullmatch(part) else part for part in parts)
 
 
 def _whole_sections_first(override: tuple[Path_, Any]) -> tuple[int, bool]:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tftrain.data.notation import (
+    SHARES,
     AmbiguousDateError,
     Kind,
     Notation,
@@ -70,6 +71,11 @@ class Column:
     def is_text(self) -> bool:
         """Whether the model reads strings: a missing one is empty, a missing number is NaN."""
         return self.categorical or self.kind == "text"
+
+    @property
+    def is_read_as_text(self) -> bool:
+        """Whether the reader of a CSV file must leave its cells as text."""
+        return self.kind not in ("numeric", "boolean") or self.notation.unit in SHARES
 
     @property
     def role(self) -> str:

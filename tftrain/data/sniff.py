@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 
 from tftrain.data.columns import Column, Conventions, strays_of, understand, values_of
+from tftrain.data.dialect import find_dialect
+from tftrain.data.sample import Sample, sample_csv, sample_parquet
 from tftrain.data.split import SPELLINGS
-from tftrain.data.tables import delimiters_in, files_of, is_parquet, read_csv, read_parquet
+from tftrain.data.tables import drop_unnamed, files_of, is_parquet
 from tftrain.errors import DataError, excerpt, on_one_line
-
-ENCODINGS = ("utf-8", "cp1252", "latin-1")
 
 MAX_MARKS = 20
 """Different texts among the numbers of a column that can all stand for a missing value."""
@@ -25,58 +25,53 @@ MAX_MARKS = 20
 
 @dataclass(frozen=True)
 class Table:
-    """A table, and how it is written.
+    """A table, or a sample of one, and how it is written.
 
     Attributes:
-        frame: the table.
+        frame: the table, or rows from its beginning, its middle and its end. Its index has their
+            numbers, counted from 0; numbers below 0 stand for rows whose place is not known.
         options: those options of `read_csv` that differ from their defaults.
         remarks: why, for options that are not obvious.
+        rows: of the whole table; an estimate unless it is whole.
+        whole: whether all rows are in `frame`.
     """
 
     frame: pd.DataFrame
     options: dict[str, Any]
     remarks: dict[str, str] = field(default_factory=dict)
+    rows: int = 0
+    whole: bool = True
 
 
 def sniff(path: str | Path) -> Table:
-    """Read a table whose delimiter, decimal mark and encoding are not known.
+    """Read a table of which nobody knows how it is written, or a sample where it is large.
 
-    Marks of missing values are left as they are, for `with_missing_values`.
+    Marks of missing values are left as they are, for `missing_marks`.
 
     Raises:
         DataError: it cannot be read in any way.
     """
     if is_parquet(path):
-        return Table(read_parquet(path), {})
-    delimiters = delimiters_in(files_of(path)[0])
-    first: DataError | None = None
-    best: Table | None = None
-    for encoding in ENCODINGS:
-        for delimiter in delimiters:
-            options = {"delimiter": delimiter, "encoding": encoding}
-            try:
-                frame = read_csv(path, **options)
-            except DataError as error:
-                first = first or error
-                continue
-            if best is None or len(frame.columns) > len(best.frame.columns):
-                best = Table(frame, options)
-        if best is not None:
-            return _with_decimal(path, best)
-    assert first is not None
-    raise first
+        return _table(sample_parquet(path), {}, {})
+    file = files_of(path)[0]
+    if not Path(file).stat().st_size:
+        raise DataError(f"{file}: the file is empty")
+    options = find_dialect(file)
+    remarks = {key: REMARKS[key] for key in options if key in REMARKS}
+    return _table(sample_csv(path, **options), options, remarks)
 
 
-def _with_decimal(path: str | Path, table: Table) -> Table:
-    """Return the table read with a decimal comma if that makes more columns numeric."""
-    options = table.options
-    if options["delimiter"] != ",":
-        other = read_csv(path, **options, decimal=",")
-        if _numbers(other) > _numbers(table.frame):
-            table = Table(other, {**options, "decimal": ","})
-    defaults = {"delimiter": ",", "encoding": "utf-8"}
-    changed = {k: v for k, v in table.options.items() if defaults.get(k) != v}
-    return Table(table.frame, changed)
+REMARKS = {
+    "comment": "lines that begin so are no rows",
+    "header": "the first line looks like the others: columns are column_1, column_2 ...",
+    "skip_rows": "lines above the header",
+}
+"""Why an option is found, where that is not plain."""
+
+
+def _table(sample: Sample, options: dict[str, Any], remarks: dict[str, str]) -> Table:
+    frame = drop_unnamed(sample.frame)
+    return Table(frame, options, remarks, sample.rows, sample.whole)
 
 
 def missing_marks(frame: pd.DataFrame, conventions: Conventions) -> dict[str, str]:
@@ -86,7 +81,9 @@ def missing_marks(frame: pd.DataFrame, conventions: Conventions) -> dict[str, st
         strays = strays_of(frame[name], conventions)
         if strays.nunique() <= MAX_MARKS and not strays.astype(str).str.contains("[1-9]").any():
             for row, mark in zip(strays.index, strays, strict=True):
-                place = f"row {row + 1} of {on_one_line(name)}"  # ends up in a line of YAML
+                place = on_one_line(name)  # ends up in a line of YAML
+                if row >= 0:
+                    place = f"row {row + 1} of {place}"
                 marks.setdefault(str(mark).strip(), f"{excerpt(mark)} in {place}")
     return marks
 
@@ -100,10 +97,6 @@ def _texts(frame: pd.DataFrame) -> list[str]:
 def is_category(series: pd.Series) -> bool:
     """Return whether a column's type says that its values are categories."""
     return isinstance(series.dtype, pd.CategoricalDtype)
-
-
-def _numbers(frame: pd.DataFrame) -> int:
-    return frame.select_dtypes("number").shape[1]
 
 
 def split_columns(frame: pd.DataFrame) -> list[str]:

@@ -4,12 +4,11 @@ import codecs
 import csv
 import glob
 import hashlib
-import io
+import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import islice
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,19 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
-from tftrain.data.limits import MAX_COLUMNS, MAX_NAME, MAX_RECORD, Bounded, require_memory
+from tftrain.data.csv_text import (
+    CsvFormat,
+    Header,
+    Lines,
+    LineStream,
+    Source,
+    header_of,
+    named,
+    ragged_rows,
+)
+from tftrain.data.limits import MAX_COLUMNS, MAX_NAME, Bounded, require_memory
 from tftrain.data.notation import MISSING
+from tftrain.data.signatures import HEAD_BYTES, is_parquet_file, require_csv
 from tftrain.errors import (
     DataError,
     OutputError,
@@ -29,7 +39,7 @@ from tftrain.errors import (
     naming,
     of_type,
 )
-from tftrain.files import whole_file
+from tftrain.files import require_new, whole_file
 
 BLOCK_BYTES = (1 << 24, 1 << 30)
 """Bytes of a CSV file from which the types of its columns are inferred; if a later value does not
@@ -40,73 +50,138 @@ MAX_EXPLAINED = 5_000_000
 
 DELIMITERS = (",", ";", "\t", "|")
 
-HEADER_BYTES = 1 << 20
-"""In which a delimiter shows, if it is one."""
-
-COMPRESSIONS = {
-    ".gz": ("gzip", b"\x1f\x8b"),
-    ".bz2": ("bzip2", b"BZh"),
-    ".zst": ("zstd", b"\x28\xb5\x2f\xfd"),
-    ".lz4": ("lz4", b"\x04\x22\x4d\x18"),
-}
-"""Name and first bytes of the compressions that a file's extension tells."""
+Needed = Callable[[str], bool]
+"""Whether a column of a name is read; of others there may be two of the same name."""
 
 
-@dataclass(frozen=True)
-class CsvFormat:
-    """How a CSV file is written; arguments as for `read_csv`."""
-
-    delimiter: str = ","
-    decimal: str = "."
-    encoding: str = "utf-8"
-    missing_values: Sequence[str] = ()
-    text_columns: Sequence[str] = ()
+def every_column(name: str) -> bool:
+    """Return that a column is needed."""
+    return True
 
 
-def read_csv(path: str | Path, **options: Any) -> pd.DataFrame:
+def read_csv(
+    path: str | Path, *, needed: Needed = every_column, allow_empty: bool = False, **options: Any
+) -> pd.DataFrame:
     """Read a CSV file, or all files that a glob pattern matches, with a header line in each.
 
+    A column without a name is called `column_N`, counted from 1; see `drop_unnamed`.
+
     Args:
-        path: file or pattern; compression is told by the extension.
-        **options: `delimiter`, character between columns; `decimal`, character in front of a
-            number's fraction; `encoding`, character encoding; `missing_values`, texts that stand
-            for a missing value besides the empty one, NA, NaN, NULL and the like; `text_columns`,
-            columns that are text even where all their values look like numbers.
+        path: file or pattern; compression is told by the first bytes.
+        needed: which columns are read by their names; of two others of one name, the first stays.
+        allow_empty: whether there may be no rows.
+        **options: `delimiter`, character between columns, or `blanks` for any number of blanks and
+            tabs; `decimal`, character in front of a number's fraction; `encoding`, character
+            encoding; `quote`, character around a text that holds delimiters, or None; `escape`,
+            character in front of a quote or delimiter that belongs to a text, or None; `comment`,
+            what the lines that are no rows begin with, or None; `header`, whether the first line
+            names the columns, else they are `column_1`, `column_2` and so on; `skip_rows`, lines
+            above the header; `missing_values`, texts that stand for a missing value besides the
+            empty one, NA, NaN, NULL and the like; `text_columns`, columns that are text even where
+            all their values look like numbers.
 
     Raises:
         DataError: a file is missing, empty or ragged (with the line number), has one column only
-            because the delimiter is another, or is in another encoding.
+            because the delimiter is another, or is in another encoding, or another format.
     """
-    form = CsvFormat(**options)
-    tables = _read_each(path, lambda file: _read_csv_file(file, form))
-    text = {f.name for t in tables.values() for f in t.schema if pa.types.is_string(f.type)}
-    for file, table in tables.items():  # a column that is text in one file is text in all
+    sources = [Source(file) for file in files_of(path)]
+    tables = csv_tables(sources, CsvFormat(**options), needed)
+    return joined(path, tables, allow_empty)
+
+
+def csv_tables(
+    sources: Iterable[Source], form: CsvFormat, needed: Needed = every_column
+) -> list[pa.Table]:
+    """Return the Arrow tables of several CSV files, or parts of files, written alike.
+
+    Raises:
+        DataError: as `read_csv`.
+    """
+    sources = list(sources)
+    tables = _read_each(sources, lambda source: _read_csv_file(source, form), needed)
+    text = {f.name for t in tables for f in t.schema if pa.types.is_string(f.type)}
+    again = replace(form, text_columns=sorted({*text, *form.text_columns}))
+    for i, table in enumerate(tables):  # a column that is text in one file is text in all
         if any(table.schema.field(name).type != pa.string() for name in text):
-            tables[file] = _read_csv_file(file, replace(form, text_columns=sorted(text)))
-    return _joined(path, tables)
+            tables[i] = _settled(_read_csv_file(sources[i], again), needed)
+    return tables
 
 
-def read_parquet(path: str | Path) -> pd.DataFrame:
+def read_parquet(
+    path: str | Path, *, needed: Needed = every_column, allow_empty: bool = False
+) -> pd.DataFrame:
     """Read a Parquet file, or all files that a glob pattern matches.
 
     A named index that pandas wrote is a column like others; an unnamed one, which holds nothing but
     row numbers, is left out.
 
+    Args:
+        path: file or pattern.
+        needed: as for `read_csv`.
+        allow_empty: whether there may be no rows.
+
     Raises:
         DataError: a file is missing, empty, or not a whole Parquet file.
     """
-    return _joined(path, _read_each(path, _read_parquet_file))
+    sources = [Source(file) for file in files_of(path)]
+    return joined(path, parquet_tables(sources, needed), allow_empty)
 
 
-def read_table(path: str | Path, **csv_options: Any) -> pd.DataFrame:
-    """Read a CSV or Parquet file, told apart by the extension; for CSV as `read_csv`."""
+def read_table(path: str | Path, **options: Any) -> pd.DataFrame:
+    """Read a CSV or Parquet file, told apart by the first bytes; for CSV as `read_csv`."""
     if is_parquet(path):
-        return read_parquet(path)
-    return read_csv(path, **csv_options)
+        return read_parquet(path, **{k: options[k] for k in BOTH if k in options})
+    return read_csv(path, **options)
+
+
+BOTH = ("needed", "allow_empty")
+"""Options of `read_csv` that `read_parquet` has as well."""
+
+
+def read_as_written(path: str | Path, names: Sequence[str], **options: Any) -> pd.DataFrame:
+    """Return columns of a table as they are in it: texts from CSV, their own types from Parquet.
+
+    Args:
+        path: file or pattern.
+        names: of the columns.
+        **options: for CSV, as `read_csv`.
+
+    Raises:
+        DataError: the table cannot be read, or has no such column.
+    """
+    sources = [Source(file) for file in files_of(path)]
+    needed = set(names).__contains__
+    if is_parquet(path):
+        tables = parquet_tables(sources, needed)
+        known = tables[0].column_names
+    else:
+        form = CsvFormat(**{**options, "missing_values": (), "text_columns": names})
+        tables = _read_each(
+            sources, lambda source: _read_csv_file(source, form, as_written=True), needed
+        )
+        known = header_of(sources[0], form).names
+    for name in names:
+        if name not in tables[0].column_names:
+            near = did_you_mean(name, known)
+            raise DataError(f"{path}: has no column {excerpt(name)}{near}")
+    chosen = _concatenated(path, [table.select(list(names)) for table in tables])
+    return chosen.to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True)
 
 
 def is_parquet(path: str | Path) -> bool:
-    """Return whether a path's extension says Parquet."""
+    """Return whether a table is Parquet: its first bytes say so, or its name and no text does.
+
+    Raises:
+        DataError: there is no such file.
+    """
+    file = files_of(path)[0]
+    try:
+        return is_parquet_file(file) or _is_called_parquet(file)
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read: {error}") from None
+
+
+def _is_called_parquet(path: str | Path) -> bool:
     return Path(path).suffix.lower() in (".parquet", ".pq")
 
 
@@ -145,45 +220,126 @@ def _files_of(text: str) -> list[str]:
     return files
 
 
-def _read_each(path: str | Path, read: Callable[[str], pa.Table]) -> dict[str, pa.Table]:
+def _read_each(
+    sources: Sequence[Source], read: Callable[[Source], pa.Table], needed: Needed
+) -> list[pa.Table]:
     """Return the table of every file of a pattern; raise where their columns differ."""
-    tables: dict[str, pa.Table] = {}
-    for file in files_of(path):
-        if Path(file).stat().st_size == 0:
-            raise DataError(f"{file}: the file is empty")
+    tables: list[pa.Table] = []
+    for source in sources:
+        file = source.name
         try:
+            size = Path(file).stat().st_size
+            if size == 0:
+                raise DataError(f"{file}: the file is empty")
             with naming(file):
-                require_memory(Path(file).stat().st_size)
-            table = read(file)
+                require_memory(len(source.data) if source.data is not None else size)
+            table = read(source)
         except OSError as error:
             raise DataError(f"{file}: cannot be read: {error}") from None
         with naming(file):
-            _check_columns(table.column_names)
-        first = next(iter(tables.values()), table)
-        odd = sorted(set(table.column_names) ^ set(first.column_names))
+            table = _settled(table, needed)
+        first = tables[0] if tables else table
+        odd = sorted(filter(needed, set(table.column_names) ^ set(first.column_names)))
         if odd:
             raise DataError(
                 f"{file}: its columns differ from the other files' (column {excerpt(odd[0])})"
             )
-        tables[file] = table
+        tables.append(table)
     return tables
 
 
-def _joined(path: str | Path, tables: Mapping[str, pa.Table]) -> pd.DataFrame:
-    """Return the tables of several files, one below the other."""
+def _settled(table: pa.Table, needed: Needed) -> pa.Table:
+    """Return a table in which each column has a name of its own; raise DataError where it cannot.
+
+    The names in its metadata are of columns that had none.
+    """
+    names, unnamed = named(table.column_names)
+    unnamed += json.loads((table.schema.metadata or {}).get(UNNAMED, b"[]"))
+    table = table.rename_columns(names)
+    keep = check_columns(names, needed)
+    if len(keep) < len(names):
+        table = table.select(keep)
+    return table.replace_schema_metadata({UNNAMED: json.dumps(unnamed)})
+
+
+UNNAMED = b"tftrain.unnamed"
+"""Key of an Arrow table's metadata, a list of names as JSON."""
+
+
+def joined(path: str | Path, tables: Sequence[pa.Table], allow_empty: bool = False) -> pd.DataFrame:
+    """Return the tables of several files, one below the other.
+
+    `attrs["unnamed"]` of the table are the names of columns that had none.
+    """
+    table = _concatenated(path, tables)
+    if table.num_rows == 0 and not allow_empty:
+        raise DataError(f"{path}: a header but no rows")
+    unnamed = json.loads(table.schema.metadata[UNNAMED])
+    with naming(str(path)):
+        frame = to_frame(table)
+    pa.default_memory_pool().release_unused()  # as much again as the table, after reading
+    return _with_unnamed(frame, unnamed)
+
+
+def _concatenated(path: str | Path, tables: Sequence[pa.Table]) -> pa.Table:
     try:
-        table = pa.concat_tables(tables.values(), promote_options="permissive")
+        return pa.concat_tables(tables, promote_options="permissive")
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise DataError(
             f"{path}: the files' columns have different types: {error}; write them alike, or name "
             "a single file"
         ) from None
-    if table.num_rows == 0:
-        raise DataError(f"{path}: a header but no rows")
-    with naming(str(path)):
-        frame = to_frame(table)
-    pa.default_memory_pool().release_unused()  # as much again as the table, after reading
+
+
+def _with_unnamed(frame: pd.DataFrame, unnamed: Sequence[str]) -> pd.DataFrame:
+    """Note in a table which of its columns had no name."""
+    if unnamed:
+        frame.attrs["unnamed"] = list(unnamed)
     return frame
+
+
+def drop_unnamed(frame: pd.DataFrame, spared: Iterable[str] = ()) -> pd.DataFrame:
+    """Return a table without row numbers, and without nothing at all, in columns without a name.
+
+    The first column is one of row numbers if it had no name and all of its values are whole numbers
+    and different, or are counted anew in each file. An empty column without a name comes from a
+    delimiter at the end of each line.
+
+    Args:
+        frame: as the readers and `as_table` give it.
+        spared: columns that stay, whatever they hold.
+
+    Returns:
+        The table; its `attrs["notes"]` say what was left out, if it was row numbers.
+    """
+    notes, left_out = [], []
+    for name in frame.attrs.get("unnamed", ()):
+        if name in set(spared) or name not in frame.columns:
+            continue
+        if frame[name].isna().all():
+            left_out.append(name)
+        elif name == frame.columns[0] and _are_row_numbers(frame[name]):
+            left_out.append(name)
+            shown = ", ".join(str(value) for value in frame[name].iloc[:3])
+            notes.append(
+                f"the first column has no name and holds row numbers ({shown} ...): it is left "
+                "out; give it a name in the header if it is a feature"
+            )
+    if not left_out:
+        return frame
+    frame = frame.drop(columns=left_out)
+    frame.attrs["notes"] = notes
+    return frame
+
+
+def _are_row_numbers(column: pd.Series) -> bool:
+    """Return whether values are whole numbers, no two alike or counted anew in each file."""
+    if not pd.api.types.is_integer_dtype(column.dtype) or column.isna().any():
+        return False
+    values = column.to_numpy(np.int64)
+    if column.is_unique:
+        return bool((values >= 0).all())
+    return bool(((np.diff(values) == 1) | (values[1:] == values[0])).all())
 
 
 def to_frame(table: pa.Table) -> pd.DataFrame:
@@ -231,12 +387,18 @@ def _require_readable(name: str, column: pa.ChunkedArray) -> None:
         ) from None
 
 
-def as_table(frame: pd.DataFrame) -> pd.DataFrame:
+def as_table(frame: pd.DataFrame, needed: Needed = every_column) -> pd.DataFrame:
     """Return a DataFrame from elsewhere with rows numbered from 0 and names that are strings.
+
+    Columns without a name are called as in `read_csv`.
+
+    Args:
+        frame: the DataFrame.
+        needed: which columns are read by their names; of two others of one name, the first stays.
 
     Raises:
         InputError: it is no DataFrame.
-        DataError: its columns have several levels, no name, or the same name twice.
+        DataError: its columns have several levels, or the same name twice.
     """
     of_type("the table", frame, pd.DataFrame, "a pandas DataFrame: pandas.DataFrame(...) makes one")
     if frame.columns.nlevels > 1:
@@ -244,66 +406,148 @@ def as_table(frame: pd.DataFrame) -> pd.DataFrame:
             "the DataFrame's columns have several levels; give each one name, for instance with "
             'frame.columns = frame.columns.map("_".join)'
         )
-    table = frame.reset_index(drop=True).rename(columns=str)
-    _check_columns(list(table.columns))
-    arrow = [name for name in table.columns if isinstance(table[name].dtype, pd.ArrowDtype)]
-    if arrow:  # as if it came from a file
-        columns = {name: table[name].array.__arrow_array__() for name in arrow}
-        table = table.assign(**to_frame(pa.table(columns)))
-    return table
+    given = ["" if pd.api.types.is_scalar(n) and pd.isna(n) else str(n) for n in frame.columns]
+    names, unnamed = named(given)
+    keep = check_columns(names, needed)
+    table = frame.reset_index(drop=True).set_axis(names, axis=1)
+    table = table if len(keep) == len(names) else table.iloc[:, keep]
+    return _with_unnamed(_without_arrow_types(table), unnamed)
 
 
-def _read_csv_file(file: str, form: CsvFormat) -> pa.Table:
-    compressed = _is_compressed(file)  # so nobody knows yet how large it is
-    delimiter, encoding = form.delimiter, form.encoding
-    nulls = [*MISSING, *form.missing_values]
-    single = _columns_in_header(file, form) == 1  # where an empty line is a missing value
+def _without_arrow_types(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a DataFrame whose columns of Arrow's types are as if they came from a file."""
+    names = [name for name in frame.columns if isinstance(frame[name].dtype, pd.ArrowDtype)]
+    if not names:
+        return frame
+    columns = {name: frame[name].array.__arrow_array__() for name in names}
+    return frame.assign(**to_frame(pa.table(columns)))
+
+
+def _read_csv_file(source: Source, form: CsvFormat, as_written: bool = False) -> pa.Table:
+    """Return the table of a CSV file.
+
+    Args:
+        source: the file.
+        form: how it is written.
+        as_written: whether only the columns of text are read, and nothing in them is missing.
+    """
+    _require_csv(source)
+    header = header_of(source, form)
+    with naming(source.name):
+        _require_few_columns(len(header.names))
+        if as_written:
+            check_columns(header.names, set(form.text_columns).__contains__)
+    if not header.rows:
+        nothing = pa.table([pa.nulls(0)] * len(header.names), names=header.names)
+        return _noting_unnamed(nothing, header)
+    file, fault = source.name, ""
+    only = _present(form.text_columns, header) if as_written else None
     for block_size in BLOCK_BYTES:
         try:
-            with pa.input_stream(file, compression="detect") as stream:
-                table = arrow_csv.read_csv(
-                    Bounded(stream, file) if compressed else stream,
-                    read_options=arrow_csv.ReadOptions(
-                        block_size=block_size,
-                        encoding=encoding,
-                        use_threads=not compressed and _is_utf8(encoding),
-                    ),
-                    parse_options=arrow_csv.ParseOptions(
-                        delimiter=delimiter,
-                        newlines_in_values=True,
-                        ignore_empty_lines=not single,
-                    ),
-                    convert_options=arrow_csv.ConvertOptions(
-                        decimal_point=form.decimal,
-                        null_values=nulls,
-                        strings_can_be_null=False,  # a text may be NA, which is Namibia
-                        column_types=dict.fromkeys(form.text_columns, pa.string()),
-                    ),
-                )
+            table = arrow_table(source, form, header, block_size, as_written, only=only)
             break
         except UnicodeError as error:
-            raise _wrong_encoding(file, encoding, str(error)) from None
+            raise _wrong_encoding(file, form.encoding, str(error)) from None
         except pa.ArrowInvalid as error:
             fault = str(error)
-            _explain_csv(file, delimiter, encoding, fault)
+            _explain_csv(source, form, header)
             if "conversion error" not in fault or block_size == BLOCK_BYTES[-1]:
                 raise DataError(f"{file}: not a CSV table: {_reason(error)}") from None
     try:
         binary = [field.name for field in table.schema if pa.types.is_binary(field.type)]
         names = table.column_names
     except UnicodeDecodeError as error:
-        raise _wrong_encoding(file, encoding, f"in the header: {error.reason}") from None
+        raise _wrong_encoding(file, form.encoding, f"in the header: {error.reason}") from None
     if binary or any("\ufffd" in name for name in names):
         where = f"in column {binary[0]!r}" if binary else "in the header"
-        raise _wrong_encoding(file, encoding, where)
-    if table.num_columns == 1:
-        other = [d for d in DELIMITERS if d != delimiter and d in table.column_names[0]]
+        raise _wrong_encoding(file, form.encoding, where)
+    if table.num_columns == 1 and form.header and not as_written:
+        other = [d for d in DELIMITERS if d != form.delimiter and d in names[0]]
         if other:
             raise DataError(
-                f"{file}: only one column found with delimiter {delimiter!r}; the "
+                f"{file}: only one column found with delimiter {form.delimiter!r}; the "
                 f"header holds {other[0]!r}: set data.source.delimiter to it"
             )
-    return table
+    return _noting_unnamed(table, header)
+
+
+def _require_csv(source: Source) -> None:
+    """Raise DataError where a file, unpacked, is of another format."""
+    if source.compression is None:  # or it would have been refused
+        return
+    try:
+        with source.open() as stream:
+            require_csv(bytes(stream.read(HEAD_BYTES)), source.name)
+    except OSError as error:
+        raise DataError(f"{source.name}: cannot be read: {_reason(error)}") from None
+
+
+def _noting_unnamed(table: pa.Table, header: Header) -> pa.Table:
+    return table.replace_schema_metadata({UNNAMED: json.dumps(header.unnamed)})
+
+
+def arrow_table(
+    source: Source,
+    form: CsvFormat,
+    header: Header,
+    block_size: int,
+    as_written: bool = False,
+    ragged: Callable[[arrow_csv.InvalidRow], str] | None = None,
+    only: Sequence[str] | None = None,
+) -> pa.Table:
+    """Return what Arrow makes of a CSV file.
+
+    Args:
+        source: the file.
+        form: how it is written.
+        header: its columns.
+        block_size: bytes from which the types of the columns are inferred.
+        as_written: whether only the columns of text are read, and nothing in them is missing.
+        ragged: what becomes of a row that has not as many values as there are columns.
+        only: the columns that are read; all, if there are none.
+
+    Raises:
+        UnicodeError: it is in another encoding.
+        pyarrow.ArrowInvalid: it is no CSV table.
+        DataError: there is more in it than memory can hold.
+    """
+    nulls = [*MISSING, *form.missing_values]
+    bounded = source.compression is not None or form.filtered  # nobody knows how large it is
+    encoding = "utf-8" if form.filtered else form.encoding
+    with source.open() as opened:
+        stream = LineStream(Lines(opened, form, source.name)) if form.filtered else opened
+        return arrow_csv.read_csv(
+            Bounded(stream, source.name) if bounded else stream,
+            read_options=arrow_csv.ReadOptions(
+                block_size=block_size,
+                encoding=encoding,
+                use_threads=not bounded and _is_utf8(encoding),
+                skip_rows=0 if form.filtered else form.skip_rows,
+                column_names=None if header.plain else header.names,
+                skip_rows_after_names=0 if header.plain else header.records,
+            ),
+            parse_options=arrow_csv.ParseOptions(
+                delimiter=form.mark,
+                quote_char=form.quote or False,
+                escape_char=form.escape or False,
+                newlines_in_values=True,
+                ignore_empty_lines=not header.single,
+                invalid_row_handler=ragged,
+            ),
+            convert_options=arrow_csv.ConvertOptions(
+                decimal_point=form.decimal,
+                null_values=[] if as_written else nulls,
+                strings_can_be_null=False,  # a text may be NA, which is Namibia
+                column_types=dict.fromkeys(form.text_columns, pa.string()),
+                include_columns=only,
+            ),
+        )
+
+
+def _present(names: Sequence[str], header: Header) -> list[str]:
+    """Return those of the names that a file has, or its first column, so that there is one."""
+    known = set(header.names)
+    return [name for name in names if name in known] or header.names[:1]
 
 
 def _is_utf8(encoding: str) -> bool:
@@ -315,23 +559,6 @@ def _is_utf8(encoding: str) -> bool:
     return codecs.lookup(encoding).name == "utf-8"
 
 
-def _is_compressed(file: str) -> bool:
-    """Return whether Arrow takes a file to be compressed, which it tells by the name.
-
-    Raises:
-        DataError: it is not what its name says.
-    """
-    for ending, (name, magic) in COMPRESSIONS.items():
-        if file.endswith(ending):
-            with open(file, "rb") as stream:
-                if stream.read(len(magic)) != magic:
-                    raise DataError(
-                        f"{file}: is not a {name} file, though its name says so; rename it"
-                    )
-            return True
-    return False
-
-
 def _wrong_encoding(file: str, encoding: str, detail: str) -> DataError:
     other = "latin-1 or cp1252" if "8" in encoding else "utf-8"
     return DataError(
@@ -339,92 +566,45 @@ def _wrong_encoding(file: str, encoding: str, detail: str) -> DataError:
     )
 
 
-def _explain_csv(file: str, delimiter: str, encoding: str, fault: str) -> None:
+def _explain_csv(source: Source, form: CsvFormat, header: Header) -> None:
     """Raise the DataError that names the line where a CSV file breaks, if a line can be found."""
+    file, columns = source.name, len(header.names)
     try:
-        ragged = next(_ragged_rows(file, delimiter, encoding), None)
+        ragged = next(ragged_rows(source, form, columns, MAX_EXPLAINED), None) if columns else None
     except UnicodeError as error:
-        raise _wrong_encoding(file, encoding, str(error)) from None
+        raise _wrong_encoding(file, form.encoding, str(error)) from None
     except csv.Error as error:
         raise DataError(f"{file}: not a CSV table: {error}") from None
     if ragged:
-        line, found, expected = ragged
+        line, found = ragged
+        names = f"the header names {columns}" if form.header else f"the first has {columns}"
         raise DataError(
-            f"{file}:{line}: {found} values in a row, but the header names {expected} columns; "
+            f"{file}:{line}: {found} values in a row, but {names} columns; "
             "mend the line, or set data.source.delimiter"
         )
 
 
-def _ragged_rows(file: str, delimiter: str, encoding: str) -> Iterator[tuple[int, int, int]]:
-    """Yield `(line, values, columns)` of the rows that have not as many values as the header.
-
-    In a file of many millions of rows, those at its end are left out, so that this takes seconds.
-    """
-    expected = None
-    for line, row in islice(_records(file, delimiter, encoding), MAX_EXPLAINED):
-        expected = len(row) if expected is None else expected
-        if row and len(row) != expected:
-            yield line, len(row), expected
-
-
-def delimiters_in(file: str) -> list[str]:
-    """Return those of the usual delimiters that stand in the beginning of a file, or the first."""
-    try:
-        with pa.input_stream(file, compression="detect") as stream:
-            start = stream.read(HEADER_BYTES)
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read: {_reason(error)}") from None
-    return [mark for mark in DELIMITERS if mark.encode() in start] or [DELIMITERS[0]]
-
-
-def _columns_in_header(file: str, form: CsvFormat) -> int:
-    """Return the number of columns; 0 where the header cannot be read.
+def parquet_tables(
+    sources: Sequence[Source],
+    needed: Needed = every_column,
+    read: Callable[[parquet.ParquetFile], pa.Table] = parquet.ParquetFile.read,
+) -> list[pa.Table]:
+    """Return the Arrow tables of several Parquet files, or parts of them.
 
     Raises:
-        DataError: the header is too long.
+        DataError: as `read_parquet`.
     """
-    try:
-        header = next(_records(file, form.delimiter, form.encoding), (0, []))[1]
-    except (UnicodeError, csv.Error):
-        return 0
-    with naming(file):
-        _require_few_columns(len(header))
-    return len(header)
+    return _read_each(sources, lambda source: _read_parquet_file(source.name, read), needed)
 
 
-def _records(file: str, delimiter: str, encoding: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the last line and the values of each record of a CSV file, header included.
-
-    Raises:
-        DataError: a record is so long that the file can hardly be a table.
-    """
-    with pa.input_stream(file, compression="detect") as stream:
-        lines = io.TextIOWrapper(io.BufferedReader(stream), encoding=encoding, newline="")
-        length = 0
-
-        def bounded() -> Iterator[str]:
-            nonlocal length
-            while line := lines.readline(MAX_RECORD):
-                length += len(line)
-                if length >= MAX_RECORD:
-                    raise DataError(
-                        f"{file}: the row after line {reader.line_num} has over {MAX_RECORD:,} "
-                        "characters: is a quotation mark not closed, or is this no CSV table?"
-                    )
-                yield line
-
-        reader = csv.reader(bounded(), delimiter=delimiter)
-        for row in reader:
-            length = 0
-            yield reader.line_num, row
-
-
-def _read_parquet_file(file: str) -> pa.Table:
+def _read_parquet_file(
+    file: str, read: Callable[[parquet.ParquetFile], pa.Table] = parquet.ParquetFile.read
+) -> pa.Table:
     try:
         opened = parquet.ParquetFile(file)
         with naming(file):
             _require_few_values(opened)
-        table = opened.read()
+        table = read(opened)
         table.validate(full=True)  # texts that are UTF-8, lists that end where they should
         return _without_unnamed_index(table)
     except DataError:
@@ -463,18 +643,24 @@ def _reason(error: Exception) -> str:
     return line if len(line) <= 300 else line[:300] + "..."
 
 
-def _check_columns(names: list[str]) -> None:
-    """Raise DataError where a column has no name, or a very long one, or two have the same."""
+def check_columns(names: Sequence[str], needed: Needed = every_column) -> list[int]:
+    """Return the places of the columns of a table, of several that have one name the first.
+
+    Raises:
+        DataError: a name is very long, or two columns that are needed have the same.
+    """
     for i, name in enumerate(names):
-        if not name.strip():
-            raise DataError(f"column {i + 1} has no name; name it in the header")
         if len(name) > MAX_NAME:
             raise DataError(
                 f"column {i + 1} has a name of {len(name):,} characters; {MAX_NAME:,} are allowed"
             )
-    twice = [name for name, count in Counter(names).items() if count > 1]
+    twice = [name for name, count in Counter(names).items() if count > 1 and needed(name)]
     if twice:
-        raise DataError(f"two columns are called {excerpt(twice[0])}; rename one")
+        raise DataError(
+            f"two columns are called {excerpt(twice[0])}; rename one, or leave them out with "
+            "data.features.exclude"
+        )
+    return list({name: i for i, name in reversed(list(enumerate(names)))}.values())[::-1]
 
 
 def fingerprint(frame: pd.DataFrame) -> dict[str, int | str]:
@@ -497,8 +683,14 @@ def _hashes(column: pd.Series) -> np.ndarray:
         return pd.util.hash_array(column.map(repr).to_numpy(object), categorize=False)
 
 
-def check_writable(path: str | Path) -> None:
-    """Raise OutputError where no table can be written to `path`: before the work, not after it."""
+def check_writable(path: str | Path, read: Iterable[str | int] = (), force: bool = True) -> None:
+    """Raise OutputError where no table can be written to `path`: before the work, not after it.
+
+    Args:
+        path: where it will be written.
+        read: files, or descriptors of open ones, that are read; they are never written over.
+        force: whether another file may be written over.
+    """
     target = Path(path)
     if target.suffix.lower() not in (".csv", ".parquet", ".pq"):
         raise OutputError(f"{path}: name the output .csv or .parquet")
@@ -506,18 +698,19 @@ def check_writable(path: str | Path) -> None:
         raise OutputError(f"{path}: is a folder; name a file in it")
     if not target.absolute().parent.is_dir():
         raise OutputError(f"{path}: the folder {target.parent} does not exist; make it first")
+    require_new(target, read, force)
     if not os.access(target if target.exists() else target.absolute().parent, os.W_OK):
         raise OutputError(f"{path}: cannot be written: permission denied; choose another place")
 
 
 def write_table(frame: pd.DataFrame, path: str | Path) -> None:
-    """Write a table as csv or parquet, told by the extension, whole or not at all.
+    """Write a table as csv or parquet, told by the ending, whole or not at all.
 
     Raises:
         OutputError: it cannot be written.
     """
     with whole_file(Path(path)) as aside:
-        if is_parquet(path):
+        if _is_called_parquet(path):
             frame.to_parquet(aside, index=False)
         else:
             frame.to_csv(aside, index=False)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tftrain.data.tables import fingerprint
+from tftrain.data.tables import as_table, fingerprint
 from tftrain.errors import DataError, naming
 from tftrain.experiment.origin import CHANGED, fingerprint_of, require_same_data
 from tftrain.experiment.prepare import (
@@ -16,10 +16,11 @@ from tftrain.experiment.prepare import (
     row_weights,
     split_rows,
     targets_of,
+    with_targets,
 )
 from tftrain.metrics import error_sums
 from tftrain.runs.run import Run
-from tftrain.runs.table import require_table
+from tftrain.runs.table import require_table, with_source
 
 
 def metrics_of(
@@ -43,8 +44,20 @@ def metrics_of(
     return result
 
 
+def _another(run: Run, data: pd.DataFrame) -> pd.DataFrame:
+    """Return a table that is not the run's own; raise DataError where it has no rows."""
+    with naming(place_of(run.config, data)):
+        frame = as_table(data, run.reads)
+        if not len(frame):
+            raise DataError("it has no rows, so there is nothing to measure")
+        return with_targets(run.config, frame)
+
+
 def evaluate(
-    run: Run, data: pd.DataFrame | None = None, split: str | None = None
+    run: Run,
+    data: pd.DataFrame | None = None,
+    split: str | None = None,
+    overrides: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return the metrics of a run, from its saved model.
 
@@ -55,16 +68,21 @@ def evaluate(
             test for the config's table, and all rows of another one. Another table has the parts
             of the run only where it is equal to the one that the run was trained on, or where
             `data.split.column` names the part in each row of its own accord.
+        overrides: `data.source.KEY=VALUE` strings that change where the config's table is, or how
+            it is read.
 
     Raises:
         RunError: the table is another one than the run was trained on, and a part of it is asked
             for.
-        DataError: the table does not fit, or the split has no rows, or none of any weight.
+        DataError: the table does not fit, or has no rows, or the split none, or none of any weight.
+        ConfigError: an override is wrong.
     """
     config = run.config
+    if overrides:
+        config = with_source(config, overrides, "--set changes how the run's table is read")
     if data is None:
         require_table(config, "name a table with --data FILE: all of its rows are measured")
-    frame = read_frame(config, data)
+    frame = read_frame(config) if data is None else _another(run, data)
     if split is None and data is None:
         split = "test"
     with naming(place_of(config, data)):

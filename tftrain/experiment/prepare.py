@@ -2,8 +2,9 @@
 
 import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from importlib.util import find_spec
 from typing import Any
 
@@ -27,7 +28,7 @@ from tftrain.data.columns import (
 )
 from tftrain.data.features import Plan, fit_plan, require_representable, target_values
 from tftrain.data.split import Split, by_column, by_fractions, by_order
-from tftrain.data.tables import as_table, fingerprint, read_csv, read_parquet
+from tftrain.data.tables import as_table, drop_unnamed, fingerprint, read_csv, read_parquet
 from tftrain.errors import ConfigError, DataError, excerpt, naming
 
 
@@ -66,30 +67,33 @@ class Prepared:
 
 
 def read_frame(config: Config, data: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Return the table of a config, or `data` in its place, without rows that are to be left out.
+    """Return the table of a config, or `data` in its place, without what is to be left out.
 
-    Its index counts the rows of the table that was read, from 0. Its `attrs["notes"]` say what is
-    not as its owner may think.
+    That is a column of row numbers without a name, and rows without a target. The index counts the
+    rows of the table that was read, from 0; `attrs["notes"]` say what was left out.
 
     Raises:
         DataError: the table cannot be read.
     """
-    if data is None:
-        return _with_targets(config, _read_source(config))
-    with naming(place_of(config, data)):
-        table = as_table(data)
-        if not len(table):
-            raise DataError("it has no rows")
-        return _with_targets(config, table)
+    features = config.data.features
+    excluded = [] if isinstance(features, (str, list)) else features.exclude
+    frame = drop_unnamed(_read_frame(config, data), {*_named_columns(config), *excluded})
+    return with_targets(config, frame)
 
 
-def _read_source(config: Config) -> pd.DataFrame:
-    source = config.data.source
+def _read_frame(config: Config, data: pd.DataFrame | None) -> pd.DataFrame:
+    source, needed = config.data.source, _needed(config)
+    if data is not None:
+        with naming(place_of(config, data)):
+            table = as_table(data, needed)
+            if not len(table):
+                raise DataError("it has no rows")
+        return table
     match source.kind:
         case "csv":
-            return read_csv(**source.model_dump(exclude={"kind", "date_format"}))
+            return read_csv(**source.model_dump(exclude={"kind", "date_format"}), needed=needed)
         case "parquet":
-            return read_parquet(source.path)
+            return read_parquet(source.path, needed=needed)
         case "sklearn":
             return read_sklearn(source.dataset)
         case _:
@@ -99,7 +103,26 @@ def _read_source(config: Config) -> pd.DataFrame:
             )
 
 
-def _with_targets(config: Config, frame: pd.DataFrame) -> pd.DataFrame:
+def _named_columns(config: Config) -> set[str]:
+    """Return the columns that a config names."""
+    data = config.data
+    features = data.features if isinstance(data.features, list) else []
+    others = (data.weight, getattr(data.split, "column", None), getattr(data.split, "by", None))
+    return {*data.target, *features, *(name for name in others if name is not None)}
+
+
+def _needed(config: Config) -> Callable[[str], bool]:
+    """Return which columns are read: those that are named, or all but the excluded ones."""
+    named, features = _named_columns(config), config.data.features
+    if isinstance(features, list):
+        return named.__contains__
+    patterns = [] if features == "auto" else features.exclude
+    return lambda name: (
+        name in named or not any(name == p or fnmatchcase(name, p) for p in patterns)
+    )
+
+
+def with_targets(config: Config, frame: pd.DataFrame) -> pd.DataFrame:
     """Return the rows that have all targets, if the config drops the others."""
     wanted = [name for name in config.data.target if name in frame.columns]
     if config.data.missing_target != "drop" or not wanted:

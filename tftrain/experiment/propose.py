@@ -94,13 +94,13 @@ def propose(path: str | Path, targets: Sequence[str], folder: Path) -> str:
         options["missing_values"] = list(marks)
         remarks["missing_values"] = ", ".join(marks.values())
     text = TEMPLATE.substitute(
-        rows=f"{len(frame):,}",
+        rows=f"{table.rows:,}" if table.whole else f"about {table.rows:,}",
         columns=_columns_line(columns),
         source=_source(Path(path), typed, options, remarks, folder),
         target=_target(targets, unlabelled),
         features=_features(list(frame.columns), useless, splits),
         split=_split(splits, dates_of_rows(frame, columns)),
-        **_settings(len(frame)),
+        **_settings(table.rows),
     )
     with naming(str(path)):
         prepare(check_text(text, "the proposed config"), frame)

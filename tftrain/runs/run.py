@@ -2,6 +2,7 @@
 
 import functools
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,20 +12,17 @@ import pandas as pd
 from tftrain.config import Config, load_config
 from tftrain.data.columns import Column
 from tftrain.data.features import Plan, Unseen, require_scalable
-from tftrain.data.notation import SHARES
-from tftrain.data.tables import as_table, read_table
+from tftrain.data.tables import as_table
 from tftrain.errors import DataError, RunError, TftrainWarning
 from tftrain.metrics import BLOCK_ROWS
 from tftrain.runs.directory import RunDirectory
 from tftrain.runs.preprocessing import PREPROCESSING, read_plan
+from tftrain.runs.reading import read_for
 from tftrain.runs.summary import summary_of
 from tftrain.runs.table import with_table_found
 
 if TYPE_CHECKING:
     import tensorflow as tf
-
-AS_NUMBERS = ("numeric", "boolean")
-"""Kinds of columns that a file's reader may turn into numbers; others it must leave as text."""
 
 NOT_OF_IT = "does not predict what the run says; is it the model of another run"
 
@@ -107,7 +105,7 @@ class Run:
             InputError: it is no DataFrame.
             DataError: a column is missing, or holds something else than it should.
         """
-        frame = as_table(frame)
+        frame = as_table(frame, self.reads)
         targets = self.config.data.target
         result = np.empty((len(frame), len(targets)))
         unseen = Unseen(self.plan)
@@ -154,31 +152,49 @@ class Run:
             raise RunError(f"{self.directory.model}: {NOT_OF_IT}: {found.dtype} numbers")
         return found
 
-    def predict_table(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return the predictions as a table with a column `predicted_TARGET` for each target."""
-        targets = self.config.data.target
-        predictions = self.predict(frame).reshape(len(frame), len(targets))
-        return pd.DataFrame(predictions, columns=[f"predicted_{target}" for target in targets])
+    def predict_table(self, frame: pd.DataFrame, kept: pd.DataFrame | None = None) -> pd.DataFrame:
+        """Return the predictions as a table with a column `predicted_TARGET` for each target.
 
-    def read_table(self, path: str | Path) -> pd.DataFrame:
-        """Read a csv or parquet table; csv the way the run's own data were written, if they were.
+        Args:
+            frame: as for `predict`.
+            kept: columns of the same rows that stand in front of the predictions.
+
+        Raises:
+            DataError: as `predict`; or a column to keep is called as one of the predictions is.
+        """
+        targets = self.config.data.target
+        names = [f"predicted_{target}" for target in targets]
+        for name in names:
+            if kept is not None and name in kept.columns:
+                raise DataError(f"column {name!r} cannot be kept: a prediction is called that")
+        predictions = self.predict(frame).reshape(len(frame), len(targets))
+        table = pd.DataFrame(predictions, columns=names)
+        return table if kept is None else pd.concat([kept, table], axis=1)
+
+    def read_table(self, path: str | Path, overrides: Sequence[str] = ()) -> pd.DataFrame:
+        """Read a csv or parquet table: csv as the run's own was written, or as this one looks.
 
         Its `attrs["place"]` is its path, for error messages.
 
+        Args:
+            path: file or pattern; `-` is standard input.
+            overrides: `data.source.KEY=VALUE` strings that say how it is written.
+
         Raises:
             DataError: it cannot be read.
+            ConfigError: an override is wrong.
         """
-        source = self.config.data.source
-        left_out = {"kind", "path", "date_format"}
-        options = source.model_dump(exclude=left_out) if source.kind == "csv" else {}
-        text = [
-            column.name
-            for column in self.columns
-            if column.kind not in AS_NUMBERS or column.notation.unit in SHARES
-        ]
-        frame = read_table(path, text_columns=text, **options)
-        frame.attrs["place"] = str(path)
-        return frame
+        return read_for(self, path, overrides)[0]
+
+    def reads(self, name: str) -> bool:
+        """Return whether the model, or measuring it, needs the column of a name."""
+        return name in self._named
+
+    @functools.cached_property
+    def _named(self) -> set[str | None]:
+        data = self.config.data
+        split = (getattr(data.split, "column", None), getattr(data.split, "by", None))
+        return {*(column.name for column in self.columns), *data.target, data.weight, *split}
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
