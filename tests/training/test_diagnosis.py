@@ -79,6 +79,15 @@ def test_update(mode: str) -> None:
     assert "forward and backward pass of this step are finite: its update is not" in error.found
 
 
+def test_a_first_layer_without_a_derivative_is_not_blamed() -> None:
+    x, y = data()
+    y *= 0
+    y[PLANTED] = 1e12
+    network = nn.Sequential([tf.round, nn.Dense(2, 1, initializer=nn.INITIALIZERS["zeros"]())])
+    error = diverge(network, x, y, compile="graph", optimizer=optimizers.SGD(1e30))
+    assert "forward and backward pass of this step are finite: its update is not" in error.found
+
+
 @pytest.mark.parametrize("together", [True, False])
 def test_a_parameter_that_relu_hides_is_found_at_its_step(together: bool) -> None:
     """The loss stays finite for the rest of the epoch, and says nothing."""
