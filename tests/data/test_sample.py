@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from tftrain.data import sample, sniff, tables
+from tftrain.data.columns import Conventions
 from tftrain.data.dialect import find_dialect
 from tftrain.data.sample import sample_csv, sample_parquet
-from tftrain.data.sniff import with_missing_values
 
 ROWS = 20_000
 
@@ -136,8 +136,9 @@ def test_init_reads_no_more_than_the_sample(
     frame.loc[5, "x"] = "?"
     frame.to_csv(path, index=True)
     monkeypatch.setattr(sample, "read_csv", lambda *_, **__: pytest.fail("reads all of it"))
-    found = with_missing_values(path, sniff.sniff(path))
+    found = sniff.sniff(path)
     assert not found.whole
     assert list(found.frame) == ["row", "x", "text"]
     assert "row numbers" in found.frame.attrs["notes"][0]
-    assert found.options == {"missing_values": ["?"]}
+    marks = sniff.missing_marks(found.frame, Conventions(typed=False))
+    assert marks == {"?": "'?' in row 6 of x"}

@@ -10,11 +10,13 @@ from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tftrain.data.csv_text import BLANKS, CsvFormat, Header, Source, header_of, records
 from tftrain.data.limits import MAX_COLUMNS
+from tftrain.data.notation import Notation, numbers
 from tftrain.data.sample import end_of_records, pieces_of, text_of
 from tftrain.data.tables import DELIMITERS, arrow_table
 from tftrain.errors import DataError
@@ -293,10 +295,16 @@ def _decimal(text: str, best: Trial) -> CsvFormat:
     return other.form if other and _numbers(other) > _numbers(best) else best.form
 
 
-def _numbers(trial: Trial) -> int:
-    return sum(
-        pa.types.is_integer(kind) or pa.types.is_floating(kind) for kind in trial.table.schema.types
-    )
+def _numbers(trial: Trial) -> float:
+    """Return how many columns are numbers; of a column with other texts, the share that is."""
+    return sum(_share_of_numbers(column, trial.form.decimal) for column in trial.table.columns)
+
+
+def _share_of_numbers(column: pa.ChunkedArray, decimal: str) -> float:
+    if not pa.types.is_string(column.type):
+        return float(pa.types.is_integer(column.type) or pa.types.is_floating(column.type))
+    values, _ = numbers(column.to_pandas(), Notation(decimal=decimal))
+    return float(np.mean(~np.isnan(values)))
 
 
 def _has_header(trial: Trial) -> bool:

@@ -82,6 +82,8 @@ def propose(path: str | Path, targets: Sequence[str], folder: Path) -> str:
         conventions = replace(known, missing=tuple(marks))
         unlabelled = _unlabelled(frame, targets, conventions)
         useless = useless_columns(frame, conventions)
+        if not table.whole:
+            useless = {name: f"{why} (of a sample)" for name, why in useless.items()}
         splits = split_columns(frame)
         features = [n for n in frame.columns if n not in {*useless, *targets, *splits}]
         if not features:  # rather row numbers than nothing
@@ -102,8 +104,8 @@ def propose(path: str | Path, targets: Sequence[str], folder: Path) -> str:
         split=_split(splits, dates_of_rows(frame, columns)),
         **_settings(table.rows),
     )
-    with naming(str(path)):
-        prepare(check_text(text, "the proposed config"), frame)
+    frame.attrs["place"] = str(path)
+    prepare(check_text(text, "the proposed config"), frame)
     return text
 
 
