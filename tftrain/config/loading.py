@@ -92,7 +92,7 @@ def load_config(
     for path, value in changed:
         apply_override(document, path, value)
     if dataframe and isinstance(document.value, dict):
-        apply_override(document, ("data", "source"), {"kind": "dataframe"})
+        apply_override(document, ("data", "source", "kind"), "dataframe")
     overridden = {path for path, _ in changed}
     config = _validate(document, name, overridden)
     here = any(("data", "source", "path")[: len(path)] == path for path in overridden)
