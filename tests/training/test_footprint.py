@@ -139,6 +139,9 @@ def least(monkeypatch: pytest.MonkeyPatch, network: tf.Module, x: Any, y: Any, *
     def reached(*arguments: Any, **more: Any) -> None:
         raise ReachedError
 
+    def ask(purpose: str, *needs: memory.Need) -> None:
+        asked.append(sum(need.size for need in needs))
+
     with monkeypatch.context() as patch:
         limit_to(patch, 0)
         patch.setattr("tftrain.training.fitting.Engine", reached)
@@ -223,7 +226,7 @@ def test_networks_of_other_kinds(
 @pytest.mark.parametrize(
     ("settings", "copies"),
     [
-        ({"optimizer": "sgd"}, 2),
+        ({"optimizer": "adagrad"}, 4),
         ({"optimizer": "adam"}, 6),
         ({"optimizer": "adam", "early_stopping": EarlyStopping(3)}, 7),
     ],
