@@ -15,7 +15,7 @@ from tftrain import memory
 from tftrain.memory import Need, require
 from tftrain.training.evaluation import BATCH_ROWS
 from tftrain.training.step import Batch, Step
-from tftrain.training.tensors import Moment, Tensors
+from tftrain.training.tensors import Peak, Tensors
 
 SMALLER = "make the network (model.hidden) or the batches (training.batch_size) smaller"
 
@@ -57,9 +57,9 @@ def require_memory(
         objective, found = step.differentiate(Batch(*tensors), step.parameters)
         return [objective, *(gradient for gradient in found if gradient is not None)]
 
-    moment = least(step.parameters, gradients, tensors_of(data), batch_size, gathered=not whole)
-    name = f"the activations of a batch of {batch_size:,} rows and their deltas{_in(moment)}"
-    require("a training step", rows, state, Need(moment.size, name, SMALLER))
+    peak = least(step.parameters, gradients, tensors_of(data), batch_size, gathered=not whole)
+    name = f"the activations of a batch of {batch_size:,} rows and their deltas{_in(peak)}"
+    require("a training step", rows, state, Need(peak.size, name, SMALLER))
     if validation is not None:
         require_memory_to_predict(step.network, validation.x, rows, state)
 
@@ -76,9 +76,9 @@ def require_memory_to_predict(network: tf.Module, x: Any, *more: Need) -> None:
     rows = min(len(x), BATCH_ROWS)
     if not rows or not _on_host(parameters):
         return
-    moment = least(parameters, lambda x: [network(x)], [x], rows, gathered=True)
-    name = f"the activations of {rows:,} rows, which are evaluated together{_in(moment)}"
-    block = Need(moment.size, name, "make the network (model.hidden) smaller")
+    peak = least(parameters, lambda x: [network(x)], [x], rows, gathered=True)
+    name = f"the activations of {rows:,} rows, which are evaluated together{_in(peak)}"
+    block = Need(peak.size, name, "make the network (model.hidden) smaller")
     require("evaluation", *(more or [_state(parameters)]), block)
 
 
@@ -89,7 +89,7 @@ def least(
     rows: int,
     *,
     gathered: bool,
-) -> Moment:
+) -> Peak:
     """Return the least memory of a function of so many rows of some arrays, without calling it.
 
     It is traced, which computes nothing. Where the memory cannot matter even by a generous guess,
@@ -105,11 +105,11 @@ def least(
     """
     specs = [tf.TensorSpec([rows, *array.shape[1:]], array.dtype) for array in arrays]
     if _generous_guess(parameters, specs[0]) <= memory.limit().size:
-        return Moment(0, "")
+        return Peak(0, "")
     try:
         program = tf.function(function, autograph=False).get_concrete_function(*specs)
     except Exception:
-        return Moment(0, "")
+        return Peak(0, "")
     tensors = Tensors()
     arguments = [tensors.add(tensor, (), gathered) for tensor in program.inputs[: len(specs)]]
     return tensors.peak(tensors.read(program.graph, arguments))
@@ -133,8 +133,8 @@ def _state(parameters: Iterable[tf.Variable], copies: int = 1, besides: str = ""
     return Need(copies * bytes_of(parameters), name, "make the network (model.hidden) smaller")
 
 
-def _in(moment: Moment) -> str:
-    return f", the largest of shape {moment.shape}" if moment.shape else ""
+def _in(peak: Peak) -> str:
+    return f", the largest of shape {peak.shape}" if peak.shape else ""
 
 
 def _on_host(parameters: Iterable[tf.Variable]) -> bool:

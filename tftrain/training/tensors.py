@@ -32,12 +32,12 @@ CONVOLUTIONS_BACK = ("Conv2DBackpropInput", "Conv3DBackpropInputV2")
 FILTERS_BACK = ("Conv2DBackpropFilter", "Conv3DBackpropFilterV2")
 
 
-class Moment(NamedTuple):
-    """The memory of a function while one of its products is computed.
+class Peak(NamedTuple):
+    """The memory of a function while it needs most.
 
     Attributes:
         size: bytes, at the least.
-        shape: of that product, as `[980000, 20000]`.
+        shape: of the largest product, as `(980000, 20000)`; empty where there is none.
     """
 
     size: int
@@ -103,14 +103,20 @@ class Tensors:
         first = self._known[key]
         return list(range(first, first + len(operation.outputs)))
 
-    def peak(self, results: Sequence[int]) -> Moment:
-        """Return the moment at which computing these results takes most memory."""
-        moments = [self._moment(at, results) for at in self._busiest(results)]
-        return max(moments, default=Moment(0, ""))
-
-    def _busiest(self, results: Sequence[int]) -> list[int]:
-        """Return the products during which eager execution holds most."""
+    def peak(self, results: Sequence[int]) -> Peak:
+        """Return the least memory in which these results can be computed."""
         needed = sorted(closure(results, self.sources))
+        products = [i for i in needed if self.lasting[i] and self.sources[i]]
+        if not products:
+            return Peak(0, "")
+        held = self._held_in_order(needed)
+        busiest = sorted(products, key=lambda i: -held[i])[:MOMENTS]
+        largest = max(products, key=lambda i: self.sizes[i])
+        size = max(self._held_at_least(at, results, needed) for at in busiest)
+        return Peak(size, str(self.shapes[largest]))
+
+    def _held_in_order(self, needed: Sequence[int]) -> np.ndarray:
+        """Return the bytes that eager execution holds, which computes one tensor after another."""
         last = list(range(len(self.sources)))  # number of the last tensor that is made from each
         for i in needed:
             for source in self.sources[i]:
@@ -119,13 +125,10 @@ class Tensors:
         for i in needed:
             held[i] += self.sizes[i]
             held[last[i] + 1] -= self.sizes[i]
-        held = held.cumsum()
-        products = [i for i in needed if self.lasting[i] and self.sources[i]]
-        return sorted(products, key=lambda i: -held[i])[:MOMENTS]
+        return held.cumsum()
 
-    def _moment(self, at: int, results: Sequence[int]) -> Moment:
-        """Return the least memory while a product is computed: the cut around it, and itself."""
-        needed = closure(results, self.sources)
+    def _held_at_least(self, at: int, results: Sequence[int], needed: Sequence[int]) -> int:
+        """Return the least bytes while a product is computed: the cut around it, and itself."""
         users: list[list[int]] = [[] for _ in self.sources]
         for i in needed:
             for source in self.sources[i]:
@@ -144,8 +147,7 @@ class Tensors:
                 edges[2 * source + 1, end if final else 2 * i] = CAPACITY
         for i in after.intersection(results):
             edges[2 * i + 1, end] = CAPACITY
-        size = unit * _flow(edges, begin, end) + self._smallest(at, users)
-        return Moment(size, str(self.shapes[at]))
+        return unit * _flow(edges, begin, end) + self._smallest(at, users)
 
     def _smallest(self, at: int, users: Sequence[Sequence[int]]) -> int:
         """Return the bytes of a tensor, or of what alone is wanted of it, such as a sum."""
