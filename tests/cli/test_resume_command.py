@@ -136,7 +136,7 @@ def test_with_nohup_a_closed_terminal_does_not_end_a_run(command: Tftrain) -> No
     with started(*begin, until="r/checkpoints", nohup=True) as process:
         process.send_signal(signal.SIGHUP)
         before = epochs_of("r")
-        while epochs_of("r") < before + 1000 and process.poll() is None:
+        while epochs_of("r") < before + 20 and process.poll() is None:
             time.sleep(0.1)
         assert process.poll() is None
         process.send_signal(signal.SIGTERM)
@@ -145,7 +145,7 @@ def test_with_nohup_a_closed_terminal_does_not_end_a_run(command: Tftrain) -> No
 
 
 def test_the_model_of_before_serves_while_a_run_is_resumed(command: Tftrain) -> None:
-    """From another process; and when the process that resumes it is killed."""
+    """From another process, and when the process that resumes it is killed."""
 
     def served() -> tuple[str, str, float | None]:
         code, out, err = command("predict", "r", "--data", "t.csv")
@@ -156,6 +156,8 @@ def test_the_model_of_before_serves_while_a_run_is_resumed(command: Tftrain) -> 
         return out, one["state"], one["value"]
 
     with started("train", "t.yaml", "--output", "r", *ENDLESS, until="r/checkpoints") as process:
+        while not RunDirectory(Path("r")).has_checkpoints:
+            time.sleep(0.1)
         code, _, err = command("predict", "r", "--data", "t.csv")
         assert (code, "tftrain resume r goes on with it" in err) == (2, True)
         process.send_signal(signal.SIGHUP)

@@ -93,7 +93,9 @@ def test_another_frame_has_none_of_the_rows(of_frame: Run, change: Any, told: st
     for part in ("train", "validation", "test"):
         known = evaluate(of_frame, table(), part)["mae"]
         assert known == pytest.approx(of_frame.summary[part]["mae"])
-        wanted = rf"another table .* has no {part} rows .*{told}.*leave out --split to measure all"
+        wanted = (
+            rf"another table, so this one's {part} rows .*{told}.*leave out --split to measure all"
+        )
         with pytest.raises(RunError, match=wanted):
             evaluate(of_frame, change(table()), part)
     with pytest.raises(RunError, match=BRING_BACK):
@@ -118,7 +120,7 @@ def test_a_column_that_names_the_parts_is_believed_of_another_table(tmp_path: Pa
     drawn = other.replace("validation", "train")  # so that validation rows are drawn from them
     assert evaluate(run, drawn, "test") == pytest.approx(evaluate(run, drawn[drawn.part == "test"]))
     for part in ("train", "validation"):
-        with pytest.raises(RunError, match=f"has no {part} rows of this run"):
+        with pytest.raises(RunError, match=f"this one's {part} rows are not known"):
             evaluate(run, drawn, part)
     other.to_csv(tmp_path / "t.csv", index=False)  # in the place of its own table
     with pytest.raises(RunError, match="50 rows then, 80 now"):
@@ -151,7 +153,7 @@ def test_an_environment_that_does_not_say_which_table(
     wanted = rf"environment\.json: does not say what table .*{reason}.*: "
     with pytest.raises(RunError, match=wanted + "leave out --split"):
         evaluate(run, table(), "test")
-    with pytest.raises(RunError, match=wanted + "bring the old data back"):
+    with pytest.raises(RunError, match=wanted + "train a new run"):
         check_config(prepare(run.config, table()), run=run)
     assert evaluate(run, table())["rows"] == 50
 

@@ -107,11 +107,12 @@ def _rows_of(run: Run, frame: pd.DataFrame, split: str, another: bool) -> np.nda
         RunError: the rows that the run was trained on could be among them.
     """
     if not (another and is_part_in_table(run.config, frame, split)):
-        remedy = "bring the old data back, or measure all rows of a file with --data FILE"
-        what = CHANGED
         if another:
-            remedy = "leave out --split to measure all rows of this table"
-            what = f"another table than the one it was trained on has no {split} rows of this run"
-        before = fingerprint_of(run.directory, remedy)
+            all_rows = remedy = "leave out --split to measure all rows of this table"
+            what = f"the run was trained on another table, so this one's {split} rows are not known"
+        else:
+            all_rows = "measure all rows of a file with --data FILE"
+            remedy, what = f"bring the old data back, or {all_rows}", CHANGED
+        before = fingerprint_of(run.directory, all_rows)
         require_same_data(run.directory, before, fingerprint(frame), remedy, what)
     return split_rows(run.config, frame)[split]

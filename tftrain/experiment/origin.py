@@ -9,7 +9,7 @@ from tftrain.experiment.prepare import Prepared
 from tftrain.files import bounded_text
 from tftrain.runs import Run, RunDirectory
 
-BRING_BACK = "bring the old data back, or train a new run"
+ANEW = "train a new run"
 CHANGED = "the data have changed since this run began"
 
 
@@ -18,15 +18,14 @@ def require_data_of(run: Run, prepared: Prepared) -> None:
 
     Another one has other rows in each part, and other statistics in its preprocessing.
     """
-    now, remedy = prepared.fingerprint, BRING_BACK
-    require_same_data(run.directory, fingerprint_of(run.directory, remedy), now, remedy)
+    require_same_data(run.directory, fingerprint_of(run.directory), prepared.fingerprint)
 
 
 def require_same_data(
     directory: RunDirectory,
     before: Mapping[str, Any],
     now: Mapping[str, Any],
-    remedy: str = BRING_BACK,
+    remedy: str = f"bring the old data back, or {ANEW}",
     what: str = CHANGED,
 ) -> None:
     """Raise RunError unless two fingerprints are equal.
@@ -46,8 +45,12 @@ def require_same_data(
     raise RunError(f"{directory.path}: {what} ({', '.join(told) or other}): {remedy}.")
 
 
-def fingerprint_of(directory: RunDirectory, remedy: str = BRING_BACK) -> Mapping[str, Any]:
+def fingerprint_of(directory: RunDirectory, remedy: str = ANEW) -> Mapping[str, Any]:
     """Return the fingerprint of the table that a run was trained on.
+
+    Args:
+        directory: of the run.
+        remedy: what can be done where it is not known.
 
     Raises:
         RunError: `environment.json` does not say it.
