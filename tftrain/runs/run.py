@@ -83,7 +83,9 @@ class Run:
         frame = as_table(frame, self.reads)
         targets = self.config.data.target
         result = np.empty((len(frame), len(targets)))
-        for start in range(0, len(frame), BLOCK_ROWS):
+        for start in range(
+            0, max(1, len(frame)), BLOCK_ROWS
+        ):  # columns are missed without rows too
             block = frame.iloc[start : start + BLOCK_ROWS]
             raw = raw_values(block, self.columns, allow_missing=self._allow_missing)
             predictions = self._call(raw)
