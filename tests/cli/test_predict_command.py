@@ -144,6 +144,8 @@ def test_a_header_alone_gives_a_header_alone(inputs: Tftrain, trained: str) -> N
     Path("none.csv").write_text("x,y,id\n")
     code, out, _ = inputs("predict", trained, "--data", "none.csv", "--keep", "id")
     assert (code, out) == (0, "id,predicted_y\n")
+    Path("other.csv").write_text("a,b\n")
+    assert "'x'" in inputs("predict", trained, "--data", "other.csv")[2]
     code, out, err = inputs("evaluate", trained, "--data", "none.csv")
     assert (code, out) == (2, "")
     assert "none.csv: it has no rows, so there is nothing to measure" in err

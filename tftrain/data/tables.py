@@ -269,7 +269,7 @@ UNNAMED = b"tftrain.unnamed"
 def joined(path: str | Path, tables: Sequence[pa.Table], allow_empty: bool = False) -> pd.DataFrame:
     """Return the tables of several files, one below the other.
 
-    `attrs["unnamed"]` of the table are the names of columns that had none.
+    `attrs["unnamed"]` of the table are the names of columns that had none, with blanks between.
     """
     table = _concatenated(path, tables)
     if table.num_rows == 0 and not allow_empty:
@@ -292,9 +292,12 @@ def _concatenated(path: str | Path, tables: Sequence[pa.Table]) -> pa.Table:
 
 
 def _with_unnamed(frame: pd.DataFrame, unnamed: Sequence[str]) -> pd.DataFrame:
-    """Note in a table which of its columns had no name."""
+    """Note in a table which of its columns had no name.
+
+    As one text: pandas copies every item of a list whenever it takes a column out.
+    """
     if unnamed:
-        frame.attrs["unnamed"] = list(unnamed)
+        frame.attrs["unnamed"] = " ".join(unnamed)
     return frame
 
 
@@ -313,8 +316,9 @@ def drop_unnamed(frame: pd.DataFrame, spared: Iterable[str] = ()) -> pd.DataFram
         The table; its `attrs["notes"]` say what was left out, if it was row numbers.
     """
     notes, left_out = [], []
-    for name in frame.attrs.get("unnamed", ()):
-        if name in set(spared) or name not in frame.columns:
+    stay = set(spared)
+    for name in frame.attrs.get("unnamed", "").split():
+        if name in stay or name not in frame.columns:
             continue
         if frame[name].isna().all():
             left_out.append(name)

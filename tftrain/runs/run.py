@@ -109,7 +109,7 @@ class Run:
         targets = self.config.data.target
         result = np.empty((len(frame), len(targets)))
         unseen = Unseen(self.plan)
-        for start in range(0, len(frame), BLOCK_ROWS):
+        for start in range(0, max(1, len(frame)), BLOCK_ROWS):  # no rows can lack columns too
             block = frame.iloc[start : start + BLOCK_ROWS]
             raw = self.plan.raw_columns(block)
             require_scalable(self.plan, raw, self.config.model.dtype, block.index)
