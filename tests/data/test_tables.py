@@ -366,3 +366,10 @@ def test_fingerprint_changes_with_the_content(other: pd.DataFrame) -> None:
 )
 def test_stem_of(path: str, stem: str) -> None:
     assert tables.stem_of(path) == stem
+
+
+def test_decimals_are_rounded_once(tmp_path: Path) -> None:
+    texts = ["12345678901234.567", "98765432109876.543", "0.1", "-71234567890123.457"]
+    values = pa.array(texts).cast(pa.decimal128(25, 3))
+    parquet.write_table(pa.table({"a": values}), tmp_path / "t.parquet")
+    assert read_parquet(tmp_path / "t.parquet")["a"].to_list() == [float(text) for text in texts]

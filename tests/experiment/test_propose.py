@@ -181,3 +181,93 @@ def test_two_columns_of_one_name_may_be_left_out(tmp_path: Path) -> None:
         data = {**config["data"], "features": features}
         prepared = prepare(load_config({"data": data}))
         assert [column.name for column in prepared.plan.columns] == ["x"]
+
+
+def written(tmp_path: Path, name: str, values: list[str], rows: int = 60) -> Path:
+    frame = pd.DataFrame({name: [values[i % len(values)] for i in range(rows)]})
+    frame = frame.assign(rooms=np.arange(rows) % 7, price=np.arange(rows) * 1.5 + 3)
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    return tmp_path / "t.csv"
+
+
+DAYS = pd.date_range("2020-01-05", periods=60, freq="9D")
+
+
+@pytest.mark.parametrize(
+    ("values", "role"),
+    [
+        ([f"{i * 1000 + 7:,}" for i in range(60)], "numeric"),
+        ([f"$ {i}.50" for i in range(60)], "numeric"),
+        ([f"{i / 7:.1f} %" for i in range(60)], "numeric"),
+        ([f"{i},5" for i in range(60)], "numeric"),
+        ([f"({i}.00)" if i % 2 else f"{i},000.00" for i in range(1, 60)], "numeric"),
+        (list(DAYS.strftime("%d/%m/%Y")), "date"),
+        (list(DAYS.strftime("%m/%d/%Y %H:%M")), "date"),
+        (list(DAYS.strftime("%d.%m.%Y")), "date"),
+        (list(DAYS.strftime("%Y/%m/%d")), "date"),
+        (list(DAYS.strftime("%b %d, %Y")), "date"),
+        (["2020-01", "2020-02", "2021-11"], "date"),
+        (["7:30", "11:05", "23:59"], "time"),
+        (["7:30 am", "11:05 PM"], "time"),
+        (["yes", "no"], "text"),
+    ],
+)
+def test_numbers_and_dates_are_recognised(tmp_path: Path, values: list[str], role: str) -> None:
+    config = proposed(written(tmp_path, "c", values), "price")
+    prepared = prepare(load_config(config))
+    assert {c.name: c.role for c in prepared.plan.columns} == {"c": role, "rooms": "numeric"}
+
+
+def test_dates_with_two_readings_are_left_out_by_init_and_an_error_in_training(
+    tmp_path: Path,
+) -> None:
+    values = ["01/02/2020", "03/04/2020", "05/06/2021"]
+    config = proposed(written(tmp_path, "sold", values), "price")
+    assert "which fit both %d/%m/%Y and %m/%d/%Y: set data.source.date_format" in config.read_text()
+    assert [c.name for c in prepare(load_config(config)).plan.columns] == ["rooms"]
+    both = ["data.features=auto"]
+    with pytest.raises(DataError, match=r"'sold' holds dates .* both %d/%m/%Y and %m/%d/%Y: set"):
+        prepare(load_config(config, both))
+    for form, first in (("%d/%m/%Y", "2020-02-01"), ("{sold: '%m/%d/%Y'}", "2020-01-02")):
+        prepared = prepare(load_config(config, [*both, f"data.source.date_format={form}"]))
+        seconds = prepared.plan.raw_columns(prepared.frame)["sold"]
+        assert seconds[0] == pd.Timestamp(first).timestamp()
+
+
+def test_many_texts_with_digits_are_never_taken_in_silence(tmp_path: Path) -> None:
+    path = written(tmp_path, "weight", [f"{i} kg" for i in range(25)], rows=100)
+    (note,) = prepare(load_config(proposed(path, "price"))).notes
+    assert "'weight' is taken as text: 25 categories such as '0 kg'" in note
+
+
+@pytest.mark.parametrize(
+    ("table", "fragment"),
+    [
+        ({"x": [1.5, 2, 3, 4, 5] * 8, "y": [7.0] * 40}, "'y' is 7 in every training row"),
+        ({"x": [1.5, 2], "y": [1.0, 2]}, "2 rows are too few for this split"),
+        ({"x": ["same"] * 40, "y": range(40)}, "no column is left as a feature"),
+        ({"y": range(40)}, "no column is left as a feature"),
+    ],
+)
+def test_no_config_is_written_that_check_would_refuse(
+    tmp_path: Path, table: dict[str, object], fragment: str
+) -> None:
+    pd.DataFrame(table).to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(DataError, match=rf"t\.csv: .*{fragment}"):
+        propose(tmp_path / "t.csv", ["y"], tmp_path)
+
+
+def test_row_numbers_are_left_out_unless_nothing_else_is_there(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"id": rng.permutation(60) + 5, "x": rng.normal(size=60)})
+    frame.assign(y=range(60)).to_csv(tmp_path / "t.csv", index=False)
+    config = proposed(tmp_path / "t.csv", "y")
+    assert "- id  # it numbers the rows" in config.read_text()
+    frame[["id"]].assign(y=range(60)).to_csv(tmp_path / "t.csv", index=False)
+    prepared = prepare(load_config(proposed(tmp_path / "t.csv", "y")))
+    assert [c.name for c in prepared.plan.columns] == ["id"]
+
+
+def test_a_date_of_its_own_in_each_row_suggests_an_ordered_split(tmp_path: Path) -> None:
+    config = proposed(written(tmp_path, "day", list(DAYS.strftime("%Y-%m-%d"))), "price")
+    assert "or {kind: ordered, by: day} to forecast" in config.read_text()

@@ -397,17 +397,18 @@ def _refusal(series: pd.Series, wrong: np.ndarray, wanted: str, remedy: str = ""
 
 
 def _as_numbers(series: pd.Series, column: Column) -> np.ndarray:
+    wanted = "true or false, or 1 and 0" if column.kind == "boolean" else "numbers"
     if _is_written(series):
         values, wrong = numbers(_texts(series), column.notation)
         if wrong.any():
-            raise _refusal(series, wrong, "numbers")
+            raise _refusal(series, wrong, wanted)
     elif pd.api.types.is_timedelta64_dtype(series.dtype):
         values = _as_durations(series, column)
     else:
         try:
             values = series.to_numpy(np.float64, na_value=np.nan)
         except (TypeError, ValueError):
-            raise _refusal(series, series.notna().to_numpy(), "numbers") from None
+            raise _refusal(series, series.notna().to_numpy(), wanted) from None
     for mark in column.notation.missing_numbers:
         values = np.where(values == mark, np.nan, values)
     return values

@@ -136,7 +136,8 @@ def _why_useless(series: pd.Series, column: Column, conventions: Conventions) ->
     if column.kind == "text" and distinct > max(20, len(series) // 2):
         strays = strays_of(series, conventions)
         if not len(strays):
-            return "almost every row has a text of its own"
+            example = excerpt(series.dropna().iloc[0])
+            return f"almost every row has a text of its own, such as {example}"
         return (
             f"row {strays.index[0] + 1} holds {excerpt(strays.iloc[0])}, which is not written like "
             "nearly all others"

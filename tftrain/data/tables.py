@@ -376,7 +376,9 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return times of day as durations, decimals and columns of nothing as floats."""
     if pa.types.is_time(column.type):
         return column.cast(pa.time64("ns")).cast(pa.int64()).cast(pa.duration("ns"))
-    if pa.types.is_decimal(column.type) or pa.types.is_null(column.type):
+    if pa.types.is_decimal(column.type):  # by way of text, which is rounded once
+        return column.cast(pa.string()).cast(pa.float64())
+    if pa.types.is_null(column.type):
         return column.cast(pa.float64())
     return column
 

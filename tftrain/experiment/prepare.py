@@ -275,23 +275,47 @@ def _notes(config: Config, frame: pd.DataFrame, columns: Sequence[Column]) -> tu
     conventions = conventions_of(config)
     notes = [*frame.attrs.get("notes", ())]
     for column in columns:
-        name, notation = column.name, column.notation
+        note = None
         if column.kind == "text" and not column.categorical:
-            strays = strays_of(frame[name], conventions)
-            if len(strays):
-                notes.append(
-                    f"column {name!r} is taken as text because row {strays.index[0] + 1} holds "
-                    f"{excerpt(str(strays.iloc[0]))}; if that stands for a missing value, name it "
-                    "in data.source.missing_values"
-                )
+            note = _note_on_text(frame[column.name], conventions)
         elif _is_dressed(column, conventions):
-            example = str(frame[name].dropna().iloc[0])
-            form = f"dates of the form {notation.date_format}"
-            if column.kind == "numeric":
-                first = values_of(frame.loc[frame[name].notna()].iloc[:1], column)[0]
-                form = f"numbers: {excerpt(example)} is {first:.15g}"
-            notes.append(f"column {name!r} is read as {form}")
+            note = f"is read as {_form_of(frame, column)}"
+        if note:
+            notes.append(f"column {column.name!r} {note}")
     return tuple(notes)
+
+
+MANY_TEXTS = 20
+"""Different texts with digits in them from which a column may be meant as numbers or dates."""
+
+
+def _note_on_text(series: pd.Series, conventions: Conventions) -> str | None:
+    """Return why a column of text may have been meant as something else, or None."""
+    strays = strays_of(series, conventions)
+    if len(strays):
+        return (
+            f"is taken as text because row {strays.index[0] + 1} holds "
+            f"{excerpt(str(strays.iloc[0]))}; if that stands for a missing value, name it in "
+            "data.source.missing_values"
+        )
+    texts = series.dropna().astype(str)
+    distinct = texts.nunique()
+    if distinct <= MANY_TEXTS or texts.iloc[:1000].str.contains(r"\d").mean() < 0.8:
+        return None
+    return (
+        f"is taken as text: {distinct:,} categories such as {excerpt(texts.iloc[0])}. Numbers and "
+        "dates are recognised where all of a column is written alike; if these are dates, "
+        "data.source.date_format can say how they are written"
+    )
+
+
+def _form_of(frame: pd.DataFrame, column: Column) -> str:
+    """Return how the text of a column is read, with an example."""
+    if column.kind != "numeric":
+        return f"dates of the form {column.notation.date_format}"
+    some = frame.loc[frame[column.name].notna()].iloc[:1]
+    value = values_of(some, column)[0]
+    return f"numbers: {excerpt(str(some[column.name].iloc[0]))} is {value:.15g}"
 
 
 def _is_dressed(column: Column, conventions: Conventions) -> bool:
