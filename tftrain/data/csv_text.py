@@ -10,9 +10,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from tftrain.data.limits import MAX_RECORD
+from tftrain.data.limits import MAX_RECORD, require_few_columns
 from tftrain.data.signatures import compression_of
-from tftrain.errors import DataError
+from tftrain.errors import DataError, naming
 
 BLANKS = "blanks"
 """Delimiter of columns between which there are any number of blanks and tabs."""
@@ -107,8 +107,9 @@ class Lines:
     def __iter__(self) -> Iterator[str]:
         for _ in range(self.form.skip_rows):
             self._read()
+        filtered = self.form.filtered
         while line := self._read():
-            if not self.form.filtered:
+            if not filtered:
                 yield line
             elif self._open or not self._is_comment(line):
                 yield self._plain(line)
@@ -235,7 +236,8 @@ def header_of(source: Source, form: CsvFormat) -> Header:
     """Return the columns of a CSV file.
 
     Raises:
-        DataError: the header is so long that the file can hardly be a table, or there is none.
+        DataError: the header is so long that the file can hardly be a table, or it has too many
+            columns, or there is none.
     """
     found = records(source, form)
     first: list[str] = []
@@ -251,6 +253,8 @@ def header_of(source: Source, form: CsvFormat) -> Header:
         return UNREADABLE
     if not first:
         raise DataError(f"{source.name}: holds no table, only empty lines or comments")
+    with naming(source.name):
+        require_few_columns(len(first))
     widths = _widths_ahead(found, first)
     if not form.header:
         names = [f"column_{i + 1}" for i in range(len(first))]

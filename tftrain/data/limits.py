@@ -27,6 +27,12 @@ def require_memory(needed: float) -> None:
         )
 
 
+def require_few_columns(count: int) -> None:
+    """Raise DataError where a table has more columns than are read."""
+    if count > MAX_COLUMNS:
+        raise DataError(f"has {count:,} columns, but {MAX_COLUMNS:,} at most can be read")
+
+
 class Bounded(io.RawIOBase):
     """A stream that stops with a DataError when more is made of it than memory can hold.
 

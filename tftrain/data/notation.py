@@ -260,23 +260,29 @@ def reading_of(texts: pd.Series, notation: Notation, typed: bool = False) -> Rea
     Raises:
         AmbiguousDateError: dates can be read in two ways that give different days.
     """
-    plain = stripped(texts)
-    missing = is_missing(plain, notation, MISSING)
-    some = plain.to_pandas()[~missing]
-    if not len(some):
-        return None
-    head = some.iloc[:SAMPLE]
+    head = _present(texts.iloc[:SAMPLE], notation)
+    if not len(head):
+        head = _present(texts, notation).iloc[:SAMPLE]
     distinct = head.drop_duplicates()
     examples = list(distinct.iloc[:: max(1, len(distinct) // EXAMPLES)])
-    candidates = [*_candidates(examples, notation, typed)]
+    candidates = [*_candidates(examples, notation, typed)] if examples else []
     promising = [(k, n) for k, n in candidates if _strays(head, k, n).mean() <= FEW]
+    if not promising:
+        return None
+    most = FEW * len(_present(texts, notation))
     found = [Reading(k, n, _strays(texts, k, n)) for k, n in promising]
-    found = [one for one in found if one.strays.sum() <= FEW * len(some)]
+    found = [one for one in found if one.strays.sum() <= most]
     if not found:
         return None
     least = min(int(one.strays.sum()) for one in found)
     best = [one for one in found if one.strays.sum() == least]
     return best[0] if len(best) == 1 else _the_one(texts, best)
+
+
+def _present(texts: pd.Series, notation: Notation) -> pd.Series:
+    """Return the texts that are not missing, without blanks around them."""
+    plain = stripped(texts)
+    return plain.to_pandas()[~is_missing(plain, notation, MISSING)]
 
 
 def _the_one(texts: pd.Series, readings: Sequence[Reading]) -> Reading:

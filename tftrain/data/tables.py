@@ -28,7 +28,7 @@ from tftrain.data.csv_text import (
     named,
     ragged_rows,
 )
-from tftrain.data.limits import MAX_COLUMNS, MAX_NAME, Bounded, require_memory
+from tftrain.data.limits import MAX_NAME, Bounded, require_few_columns, require_memory
 from tftrain.data.notation import MISSING
 from tftrain.data.signatures import HEAD_BYTES, is_parquet_file, require_csv
 from tftrain.errors import (
@@ -439,9 +439,8 @@ def _read_csv_file(source: Source, form: CsvFormat, as_written: bool = False) ->
     """
     _require_csv(source)
     header = header_of(source, form)
-    with naming(source.name):
-        _require_few_columns(len(header.names))
-        if as_written:
+    if as_written:
+        with naming(source.name):
             check_columns(header.names, set(form.text_columns).__contains__)
     if not header.rows:
         nothing = pa.table([pa.nulls(0)] * len(header.names), names=header.names)
@@ -629,18 +628,13 @@ def _without_unnamed_index(table: pa.Table) -> pa.Table:
 def _require_few_values(file: parquet.ParquetFile) -> None:
     """Raise DataError where a Parquet file says that it holds more than memory can."""
     about, schema = file.metadata, file.schema
-    _require_few_columns(about.num_columns)
+    require_few_columns(about.num_columns)
     values = about.num_rows * about.num_columns
     for i in range(about.num_columns):
         if schema.column(i).max_repetition_level:  # lists, of any length
             groups = range(about.num_row_groups)
             values += sum(about.row_group(group).column(i).num_values for group in groups)
     require_memory(8 * values)
-
-
-def _require_few_columns(count: int) -> None:
-    if count > MAX_COLUMNS:
-        raise DataError(f"has {count:,} columns, but {MAX_COLUMNS:,} at most can be read")
 
 
 def _reason(error: Exception) -> str:
