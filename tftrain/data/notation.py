@@ -31,6 +31,9 @@ FEW = 0.2
 SAMPLE = 1000
 """Texts that a reading must fit before all are tried."""
 
+SUGGESTIVE = r"\d|^(?i:\s*(true|false)\s*)$"
+"""Texts without which a column is nothing but text."""
+
 EXAMPLES = 50
 """Distinct texts that suggest readings."""
 
@@ -260,6 +263,9 @@ def reading_of(texts: pd.Series, notation: Notation, typed: bool = False) -> Rea
     Raises:
         AmbiguousDateError: dates can be read in two ways that give different days.
     """
+    words = texts.iloc[:SAMPLE].dropna().unique()
+    if len(words) and not any(re.search(SUGGESTIVE, word) for word in words):
+        return None  # most columns of text, in a hundredth of the time
     head = _present(texts.iloc[:SAMPLE], notation)
     if not len(head):
         head = _present(texts, notation).iloc[:SAMPLE]
