@@ -236,7 +236,8 @@ def test_unknown_kind_hides_no_other_mistake_of_its_section() -> None:
         "c.yaml:2:3: data.source.path: is required",
         "c.yaml:2:12: data.source.kind: expected csv, parquet, sklearn or dataframe, got 'cvs', "
         "did you mean csv?",
-        "c.yaml:2:23: data.source.delimiter: expected at most 1 character, got ';;'",
+        "c.yaml:2:23: data.source.delimiter: ';;' cannot stand between two columns: expected one "
+        "character such as , or ; or the word blanks",
         "c.yaml:4:3: data.split.by: is required",
         "c.yaml:4:11: data.split.kind: expected fractions, column or ordered, got 'orderd', "
         "did you mean ordered?",

@@ -389,9 +389,9 @@ def test_missing_numbers_are_refused_at_prediction_where_they_were_in_training()
     run = tftrain.train(config_of(data={"preprocess": {"missing": "error"}}), data=table())
     holed = table()
     holed.loc[4, "b"] = np.nan
-    with pytest.raises(DataError, match="'b' has 1 missing values, the first in row 5"):
+    with pytest.raises(DataError, match="'b' has 1 missing value, the first in row 5"):
         run.predict(holed)
-    with pytest.raises(DataError, match="'b' has 1 missing values, the first in row 5"):
+    with pytest.raises(DataError, match="'b' has 1 missing value, the first in row 5"):
         evaluate(run, holed)
 
 
@@ -407,9 +407,10 @@ def test_column_names_that_cannot_be_told_apart() -> None:
         (levels, "several levels"),
     ):
         with pytest.raises(DataError, match=f"the DataFrame: .*{fragment}"):
-            tftrain.train(config_of(), data=frame)
-        with pytest.raises(DataError, match=fragment):
-            run.predict(frame)
+            tftrain.train(config_of(data={"features": "auto"}), data=frame)
+        if frame is not numbered:  # of which the model reads neither
+            with pytest.raises(DataError, match=fragment):
+                run.predict(frame)
 
 
 def test_time_budget_stops(tmp_path: Path) -> None:

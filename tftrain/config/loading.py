@@ -35,6 +35,7 @@ MAX_PROBLEMS = 50
 
 YAML_REMEDIES = {
     r"'\t'": ": a tab cannot indent; replace it with blanks",
+    "that cannot start any token": ": write a text that begins so in quotes",
     "mapping values are not allowed": ": a blank is missing after a colon in front of this one, or "
     "a text that holds a colon is not in quotes",
 }
@@ -209,7 +210,8 @@ INDEX = re.compile("[0-9]{1,9}")
 def parse_override(text: str) -> tuple[Path_, Any]:
     """Return the key path and the value of `key.path=value`.
 
-    The value is YAML, but for a single mark such as `,` or `#`, which stands for itself.
+    The value is YAML, except that a single mark such as `,` or `#` stands for itself, and so does a
+    text such as `%d/%m/%Y`, which YAML would want in quotes.
     """
     shown = _cut(text)
     if len(text) > MAX_BYTES:
@@ -218,7 +220,7 @@ def parse_override(text: str) -> tuple[Path_, Any]:
     parts = key.strip().split(".")
     if not equals or not all(parts) or len(parts) > MAX_DEPTH:
         raise ConfigError(f"--set {shown}: expected key.path=value, as in optimizer.kind=adam")
-    if value in MARKS:
+    if value in MARKS or value[:1] in UNQUOTED:
         return _key_path(parts), value
     document = parse_yaml(value, f"--set {shown}")
     if document.problems:
@@ -228,6 +230,9 @@ def parse_override(text: str) -> tuple[Path_, Any]:
 
 MARKS = frozenset(string.punctuation) - set("~[]{}")
 """Single characters that are taken as they are; others are YAML's null and lists."""
+
+UNQUOTED = ("%", "@", "`")
+"""Beginnings of a text that no value of YAML has without quotes."""
 
 
 def _key_path(parts: Sequence[str]) -> Path_:

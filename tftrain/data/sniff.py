@@ -79,7 +79,11 @@ def missing_marks(frame: pd.DataFrame, conventions: Conventions) -> dict[str, st
     marks: dict[str, str] = {}
     for name in _texts(frame):
         strays = strays_of(frame[name], conventions)
-        if len(strays) and strays.nunique() <= MAX_MARKS and not strays.astype(str).str.contains("[1-9]").any():
+        if (
+            len(strays)
+            and strays.nunique() <= MAX_MARKS
+            and not strays.astype(str).str.contains("[1-9]").any()
+        ):
             for row, mark in zip(strays.index, strays, strict=True):
                 place = on_one_line(name)  # ends up in a line of YAML
                 if row >= 0:
