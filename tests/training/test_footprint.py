@@ -349,3 +349,16 @@ def test_no_engine_takes_less(name: str, mode: str) -> None:
     assert done.returncode == 0, done.stderr
     least, taken = map(int, done.stdout.split())
     assert 0.1 * taken < least <= taken
+
+
+def test_a_product_of_vectors_is_stored_where_nothing_is_fused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One column and one wide layer: 4 MB of activations in graph mode; XLA need not store them."""
+    x = np.ones((1000, 1), np.float32)
+    limit_to(monkeypatch, 3e6)
+    network = MLP(1, [1000], 1, seed=0)
+    for mode in ("graph", "eager"):
+        with pytest.raises(OutOfMemoryError, match=r"the largest of shape \(1000, 1000\)"):
+            fit(network, x, x * 2, epochs=1, batch_size="full", compile=mode)
+    fit(network, x, x * 2, epochs=1, batch_size="full", compile="xla")

@@ -108,10 +108,13 @@ def fit(
         x_val, y_val, weight_val = (*validation, None)[:3]
         evaluator = Evaluator(network, loss, as_batch(x_val, y_val, weight_val, dtype))
     step = Step(network, parameters, loss, optimizer, number("l2", l2))
+    operations, steps = _workload(parameters, int(data.x.shape[0]), size, epochs)
+    mode = choose_mode(compile, operations, steps, nn.is_mixed(network))
     require_memory(
         step,
         data,
         size,
+        fused=mode.name == "xla",
         given=(x, y, weight, *(validation or ())),
         validation=None if evaluator is None else evaluator.data,
         copies=1 if early_stopping else 0,
@@ -130,8 +133,6 @@ def fit(
     if checkpoints is not None:
         told = _told(step, data, watch) if checkpoints.about is None else {}
         saver = Saver(checkpoints, _told_always(data, size, order_seed) | told)
-    operations, steps = _workload(parameters, int(data.x.shape[0]), size, epochs)
-    mode = choose_mode(compile, operations, steps, nn.is_mixed(network))
     if saver and saver.before and compile == "auto":
         mode = Mode(**saver.before[1].mode)
     engine = Engine(

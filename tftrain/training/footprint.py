@@ -28,6 +28,7 @@ def require_memory(
     given: Iterable[Any],
     validation: Batch | None = None,
     copies: int = 0,
+    fused: bool = True,
 ) -> None:
     """Raise OutOfMemoryError where a training needs more memory than the process can have.
 
@@ -38,6 +39,7 @@ def require_memory(
         given: the arrays that the rows come from.
         validation: the validation rows, if there are any.
         copies: of the parameters, kept besides, as for early stopping.
+        fused: whether products of two vectors may never be stored, as in a program of XLA.
     """
     if not _on_host(step.parameters):
         return
@@ -57,7 +59,8 @@ def require_memory(
         objective, found = step.differentiate(Batch(*tensors), step.parameters)
         return [objective, *(gradient for gradient in found if gradient is not None)]
 
-    peak = least(step.parameters, gradients, tensors_of(data), batch_size, gathered=not whole)
+    tensors = tensors_of(data)
+    peak = least(step.parameters, gradients, tensors, batch_size, gathered=not whole, fused=fused)
     name = f"the activations of a batch of {batch_size:,} rows and their deltas{_in(peak)}"
     require("a training step", rows, state, Need(peak.size, name, SMALLER))
     if validation is not None:
@@ -89,6 +92,7 @@ def least(
     rows: int,
     *,
     gathered: bool,
+    fused: bool = True,
 ) -> Peak:
     """Return the least memory of a function of so many rows of some arrays, without calling it.
 
@@ -102,6 +106,7 @@ def least(
         arrays: all rows, one array for each argument; the first is the network's input.
         rows: rows that the function is called with.
         gathered: whether these are copies, made for the function.
+        fused: whether products of two vectors may never be stored.
     """
     specs = [tf.TensorSpec([rows, *array.shape[1:]], array.dtype) for array in arrays]
     if _generous_guess(parameters, specs[0]) <= memory.limit().size:
@@ -110,7 +115,7 @@ def least(
         program = tf.function(function, autograph=False).get_concrete_function(*specs)
     except Exception:
         return Peak(0, "")
-    tensors = Tensors()
+    tensors = Tensors(fused)
     arguments = [tensors.add(tensor, (), gathered) for tensor in program.inputs[: len(specs)]]
     return tensors.peak(tensors.read(program.graph, arguments))
 

@@ -47,6 +47,9 @@ class Peak(NamedTuple):
 class Tensors:
     """The tensors of a function and of those that it calls, each numbered after its sources.
 
+    Args:
+        fused: whether a product of two vectors may be computed where it is used, and never stored.
+
     Attributes:
         sources: for each tensor, the numbers of those that it is computed from.
         sizes: bytes of each; zero where they are not known in advance.
@@ -55,7 +58,8 @@ class Tensors:
         kinds: the operation that computes each, such as `MatMul`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, fused: bool = True) -> None:
+        self.fused = fused
         self.sources: list[tuple[int, ...]] = []
         self.sizes: list[int] = []
         self.shapes: list[tf.TensorShape] = []
@@ -97,7 +101,7 @@ class Tensors:
         what.ClearField("input")
         key = (what.SerializeToString(deterministic=True), *inputs)
         if key not in self._known:
-            lasting = min(sides(operation), default=0) > 1
+            lasting = min(sides(operation), default=0) > int(self.fused)
             numbers = [self.add(tensor, inputs, lasting) for tensor in operation.outputs]
             self._known[key] = numbers[0]
         first = self._known[key]
