@@ -13,6 +13,7 @@ import pytest
 
 import tftrain
 from tftrain.errors import ConfigError, DataError
+from tftrain.memory import Limit
 from tftrain.runs import Run
 from tftrain.runs.reading import read_for
 
@@ -194,6 +195,6 @@ def test_a_pipe(run: Run, tmp_path: Path) -> None:
 
 def test_no_more_than_memory_from_a_pipe(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", Stdin(b"a" * 3_000_000))
-    monkeypatch.setattr("tftrain.data.limits.memory", lambda: 1_000_000)
-    with pytest.raises(DataError, match="standard input: is over"):
+    monkeypatch.setattr("tftrain.memory.limit", lambda: Limit(1_000_000, "this machine has"))
+    with pytest.raises(DataError, match="standard input: is larger than"):
         run.read_table("-")

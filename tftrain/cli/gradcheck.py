@@ -76,6 +76,8 @@ def gradcheck(
         refusal = "--set changes a CONFIG; a run is checked as it was trained"
         loaded = with_source(opened.config, overrides, refusal)
     prepared = prepare(loaded)
+    for note in prepared.notes:
+        say(f"note: {note}", err=True)
     load_tensorflow()
     from tftrain.experiment.gradcheck import check_config, trajectories
 

@@ -92,8 +92,10 @@ DateFormat = Annotated[str, AfterValidator(_date_format)]
 
 
 class Written(Section):
-    """How the cells of a table are written."""
+    """How the cells of a table are written, where they are text."""
 
+    decimal: Literal[".", ","] = "."
+    """Character in front of a number's fraction."""
     missing_values: Annotated[list[Mark], or_one(str | float | list[str | float])] = Field(
         default=[]
     )
@@ -113,8 +115,6 @@ class CsvSource(Written):
     the config file's folder."""
     delimiter: Annotated[str, AfterValidator(_delimiter)] = ","
     """Character between two columns, or `blanks` for any number of blanks and tabs."""
-    decimal: Literal[".", ","] = "."
-    """Character in front of a number's fraction."""
     encoding: Annotated[str, AfterValidator(_known_encoding)] = "utf-8"
     """Character encoding of the file."""
     quote: OneMark = '"'

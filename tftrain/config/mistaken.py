@@ -30,8 +30,10 @@ ROWS = 5
 
 def is_table(path: Path, start: bytes) -> bool:
     """Return whether the name of a file or its first bytes are those of a table."""
-    endings = {suffix.lower() for suffix in path.suffixes}
-    return bool(endings & TABLE_ENDINGS) or start.startswith(TABLE_MAGIC)
+    ending = path.suffix.lower()
+    if ending in (".yaml", ".yml"):
+        return False
+    return ending in TABLE_ENDINGS or start.startswith(TABLE_MAGIC)
 
 
 def has_rows(text: str) -> bool:

@@ -75,7 +75,8 @@ class Column:
     @property
     def is_read_as_text(self) -> bool:
         """Whether the reader of a CSV file must leave its cells as text."""
-        return self.kind not in ("numeric", "boolean") or self.notation.unit in SHARES
+        dressed = self.notation.unit or self.notation.thousands
+        return self.kind not in ("numeric", "boolean") or bool(dressed)
 
     @property
     def role(self) -> str:
@@ -184,7 +185,7 @@ def understand(
             return Column(name, "text", True, notation)
     kind = _kind_of_type(series)
     if kind == "date":
-        notation = replace(notation, zone=_has_zone(series))
+        notation = replace(notation, zone=bool(_zoned(series).any()))
     elif kind == "text" and not categorical:
         reading = _reading_of(series, notation, conventions.typed)
         if reading is not None and not reading.strays.any():
@@ -192,7 +193,19 @@ def understand(
             if kind == "date":
                 zoned = moments(series, notation)[2]
                 notation = replace(notation, zone=bool(zoned.any()))
+    if kind != "date" and not isinstance(conventions.date_format, str):
+        _require_no_form(series, kind, conventions)
     return Column(name, kind, categorical, notation)
+
+
+def _require_no_form(series: pd.Series, kind: Kind, conventions: Conventions) -> None:
+    """Raise DataError where a column that is not one of dates has a form of dates of its own."""
+    form = conventions.notation(str(series.name)).date_format
+    if form:
+        raise DataError(
+            f"column {series.name!r} is not one of dates like {form} (data.source.date_format) but "
+            f"of the kind {kind}, such as {excerpt(str(series.dropna().iloc[:1].squeeze()))}"
+        )
 
 
 def _is_known(dtype: Any) -> bool:
@@ -349,6 +362,10 @@ def values_of(frame: pd.DataFrame, column: Column) -> np.ndarray:
     """
     require_column(frame, column.name, "needed by the model")
     series = _plain(frame[column.name])
+    if pd.api.types.is_object_dtype(series.dtype):
+        nested = np.array([pd.api.types.is_list_like(value) for value in series], bool)
+        if nested.any():
+            raise _refusal(series, nested, "single values")
     if column.kind == "text":
         return _as_text(series, column)
     if column.categorical:
@@ -382,10 +399,12 @@ def first_row(rows: pd.DataFrame | pd.Series, mask: np.ndarray) -> str:
     """Return the first row of a mask as text, counted from 1 in the table that was read.
 
     Args:
-        rows: any selection of the rows of a table whose index counts them from 0.
+        rows: any selection of the rows of a table whose index counts them from 0. Below 0 are rows
+            of a sample whose place is not known.
         mask: boolean, shape `(rows,)`, somewhere true.
     """
-    return f"row {int(rows.index[int(np.argmax(mask))]) + 1}"
+    row = int(rows.index[int(np.argmax(mask))])
+    return f"row {row + 1}" if row >= 0 else "a row far from the beginning"
 
 
 def _refusal(series: pd.Series, wrong: np.ndarray, wanted: str, remedy: str = "") -> DataError:
@@ -402,16 +421,31 @@ def _as_numbers(series: pd.Series, column: Column) -> np.ndarray:
         values, wrong = numbers(_texts(series), column.notation)
         if wrong.any():
             raise _refusal(series, wrong, wanted)
-    elif pd.api.types.is_timedelta64_dtype(series.dtype):
-        values = _as_durations(series, column)
-    else:
-        try:
-            values = series.to_numpy(np.float64, na_value=np.nan)
-        except (TypeError, ValueError):
-            raise _refusal(series, series.notna().to_numpy(), wanted) from None
+    elif _holds_numbers(series) and column.notation.unit not in SHARES:
+        values = series.to_numpy(np.float64, na_value=np.nan)
+    elif series.isna().all():
+        values = np.full(len(series), np.nan)
+    else:  # a share in numbers may be 12 or 0.12, and dates count nobody knows what
+        wanted = f"texts such as 12{column.notation.unit}" if column.notation.unit else wanted
+        raise _refusal(series, series.notna().to_numpy(), wanted)
+    if column.kind == "boolean":
+        wrong = ~np.isin(values, (0, 1)) & ~np.isnan(values)
+        if wrong.any():
+            raise _refusal(series, wrong, wanted)
+        return values
     for mark in column.notation.missing_numbers:
         values = np.where(values == mark, np.nan, values)
     return values
+
+
+def _holds_numbers(series: pd.Series) -> bool:
+    types = pd.api.types
+    if types.is_object_dtype(series.dtype):
+        return OBJECTS.get(types.infer_dtype(series, skipna=True)) in ("numeric", "boolean")
+    return bool(
+        types.is_bool_dtype(series.dtype)
+        or (types.is_numeric_dtype(series.dtype) and not types.is_complex_dtype(series.dtype))
+    )
 
 
 def _is_written(series: pd.Series) -> bool:
@@ -440,7 +474,7 @@ def _as_seconds(series: pd.Series, column: Column) -> np.ndarray:
     elif _is_moments(series):
         values = pd.to_datetime(series, utc=True, errors="coerce")
         wrong = (values.isna() & series.notna()).to_numpy()
-        zoned = np.full(len(series), _has_zone(series))
+        zoned = _zoned(series)
     else:
         values, wrong, zoned = series, series.notna().to_numpy(), np.zeros(len(series), bool)
     if wrong.any():
@@ -471,11 +505,11 @@ def _is_moments(series: pd.Series) -> bool:
     return pd.api.types.is_datetime64_any_dtype(series.dtype)
 
 
-def _has_zone(series: pd.Series) -> bool:
-    """Return whether the moments of a column carry a time zone."""
+def _zoned(series: pd.Series) -> np.ndarray:
+    """Return which moments of a column carry a time zone."""
     if pd.api.types.is_object_dtype(series.dtype):
-        return any(getattr(value, "tzinfo", None) is not None for value in series)
-    return isinstance(series.dtype, pd.DatetimeTZDtype)
+        return np.array([getattr(one, "tzinfo", None) is not None for one in series], bool)
+    return np.full(len(series), isinstance(series.dtype, pd.DatetimeTZDtype))
 
 
 def _as_durations(series: pd.Series, column: Column) -> np.ndarray:
@@ -556,5 +590,5 @@ def _name_of_number(value: float) -> str:
 
 def _name_of_moment(seconds: float) -> str:
     """Return a moment in ISO 8601, a day alone where it is midnight."""
-    moment = datetime(1970, 1, 1) + timedelta(seconds=seconds)
-    return moment.date().isoformat() if moment.time() == time() else moment.isoformat()
+    moment = str(np.datetime64(round(seconds * 1e6), "us"))
+    return moment.removesuffix(".000000").removesuffix("T00:00:00")

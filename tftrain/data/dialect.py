@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from tftrain.data.csv_text import BLANKS, CsvFormat, Header, Source, header_of, records
 from tftrain.data.limits import MAX_COLUMNS
-from tftrain.data.notation import Notation, numbers
+from tftrain.data.notation import UNIT, Notation, numbers
 from tftrain.data.sample import end_of_records, pieces_of, text_of
 from tftrain.data.tables import DELIMITERS, arrow_table
 from tftrain.errors import DataError
@@ -47,7 +47,7 @@ FEW = 0.1
 """Fraction of rows with too many or too few values, or of values that are no numbers, that may be
 mistakes."""
 
-CURRENCY = "[€$£¥]"
+CURRENCY = f"(?:{UNIT})"
 
 NUMBERS = (
     rf"^\s*[-+(]?\s*{CURRENCY}?\s*[-+]?[.,]?\d[\d.,' /:T\x{{a0}}\x{{202f}}-]*([eE][-+]?\d+)?"
@@ -303,7 +303,8 @@ def _numbers(trial: Trial) -> float:
 def _share_of_numbers(column: pa.ChunkedArray, decimal: str) -> float:
     if not pa.types.is_string(column.type):
         return float(pa.types.is_integer(column.type) or pa.types.is_floating(column.type))
-    values, _ = numbers(column.to_pandas(), Notation(decimal=decimal))
+    thousands = "." if decimal == "," else ","
+    values, _ = numbers(column.to_pandas(), Notation(decimal=decimal, thousands=thousands))
     return float(np.mean(~np.isnan(values)))
 
 

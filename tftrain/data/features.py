@@ -19,7 +19,7 @@ from tftrain.data.columns import (
     understand,
     values_of,
 )
-from tftrain.data.notation import numbers
+from tftrain.data.notation import MISSING, numbers
 from tftrain.errors import DataError, excerpt, naming
 
 PERIODS = {"day": 86_400.0, "week": 604_800.0, "year": 365.2425 * 86_400.0}
@@ -28,7 +28,7 @@ PERIODS = {"day": 86_400.0, "week": 604_800.0, "year": 365.2425 * 86_400.0}
 
 @dataclass(frozen=True)
 class NumericFeature:
-    """A number, boolean or date: `(x - center) / scale`, with `fill` in place of a missing `x`.
+    """A number, boolean, date or time: `(x - center) / scale`, with `fill` for a missing `x`.
 
     Attributes:
         column: the raw column.
@@ -83,13 +83,14 @@ class TextFeature:
         return names + ([f"{self.column.name} = other"] if self.bucket else [])
 
     def spellings(self, value: str) -> list[str]:
-        """Return the other texts of a category: marks of missing values, `1.0` or `true` of 1."""
+        """Return the other texts of a category: marks of missing values, or `true` of 1."""
         column = self.column
         if not value:
-            return [mark.strip() for mark in column.notation.missing]
+            known = () if column.kind == "text" else MISSING
+            return [*known, *(mark.strip() for mark in column.notation.missing)]
         if column.kind == "boolean":
             return {"1": ["True", "true", "TRUE"], "0": ["False", "false", "FALSE"]}.get(value, [])
-        return [f"{value}.0"] if column.kind == "numeric" and value.lstrip("-").isdigit() else []
+        return []
 
     def unseen(self, values: np.ndarray) -> np.ndarray:
         """Return which values no training row has had; boolean, of the same shape."""
@@ -119,16 +120,18 @@ class Plan:
     """A fitted preprocessing.
 
     Attributes:
-        numeric: features of numbers, booleans and dates, in the order of the table.
+        numeric: features of numbers, booleans, dates and times, in the order of the table.
         text: features of categories, which come after the numeric ones.
         target: scaling of the targets.
         allow_missing: whether a missing number is filled, or an error.
+        measured: the targets and the weight, as they were written in training.
     """
 
     numeric: tuple[NumericFeature, ...]
     text: tuple[TextFeature, ...]
     target: TargetScale
     allow_missing: bool
+    measured: tuple[Column, ...] = ()
 
     @property
     def all_features(self) -> list[Feature]:
@@ -270,6 +273,10 @@ def require_scalable(
                 )
 
 
+def _shown(category: str) -> str:
+    return excerpt(category) if category else "a missing one"
+
+
 class Unseen:
     """Counts the categories in rows to predict that no training row had.
 
@@ -300,7 +307,7 @@ class Unseen:
         """Return a sentence for each column with many unseen values."""
         return [
             f"column {name!r}: {'all' if count == self.rows else f'{count:,} of'} {self.rows:,} "
-            f"values were in no training row, such as {excerpt(self.examples[name])}; they count "
+            f"values were in no training row, such as {_shown(self.examples[name])}; they count "
             "as an unknown category"
             for name, count in self.counts.items()
             if count > self.MOST * self.rows
@@ -380,9 +387,20 @@ def _fit_target(targets: Mapping[str, np.ndarray], scaling: str) -> TargetScale:
 
 
 def target_values(
-    frame: pd.DataFrame, name: str, conventions: Conventions, key: str = "data.target"
+    frame: pd.DataFrame,
+    name: str,
+    conventions: Conventions,
+    key: str = "data.target",
+    known: Column | None = None,
 ) -> np.ndarray:
     """Return the values of a target, or of the column that `key` names.
+
+    Args:
+        frame: the table.
+        name: of the column.
+        conventions: how the table is written.
+        key: of the config that names the column.
+        known: the column as it was understood before, in training.
 
     Returns:
         float64, shape `(rows,)`, NaN where missing.
@@ -391,7 +409,7 @@ def target_values(
         DataError: the column is missing, is not numeric, or has infinite values.
     """
     require_column(frame, name, key)
-    column = understand(frame, name, conventions)
+    column = known or understand(frame, name, conventions)
     if column.kind not in ("numeric", "boolean") or column.categorical:
         wrong = _no_number(frame[name], column)
         example = excerpt(str(frame[name].iloc[int(np.argmax(wrong))]))

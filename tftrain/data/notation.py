@@ -55,6 +55,7 @@ DATES = (
     *("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y"),
     *("%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%d-%m-%y", "%m-%d-%y", "%m/%Y", "%m-%Y"),
     *("%d %b %Y", "%d %B %Y", "%d-%b-%Y", "%d-%b-%y", "%d %b %y", "%d%b%Y", "%d. %B %Y"),
+    *("%d/%b/%Y", "%a, %d %b %Y", "%a %d %b %Y", "%A, %d %B %Y", "%A, %B %d, %Y"),
     *("%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%B %d %Y", "%b %Y", "%B %Y", "%b-%Y", "%b-%y"),
 )
 """Forms of a date besides ISO 8601. With dots the day comes first wherever dots are used."""
@@ -70,6 +71,7 @@ CLOCKS = tuple(
 """Forms of the time after a date."""
 
 DATE_LIKE = re.compile(
+    r"[A-Za-z]{3,9},? +\w+|"
     r"\d{1,4}[-/. ]+\w+[-/., ]+\d|\d{1,4}[-/]\d{1,4}|\d{1,2}[A-Za-z]{3}\d{4}|[A-Za-z]{3,9}[- ]+\d"
 )
 ISO_DATE = (
@@ -108,9 +110,11 @@ class Notation:
     @property
     def missing_numbers(self) -> tuple[float, ...]:
         """The numbers that stand for a missing value, such as -999."""
-        if not self.missing:
+        marks = [mark for mark in self.missing if re.search(r"\d", mark)]
+        if not marks:
             return ()
-        values, unreadable = numbers(pd.Series(self.missing, dtype=object), Notation())
+        written = replace(self, missing=(), unit="")
+        values, unreadable = numbers(pd.Series(marks, dtype=object), written)
         return tuple(float(value) for value in values[~unreadable & ~np.isnan(values)])
 
 
@@ -190,7 +194,7 @@ def _number_pattern(notation: Notation) -> str:
     plain = rf"(?:\d+{point}?\d*|{point}\d+)(?:e[+-]?\d+)?|inf|infinity"
     if notation.thousands:
         mark = re.escape(notation.thousands)
-        plain += rf"|\d{{1,3}}(?:{mark}\d{{2,3}})*{mark}\d{{3}}(?:{point}\d*)?"  # also 1,00,000
+        plain += rf"|[1-9]\d{{0,2}}(?:{mark}\d{{2,3}})*{mark}\d{{3}}(?:{point}\d*)?"  # 1,00,000 too
     return rf"^(?:[+-]?(?:{plain})|true|false)$"
 
 
@@ -263,12 +267,11 @@ def reading_of(texts: pd.Series, notation: Notation, typed: bool = False) -> Rea
     Raises:
         AmbiguousDateError: dates can be read in two ways that give different days.
     """
-    words = texts.iloc[:SAMPLE].dropna().unique()
+    spread = texts.iloc[:: max(1, len(texts) // SAMPLE)]  # the order may say what is missing
+    words = spread.dropna().unique()
     if len(words) and not any(re.search(SUGGESTIVE, word) for word in words):
         return None  # most columns of text, in a hundredth of the time
-    head = _present(texts.iloc[:SAMPLE], notation)
-    if not len(head):
-        head = _present(texts, notation).iloc[:SAMPLE]
+    head = _present(spread, notation)
     distinct = head.drop_duplicates()
     examples = list(distinct.iloc[:: max(1, len(distinct) // EXAMPLES)])
     candidates = [*_candidates(examples, notation, typed)] if examples else []
@@ -293,9 +296,12 @@ def _present(texts: pd.Series, notation: Notation) -> pd.Series:
 
 def _the_one(texts: pd.Series, readings: Sequence[Reading]) -> Reading:
     """Return the first of several readings that fit equally well, unless they are two dates."""
-    dates = [one.notation.date_format for one in readings if one.kind == "date"]
-    if len(dates) > 1 and all(dates):
-        raise AmbiguousDateError(*dates[:2])
+    first, *others = [one for one in readings if one.kind == "date"] or [readings[0]]
+    for other in others:
+        forms = [first.notation.date_format, other.notation.date_format]
+        days = [moments(texts, one.notation)[0] for one in (first, other)]
+        if all(forms) and not days[0].equals(days[1]):
+            raise AmbiguousDateError(*forms)
     return readings[0]
 
 
@@ -368,7 +374,7 @@ def _date_formats(text: str) -> tuple[str, ...]:
 
 def _order(form: str) -> tuple[str, ...]:
     """Return the parts of a date in the order of a form; names of months may be short or long."""
-    return tuple(re.findall("%[A-Za-z]", form.replace("%B", "%b")))
+    return tuple(re.findall("%[A-Za-z]", form.replace("%B", "%b").replace("%A", "%a")))
 
 
 def _fits(text: str, form: str) -> bool:

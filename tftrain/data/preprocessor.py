@@ -15,6 +15,10 @@ from tftrain.metrics import BLOCK_ROWS
 BLANKS = r"^[\s\v\x1c-\x1f\x{85}\p{Z}]+|[\s\v\x1c-\x1f\x{85}\p{Z}]+$"
 """Blanks around a text, as Python strips them."""
 
+WHOLE = r"^\+?(-?)0*(\d+)(?:\.0*)?$"
+ZEROS = r"^(-?\d*\.\d*[1-9])0+$"
+"""Numbers that Python writes without leading zeros, fractions of zero and zeros at the end."""
+
 FEWER_FEATURES = (
     "take fewer rows or columns, or fewer categories of each (data.preprocess.max_categories)"
 )
@@ -115,6 +119,10 @@ class Preprocessor(tf.Module):
         features = self.plan.text
         rows = tf.shape(texts)[0]
         texts = tf.strings.regex_replace(texts, BLANKS, "")
+        counted = np.array([f.column.kind in ("numeric", "boolean") for f in features])
+        if counted.any():  # 1, 01, +1 and 1.0 are one category
+            plain = tf.strings.regex_replace(texts, WHOLE, r"\1\2")
+            texts = tf.where(counted, tf.strings.regex_replace(plain, ZEROS, r"\1"), texts)
         column = tf.tile([[_prefix(i) for i in range(len(features))]], [rows, 1])
         places = self.categories.lookup(tf.strings.join([column, texts]))
         width = sum(len(f.names) for f in features)

@@ -146,7 +146,7 @@ def _why_useless(series: pd.Series, column: Column, conventions: Conventions) ->
             f"row {strays.index[0] + 1} holds {excerpt(strays.iloc[0])}, which is not written like "
             "nearly all others"
         )
-    if column.kind == "numeric" and not missing.any() and numbers_rows(column.name, values):
+    if column.kind == "numeric" and numbers_rows(column.name, values[~missing]):
         return "it numbers the rows: what it says of the target is their order"
     return None
 
@@ -172,11 +172,12 @@ def numbers_rows(name: str, values: np.ndarray) -> bool:
         name: of the column.
         values: float64, shape `(rows,)`, none missing.
     """
-    if len(values) < 3 or (values % 1).any() or len(np.unique(values)) < len(values):
+    distinct = np.unique(values)
+    if len(distinct) < 3 or (values % 1).any():
         return False
     if IDENTIFIER.fullmatch(name.strip()):
-        return True
-    runs_on = np.ptp(values) == len(values) - 1
+        return len(distinct) > 0.95 * len(values)
+    runs_on = len(distinct) == len(values) and len(np.unique(np.diff(distinct))) == 1
     years = YEARS[0] <= values.min() and values.max() <= YEARS[1]
     return bool(runs_on and len(values) >= FEWEST_ROWS and not years)
 

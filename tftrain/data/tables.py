@@ -102,7 +102,8 @@ def csv_tables(
     text = {f.name for t in tables for f in t.schema if pa.types.is_string(f.type)}
     again = replace(form, text_columns=sorted({*text, *form.text_columns}))
     for i, table in enumerate(tables):  # a column that is text in one file is text in all
-        if any(table.schema.field(name).type != pa.string() for name in text):
+        here = text & set(table.column_names)
+        if any(table.schema.field(name).type != pa.string() for name in here):
             tables[i] = _settled(_read_csv_file(sources[i], again), needed)
     return tables
 

@@ -50,7 +50,8 @@ def _another(run: Run, data: pd.DataFrame) -> pd.DataFrame:
         frame = as_table(data, run.reads)
         if not len(frame):
             raise DataError("it has no rows, so there is nothing to measure")
-        return with_targets(run.config, frame)
+        known = {column.name: column for column in run.plan.measured}
+        return with_targets(run.config, frame, known)
 
 
 def evaluate(
@@ -93,10 +94,11 @@ def evaluate(
                     f"no rows for {split}; name another split with --split, or another "
                     "table with --data"
                 )
-        targets, weights = targets_of(config, frame), row_weights(config, frame)
+        known = {column.name: column for column in run.plan.measured}
+        targets, weights = targets_of(config, frame, known), row_weights(config, frame, known)
         if weights is not None and not weights.sum() > 0:
             raise DataError(f"all rows have weight 0 in column {config.data.weight!r}")
-        prediction = run.predict(frame).reshape(targets.shape)
+        prediction = run.predict_rows(frame).reshape(targets.shape)
     return metrics_of(prediction, targets, config.data.target, weights)
 
 

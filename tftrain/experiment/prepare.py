@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from importlib.util import find_spec
@@ -91,7 +91,8 @@ def _read_frame(config: Config, data: pd.DataFrame | None) -> pd.DataFrame:
         return table
     match source.kind:
         case "csv":
-            return read_csv(**source.model_dump(exclude={"kind", "date_format"}), needed=needed)
+            written = source.model_dump(exclude={"kind", "date_format"})
+            return read_csv(**written, needed=needed, text_columns=sorted(_date_columns(config)))
         case "parquet":
             return read_parquet(source.path, needed=needed)
         case "sklearn":
@@ -122,12 +123,15 @@ def _needed(config: Config) -> Callable[[str], bool]:
     )
 
 
-def with_targets(config: Config, frame: pd.DataFrame) -> pd.DataFrame:
+def with_targets(
+    config: Config, frame: pd.DataFrame, known: Mapping[str, Column] | None = None
+) -> pd.DataFrame:
     """Return the rows that have all targets, if the config drops the others."""
     wanted = [name for name in config.data.target if name in frame.columns]
     if config.data.missing_target != "drop" or not wanted:
         return frame
-    values = [target_values(frame, name, conventions_of(config)) for name in wanted]
+    conventions, known = conventions_of(config), known or {}
+    values = [target_values(frame, n, conventions, known=known.get(n)) for n in wanted]
     present = ~np.isnan(values).any(axis=0)
     if not present.any():
         raise DataError(f"no row has a value in every target ({', '.join(wanted)})")
@@ -148,7 +152,7 @@ def conventions_of(config: Config) -> Conventions:
         return Conventions()
     return Conventions(
         missing=tuple(source.missing_values),
-        decimal=getattr(source, "decimal", "."),
+        decimal=source.decimal,
         date_format=source.date_format or "",
         typed=source.kind != "csv",
     )
@@ -261,6 +265,7 @@ def _require_columns_of(config: Config, frame: pd.DataFrame) -> None:
         "data.split.by": [getattr(data.split, "by", None)],
         "data.features": data.features if isinstance(data.features, list) else [],
         "data.preprocess.categorical": data.preprocess.categorical,
+        "data.source.date_format": list(_date_columns(config)),
     }
     excluded = data.features.exclude if isinstance(data.features, Features) else []
     require_columns(
@@ -268,6 +273,12 @@ def _require_columns_of(config: Config, frame: pd.DataFrame) -> None:
         {key: [name for name in names if name is not None] for key, names in wanted.items()},
         {"data.features.exclude": excluded},
     )
+
+
+def _date_columns(config: Config) -> Mapping[str, str]:
+    """Return the columns of dates that a config names, each with its form."""
+    form = getattr(config.data.source, "date_format", None)
+    return form if isinstance(form, dict) else {}
 
 
 def _notes(config: Config, frame: pd.DataFrame, columns: Sequence[Column]) -> tuple[str, ...]:
@@ -315,7 +326,11 @@ def _form_of(frame: pd.DataFrame, column: Column) -> str:
         return f"dates of the form {column.notation.date_format}"
     some = frame.loc[frame[column.name].notna()].iloc[:1]
     value = values_of(some, column)[0]
-    return f"numbers: {excerpt(str(some[column.name].iloc[0]))} is {value:.15g}"
+    read = f"numbers: {excerpt(str(some[column.name].iloc[0]))} is {value:.15g}"
+    if column.notation.thousands not in (",", "."):
+        return read
+    mark = column.notation.thousands
+    return f"{read} (where {mark!r} marks the fraction instead, set data.source.decimal to it)"
 
 
 def _is_dressed(column: Column, conventions: Conventions) -> bool:
@@ -343,17 +358,29 @@ def _fit(
     )
     for part in ("validation", "test"):
         plan.raw_columns(frame.iloc[split[part]])
-    return plan
+    names = [*config.data.target, *([config.data.weight] if config.data.weight else [])]
+    conventions = conventions_of(config)
+    return replace(plan, measured=tuple(understand(frame, n, conventions) for n in names))
 
 
-def targets_of(config: Config, frame: pd.DataFrame) -> np.ndarray:
+def targets_of(
+    config: Config, frame: pd.DataFrame, known: Mapping[str, Column] | None = None
+) -> np.ndarray:
     """Return the targets of all rows, float64, shape `(rows, targets)`.
+
+    Args:
+        config: the config.
+        frame: the table.
+        known: columns as they were understood in training, by name.
 
     Raises:
         DataError: as `target_values`, or one is missing.
     """
     conventions = conventions_of(config)
-    values = [target_values(frame, name, conventions) for name in config.data.target]
+    values = [
+        target_values(frame, name, conventions, known=(known or {}).get(name))
+        for name in config.data.target
+    ]
     for name, column in zip(config.data.target, values, strict=True):
         remedy = "fill them, or leave those rows out with data.missing_target: drop"
         require_present(frame, column, name, remedy)
@@ -375,7 +402,9 @@ def _check_parts(config: Config, split: Split, weights: np.ndarray | None) -> No
             )
 
 
-def row_weights(config: Config, frame: pd.DataFrame) -> np.ndarray | None:
+def row_weights(
+    config: Config, frame: pd.DataFrame, known: Mapping[str, Column] | None = None
+) -> np.ndarray | None:
     """Return the weight of each row, or None where the config names no weight column.
 
     Raises:
@@ -384,7 +413,8 @@ def row_weights(config: Config, frame: pd.DataFrame) -> np.ndarray | None:
     name = config.data.weight
     if name is None:
         return None
-    weights = target_values(frame, name, conventions_of(config), "data.weight")
+    before = (known or {}).get(name)
+    weights = target_values(frame, name, conventions_of(config), "data.weight", before)
     require_present(frame, weights, name)
     if (weights < 0).any():
         raise DataError(

@@ -105,7 +105,10 @@ class Run:
             InputError: it is no DataFrame.
             DataError: a column is missing, or holds something else than it should.
         """
-        frame = as_table(frame, self.reads)
+        return self.predict_rows(as_table(frame, self.reads))
+
+    def predict_rows(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return the predictions for rows of a table whose index has their numbers in it."""
         targets = self.config.data.target
         result = np.empty((len(frame), len(targets)))
         unseen = Unseen(self.plan)
@@ -115,19 +118,19 @@ class Run:
             require_scalable(self.plan, raw, self.config.model.dtype, block.index)
             unseen.add(raw)
             result[start : start + len(block)] = self._call(raw)
-        self._require_finite(result)
+        self._require_finite(result, frame.index)
         for remark in unseen.remarks():
             warnings.warn(remark, TftrainWarning, stacklevel=2)
         return result[:, 0] if len(targets) == 1 else result
 
-    def _require_finite(self, predictions: np.ndarray) -> None:
+    def _require_finite(self, predictions: np.ndarray, index: pd.Index) -> None:
         """Raise DataError, with target and row, where a prediction is not a number."""
         wrong = np.argwhere(~np.isfinite(predictions))
         if len(wrong):
             row, target = wrong[0]
             raise DataError(
                 f"the prediction of {self.config.data.target[target]!r} is not finite in row "
-                f"{row + 1}: its values are too far from those of training; correct or drop the row"
+                f"{index[row] + 1}: its values are too far from those of training; correct or drop the row"
             )
 
     def _call(self, raw: dict[str, np.ndarray]) -> np.ndarray:

@@ -11,7 +11,7 @@ from tftrain.errors import Terminated
 DEFAULT_HANDLERS = {
     signal.SIGINT: signal.default_int_handler,
     signal.SIGTERM: signal.SIG_DFL,
-    signal.SIGHUP: signal.SIG_DFL,
+    **({signal.SIGHUP: signal.SIG_DFL} if hasattr(signal, "SIGHUP") else {}),
 }
 
 
@@ -23,7 +23,9 @@ class Interrupt:
     def __call__(self, number: int, frame: FrameType | None) -> None:
         if self.number is None:
             self.number = number
-        elif number != signal.SIGHUP:  # which kernel and shell both send for one closed terminal
+        elif number != getattr(
+            signal, "SIGHUP", None
+        ):  # which kernel and shell both send for one closed terminal
             raise self.error
 
     @property

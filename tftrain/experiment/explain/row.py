@@ -48,7 +48,8 @@ def explain(prepared: Prepared, *, row: int = 1, run: Run | None = None) -> str:
 
 
 def _headline(prepared: Prepared, row: int, run: Run | None) -> str:
-    rows, place = len(prepared.split.train), prepared.split.train[row - 1] + 1
+    rows = len(prepared.split.train)
+    place = int(prepared.frame.index[prepared.split.train[row - 1]]) + 1
     all_rows = counted(rows, "training row")
     state = "with its initial weights" if run is None else "as trained"
     return wrapped(
