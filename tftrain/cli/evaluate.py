@@ -29,10 +29,14 @@ def evaluate(
     from tftrain.runs import load_run
 
     opened = load_run(run)
-    frame = opened.read_table(data, overrides) if data else None
+    frame = opened.read_table(data, overrides) if data and not split else None
     load_tensorflow()
     from tftrain.cli.tables import metrics_table
     from tftrain.experiment.evaluate import evaluate as evaluate_run
+    from tftrain.experiment.evaluate import read_for_parts
+
+    if data and split:
+        frame = read_for_parts(opened, data, overrides)
     from tftrain.runs.directory import json_text
 
     metrics = evaluate_run(opened, frame, split, () if data else overrides)

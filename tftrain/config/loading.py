@@ -24,7 +24,7 @@ from tftrain.config.mistaken import (
     table_in_place_of_a_config,
 )
 from tftrain.config.models import Config
-from tftrain.config.sections import Path_, keys_of, of_kind, sections_at
+from tftrain.config.sections import Path_, keys_of, of_kind, sections_at, takes_names
 from tftrain.errors import ConfigError, did_you_mean, excerpt, of_type
 from tftrain.files import expanded
 
@@ -302,6 +302,8 @@ def _section_for(given: Any, path: Path_, depth: int) -> dict[str, Any]:
     whole = _dotted(path[:depth])
     if isinstance(path[depth], int):
         raise _cannot_set(path, f"no list there to change; set {whole}=[...]")
+    if takes_names(sections_at(Config, path[: depth - 1]), path[depth - 1]):
+        return {}
     if not sections and (is_known or isinstance(path[depth - 1], int)):
         raise _cannot_set(path, f"{whole} is a single value and has no keys; set {whole}=VALUE")
     has_kinds = "kind" in keys_of(sections)

@@ -133,6 +133,9 @@ def _problems_as(model: type[BaseModel], section: Any, at: Path_) -> list[Proble
 
 def _joined(messages: list[str]) -> str:
     """Return what the members of a union say about a value as one sentence."""
+    own = [message for message in messages if not message.startswith("expected ")]
+    if own:  # one knows better than what types there are
+        return own[0]
     parts = [message.removeprefix("expected ").partition(", got ") for message in messages]
     wanted = list(dict.fromkeys(wanted for wanted, _, _ in parts))
     if len(wanted) == 1:

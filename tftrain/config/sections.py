@@ -28,6 +28,12 @@ def sections_below(sections: Sections, key: str | int) -> Sections:
     return [section for field in fields for section in _sections_in(field.annotation)]
 
 
+def takes_names(sections: Iterable[type[BaseModel]], key: str | int) -> bool:
+    """Return whether a value of `key` may be given by names that are not keys, as of columns."""
+    fields = [s.model_fields[key] for s in sections if key in s.model_fields]
+    return any(get_origin(part) is dict for f in fields for part in get_args(f.annotation))
+
+
 def of_kind(name: Any, sections: Iterable[type[BaseModel]]) -> Sections:
     """Return those sections whose kind, or class, is called `name`."""
     return [section for section in sections if name in (section.__name__, *kinds_of([section]))]

@@ -373,6 +373,24 @@ def values_of(frame: pd.DataFrame, column: Column) -> np.ndarray:
     return _as_floats(series, column)
 
 
+def typed_values(frame: pd.DataFrame, column: Column) -> pd.Series:
+    """Return the values of a column as pandas has them: floats, dates, durations or strings.
+
+    Raises:
+        DataError: as `values_of`.
+    """
+    values = values_of(frame, replace(column, categorical=False))
+    if column.kind == "date":
+        microseconds = np.full(len(values), np.datetime64("NaT"), "datetime64[us]")
+        present = ~np.isnan(values)
+        microseconds[present] = np.round(values[present] * 1e6).astype("datetime64[us]")
+        moments_ = pd.Series(microseconds, frame.index)
+        return moments_.dt.tz_localize("UTC") if column.notation.zone else moments_
+    if column.kind == "time":
+        return pd.Series(pd.to_timedelta(values, unit="s"), frame.index)
+    return pd.Series(values, frame.index)
+
+
 def _plain(series: pd.Series) -> pd.Series:
     """Return a column as its categories are typed, if it has any; those of other types as text."""
     if not isinstance(series.dtype, pd.CategoricalDtype):

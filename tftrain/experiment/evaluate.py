@@ -1,12 +1,13 @@
 """Metrics of a run on any table, in the target's own units."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from tftrain.data.tables import as_table, fingerprint
+from tftrain.data.tables import as_table, fingerprint, is_parquet
 from tftrain.errors import DataError, naming
 from tftrain.experiment.origin import CHANGED, fingerprint_of, require_same_data
 from tftrain.experiment.prepare import (
@@ -19,6 +20,7 @@ from tftrain.experiment.prepare import (
     with_targets,
 )
 from tftrain.metrics import error_sums
+from tftrain.runs.reading import STANDARD_INPUT
 from tftrain.runs.run import Run
 from tftrain.runs.table import require_table, with_source
 
@@ -52,6 +54,26 @@ def _another(run: Run, data: pd.DataFrame) -> pd.DataFrame:
             raise DataError("it has no rows, so there is nothing to measure")
         known = {column.name: column for column in run.plan.measured}
         return with_targets(run.config, frame, known)
+
+
+def read_for_parts(run: Run, path: str, overrides: Sequence[str] = ()) -> pd.DataFrame:
+    """Return a table of which a part is to be measured, read as the run's own table is.
+
+    So the two can be compared.
+
+    Args:
+        run: the run.
+        path: csv or parquet file or pattern; `-` is standard input.
+        overrides: `data.source.KEY=VALUE` strings.
+    """
+    kind = run.config.data.source.kind
+    if path == STANDARD_INPUT or kind != ("parquet" if is_parquet(path) else "csv"):
+        return run.read_table(path, overrides)
+    there = f"data.source.path={json.dumps(path)}"
+    config = with_source(run.config, [*overrides, there], "--set changes how the table is read")
+    frame = read_frame(config)
+    frame.attrs["place"] = path
+    return frame
 
 
 def evaluate(

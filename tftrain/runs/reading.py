@@ -5,6 +5,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import pandas as pd
 from tftrain.config import Config, load_config
 from tftrain.config.loading import parse_override
 from tftrain.data import limits
+from tftrain.data.columns import Conventions, typed_values
 from tftrain.data.csv_text import CsvFormat
 from tftrain.data.dialect import find_dialect, sure_encoding
 from tftrain.data.sample import pieces_of
@@ -96,9 +98,39 @@ def read_for(
         else:
             options = config.data.source.model_dump(exclude={"kind", "path", "date_format"})
             frame, options = _read_csv(run, file, options, given)
+            if given & {"date_format", "missing_values", "decimal"}:
+                frame = _converted(run, frame, config)
         kept = read_as_written(file, keep, **options) if keep else frame[[]]
     frame.attrs["place"] = place
     return frame, kept
+
+
+def _converted(run: "Run", frame: pd.DataFrame, config: Config) -> pd.DataFrame:
+    """Return a table whose texts are values, read as a config says and not as the run's plan does.
+
+    Raises:
+        DataError: a value is not what its column must hold.
+    """
+    source = config.data.source
+    assert source.kind == "csv"
+    conventions = Conventions(
+        missing=tuple(source.missing_values),
+        decimal=source.decimal,
+        date_format=source.date_format or "",
+        typed=False,
+    )
+    here = [column for column in run.columns if column.name in frame.columns]
+    values = {}
+    for column in here:
+        said = conventions.notation(column.name)
+        notation = replace(
+            column.notation,
+            missing=said.missing,
+            decimal=said.decimal,
+            date_format=said.date_format or column.notation.date_format,
+        )
+        values[column.name] = typed_values(frame, replace(column, notation=notation))
+    return frame.assign(**values)
 
 
 def _read_csv(

@@ -130,7 +130,8 @@ class Run:
             row, target = wrong[0]
             raise DataError(
                 f"the prediction of {self.config.data.target[target]!r} is not finite in row "
-                f"{index[row] + 1}: its values are too far from those of training; correct or drop the row"
+                f"{index[row] + 1}: its values are too far from those of training; correct or "
+                "drop the row"
             )
 
     def _call(self, raw: dict[str, np.ndarray]) -> np.ndarray:
