@@ -91,8 +91,12 @@ def prepare_streams() -> None:
             os.set_inheritable(descriptor, True)
             stream = open(descriptor, mode, encoding="utf-8", closefd=False)  # noqa: SIM115 - kept
             setattr(sys, name, stream)
+    try:
+        descriptor = sys.stderr.fileno()
+    except OSError:  # a program has put something else in its place
+        return
     sys.stderr = io.TextIOWrapper(
-        io.BufferedWriter(Unread(sys.stderr.fileno(), "w", closefd=False)),
+        io.BufferedWriter(Unread(descriptor, "w", closefd=False)),
         sys.stderr.encoding,
         "backslashreplace",
         line_buffering=True,

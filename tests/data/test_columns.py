@@ -276,3 +276,63 @@ def test_very_many_missing_columns_are_counted() -> None:
     lines = str(caught.value).splitlines()
     assert len(lines) == 21
     assert lines[-1] == "80 more columns that the config names are not there"
+
+
+@pytest.mark.parametrize(
+    "values", [[pd.Timestamp("2020-01-05")], [pd.Timedelta("1D")], [1 + 2j], [b"1"], [[1, 2], "1"]]
+)
+def test_what_is_no_number_is_refused_where_numbers_are_needed(values: list[Any]) -> None:
+    with pytest.raises(DataError, match=r"column 'c' must hold .*, but row 1 holds"):
+        values_of(frame_of(values), Column("c", "numeric"))
+
+
+def test_a_boolean_is_zero_or_one() -> None:
+    with pytest.raises(DataError, match=r"must hold true or false, or 1 and 0, but row 2 holds"):
+        values_of(frame_of([1, 5]), Column("c", "boolean"))
+
+
+@pytest.mark.parametrize("values", [["12"], [0.12]])
+def test_a_share_without_its_sign_is_refused_as_text_and_as_number(values: list[Any]) -> None:
+    with pytest.raises(DataError, match="row 1 holds"):
+        values_of(frame_of(values), Column("c", "numeric", notation=Notation(unit="%")))
+
+
+def test_moments_with_and_without_a_zone_never_mix() -> None:
+    zoned = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+    for values in ([zoned, datetime.datetime(2020, 1, 1)], ["2020-01-01T00:00Z", "2020-01-01"]):
+        frame = frame_of(values, object)
+        with pytest.raises(DataError, match="times with a time zone"):
+            values_of(frame, understand(frame, "c", Conventions()))
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (["0,123", "0,456", "1,234"], [0.123, 0.456, 1.234]),
+        (["48,137", "11,575"], [48137, 11575]),
+        (["(1.50)", "1.25"], [-1.5, 1.25]),
+        (["0x0A", "12"], [10, 12]),
+        (["1'234.5", "1.0"], [1234.5, 1]),
+        (["9,26,076", "5"], [926076, 5]),
+        (["\u22125", "+3"], [-5, 3]),
+    ],
+)
+def test_numbers_as_people_write_them(values: list[str], expected: list[float]) -> None:
+    frame = frame_of(values, object)
+    column = understand(frame, "c", Conventions(typed=False))
+    np.testing.assert_array_equal(values_of(frame, column), expected)
+
+
+def test_marks_in_front_of_a_sorted_column_hide_no_numbers() -> None:
+    series = pd.Series(["?"] * 300 + [str(i) for i in range(2000)], name="c")
+    assert set(strays_of(series, Conventions(typed=False))) == {"?"}
+
+
+def test_moments_far_away_have_names() -> None:
+    far = pd.DataFrame({"c": np.array(["12000-01-01", "2020-01-01T12:30"], "datetime64[s]")})
+    names = values_of(far, Column("c", "date", categorical=True))
+    assert list(names) == ["12000-01-01", "2020-01-01T12:30:00"]
+
+
+def test_marks_that_are_numbers_are_written_like_the_numbers() -> None:
+    assert Notation(missing=("-99,9", "false", "?"), decimal=",").missing_numbers == (-99.9,)

@@ -176,3 +176,25 @@ def test_init_says_why(tmp_path: Path) -> None:
     table = sniff(written(tmp_path, PLAIN[6:]))
     assert list(table.frame) == ["column_1", "column_2", "column_3"]
     assert "column_1" in table.remarks["header"]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [f"MSFT,Jan {i} 2000,{i}.25" for i in range(1, 9)],
+        [f"Big Apple {i} 2,x,{i}.5" for i in range(1, 9)],
+        [f"3 kg {i} g,1 m,{i}" for i in range(1, 9)],
+    ],
+)
+def test_blanks_in_texts_and_dates_are_not_between_columns(tmp_path: Path, rows: list[str]) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join(["symbol,date,y", *rows]) + "\n")
+    assert find_dialect(path) == {}
+
+
+def test_marks_of_thousands_count_where_the_decimal_mark_is_looked_for(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("preis;anzahl\n" + "478.560,77;8.131\n" * 9)
+    assert find_dialect(path) == {"delimiter": ";", "decimal": ","}
+    path.write_text("a;b\n" + "3.141;2.5\n" * 9)
+    assert find_dialect(path) == {"delimiter": ";"}

@@ -97,7 +97,8 @@ def test_what_is_set_holds(run: Run, tmp_path: Path) -> None:
     assert run.read_table(path)["größe"].to_list() == [1.5, 2.5]
     with pytest.raises(DataError, match="one column found with delimiter"):
         run.read_table(path, ["data.source.delimiter='|'"])
-    assert list(run.read_table(path, ["data.source.decimal=."])["größe"]) == ["1,5", "2,5"]
+    with pytest.raises(DataError, match="'größe' must hold numbers, but row 1 holds '1,5'"):
+        run.read_table(path, ["data.source.decimal=."])
     path.write_text("x\n\ngröße|ort\n1,5|Köln\n")
     set_by_hand = ["data.source.delimiter='|'", "data.source.skip_rows=1"]
     assert run.read_table(path, set_by_hand)["größe"].to_list() == [1.5]
@@ -198,3 +199,35 @@ def test_no_more_than_memory_from_a_pipe(run: Run, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("tftrain.memory.limit", lambda: Limit(1_000_000, "this machine has"))
     with pytest.raises(DataError, match="standard input: is larger than"):
         run.read_table("-")
+
+
+def test_marks_of_thousands_and_fraction_change_together(tmp_path: Path) -> None:
+    """1.403 is a fraction in a file whose decimal mark is the point, whatever training's was."""
+    texts = [f"1.{i:03},50" for i in range(60)]
+    rows = [f"{text};{i % 7},5;{i}" for i, text in enumerate(texts)]
+    (tmp_path / "t.csv").write_text("\n".join(["x;z;y", *rows]) + "\n")
+    source = {"kind": "csv", "path": str(tmp_path / "t.csv"), "delimiter": ";", "decimal": ","}
+    config = {"data": {"source": source, "target": "y"}, "training": {"epochs": 1}}
+    run = tftrain.train(config, output=tmp_path / "run")
+    expected = run.predict(pd.DataFrame({"x": [1.403, 1403.5], "z": [0.5, 1.5]}))
+    (tmp_path / "point.csv").write_text('x,z\n1.403,0.5\n"1,403.5",1.5\n')
+    (tmp_path / "comma.csv").write_text("x;z\n1,403;0,5\n1.403,5;1,5\n")
+    for name in ("point.csv", "comma.csv"):
+        found = run.predict(run.read_table(tmp_path / name))
+        np.testing.assert_array_equal(found, expected, err_msg=name)
+
+
+def test_dates_and_marks_of_a_new_file_are_read_as_set(tmp_path: Path) -> None:
+    days = pd.date_range("2020-01-05", periods=60, freq="9D")
+    frame = pd.DataFrame({"d": days.strftime("%d/%m/%Y"), "y": range(60)})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    config = {
+        "data": {"source": {"kind": "csv", "path": str(tmp_path / "t.csv")}, "target": "y"},
+        "training": {"epochs": 1},
+    }
+    run = tftrain.train(config, output=tmp_path / "run")
+    (tmp_path / "new.csv").write_text("d\n03/04/2020\n?\n")
+    sets = ["data.source.date_format=%m/%d/%Y", "data.source.missing_values=['?']"]
+    found = run.predict(run.read_table(tmp_path / "new.csv", sets))
+    moments = pd.DataFrame({"d": [pd.Timestamp("2020-03-04"), pd.NaT]})
+    np.testing.assert_array_equal(found, run.predict(moments))

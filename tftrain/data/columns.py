@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
+from decimal import Decimal
 from fnmatch import fnmatchcase
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -459,7 +461,7 @@ def _as_numbers(series: pd.Series, column: Column) -> np.ndarray:
 def _holds_numbers(series: pd.Series) -> bool:
     types = pd.api.types
     if types.is_object_dtype(series.dtype):
-        return OBJECTS.get(types.infer_dtype(series, skipna=True)) in ("numeric", "boolean")
+        return all(isinstance(one, (Real, Decimal, np.bool_)) for one in series.dropna())
     return bool(
         types.is_bool_dtype(series.dtype)
         or (types.is_numeric_dtype(series.dtype) and not types.is_complex_dtype(series.dtype))

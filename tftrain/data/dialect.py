@@ -95,6 +95,13 @@ class Trial:
         )
 
     @property
+    def is_clear(self) -> bool:
+        """Whether a mark that is not a blank divides every line, the first included, alike."""
+        several = len(self.header.names) > 1 and self.form.delimiter not in (BLANKS, " ")
+        regular = not self.ragged and not self.header.shifted and not self.form.skip_rows
+        return several and regular and self.table.num_rows > 0
+
+    @property
     def is_table(self) -> bool:
         """Whether nearly all rows have as many values as there are columns."""
         rows = self.table.num_rows
@@ -201,6 +208,8 @@ def _best(text: str, known: Mapping[str, Any]) -> Trial | None:
     """Return the best way of reading a text, or None where none makes a table of it."""
     trials = filter(None, (_tried(text, form) for form in _candidates(text, known)))
     tables = [trial for trial in trials if trial.is_table]
+    if any(trial.is_clear for trial in tables):  # then blanks belong to texts and dates
+        tables = [trial for trial in tables if trial.form.delimiter not in (BLANKS, " ")]
     return max(tables, key=lambda trial: trial.rank, default=None)  # of equals the first
 
 

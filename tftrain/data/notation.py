@@ -63,7 +63,7 @@ DATES = (
 CLOCKS = tuple(
     "".join(parts)
     for parts in product(
-        (" ", "T", ", "),
+        (" ", "T", ", ", ":"),
         ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p", "%I:%M:%S%p"),
         ("", "%z", " %z"),
     )
@@ -106,6 +106,11 @@ class Notation:
     unit: str = ""
     date_format: str = ""
     zone: bool = False
+
+    def with_decimal(self, decimal: str) -> "Notation":
+        """Return the notation with another decimal mark, which may have been that of thousands."""
+        swapped = {",": ".", ".": ","}[decimal] if self.thousands == decimal else self.thousands
+        return replace(self, decimal=decimal, thousands=swapped)
 
     @property
     def missing_numbers(self) -> tuple[float, ...]:
@@ -164,14 +169,20 @@ def numbers(texts: pd.Series, notation: Notation) -> tuple[np.ndarray, np.ndarra
     digits = _plain_digits(plain, notation)
     wrong = ~missing & pc.is_null(digits).to_numpy()
     values = pc.cast(pc.if_else(pa.array(missing | wrong), None, digits), pa.float64())
-    return values.to_numpy(zero_copy_only=False), wrong
+    found = values.to_numpy(zero_copy_only=False)
+    if wrong.any():
+        hexadecimal = wrong & _matches(plain, r"^0[xX][0-9a-fA-F]+$")  # as Arrow reads CSV files
+        found[hexadecimal] = [
+            int(one, 16) for one in plain.filter(pa.array(hexadecimal)).to_pylist()
+        ]
+        wrong &= ~hexadecimal
+    return found, wrong
 
 
 def _plain_digits(texts: pa.ChunkedArray, notation: Notation) -> pa.ChunkedArray:
     """Return numbers as `1234.5`; null for what is not a number in the notation."""
     texts = pc.replace_substring(texts, "\u2212", "-")
-    if notation.unit or notation.thousands:
-        texts = pc.replace_substring_regex(texts, r"^\((.*)\)$", r"-\1")  # as accountants write -5
+    texts = pc.replace_substring_regex(texts, r"^\((.*)\)$", r"-\1")  # as accountants write -5
     if notation.unit:
         unit = re.escape(notation.unit)
         bare = pc.replace_substring_regex(texts, rf"^([+-]?)\s*{unit}\s*", r"\1")
@@ -343,9 +354,10 @@ def _number_notations(
     """Yield the ways in which numbers may be written, the table's own decimal mark first."""
     units = {found for text in examples for found in re.findall(UNIT, text)}
     marks = {mark for text in examples for mark in THOUSANDS if mark in text}
+    in_brackets = any(text.startswith("(") for text in examples)
     decimals = dict.fromkeys((notation.decimal, *(mark for mark in ".," if mark in marks)))
     for unit, decimal, thousands in product(("", *sorted(units)), decimals, ("", *sorted(marks))):
-        dressed = bool(unit or thousands or decimal != notation.decimal)
+        dressed = bool(unit or thousands or decimal != notation.decimal or in_brackets)
         if thousands != decimal and (dressed or not typed):
             yield replace(notation, unit=unit, decimal=decimal, thousands=thousands)
 
@@ -365,7 +377,7 @@ def _date_notations(examples: Sequence[str], notation: Notation) -> Iterator[Not
 @functools.lru_cache(maxsize=1000)
 def _date_formats(text: str) -> tuple[str, ...]:
     """Return the forms that a date has, one for each order of its parts."""
-    found = re.search(r"(?:[T ]|, )\d{1,2}:\d{2}.*", text, re.DOTALL)
+    found = re.search(r"(?:[T :]|, )\d{1,2}:\d{2}.*", text, re.DOTALL)
     day, clock = (text[: found.start()], found.group()) if found else (text, "")
     clocks = [form for form in CLOCKS if _fits(clock, form)] if clock else [""]
     forms = [a + b for a in DATES if _fits(day, a) for b in clocks]

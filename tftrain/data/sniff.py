@@ -177,7 +177,7 @@ def numbers_rows(name: str, values: np.ndarray) -> bool:
         return False
     if IDENTIFIER.fullmatch(name.strip()):
         return len(distinct) > 0.95 * len(values)
-    runs_on = len(distinct) == len(values) and len(np.unique(np.diff(distinct))) == 1
+    runs_on = len(distinct) == len(values) == np.ptp(distinct) + 1
     years = YEARS[0] <= values.min() and values.max() <= YEARS[1]
     return bool(runs_on and len(values) >= FEWEST_ROWS and not years)
 

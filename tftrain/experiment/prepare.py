@@ -27,6 +27,7 @@ from tftrain.data.columns import (
     values_of,
 )
 from tftrain.data.features import Plan, fit_plan, require_representable, target_values
+from tftrain.data.notation import numbers
 from tftrain.data.split import Split, by_column, by_fractions, by_order
 from tftrain.data.tables import as_table, drop_unnamed, fingerprint, read_csv, read_parquet
 from tftrain.errors import ConfigError, DataError, excerpt, naming
@@ -289,6 +290,8 @@ def _notes(config: Config, frame: pd.DataFrame, columns: Sequence[Column]) -> tu
         note = None
         if column.kind == "text" and not column.categorical:
             note = _note_on_text(frame[column.name], conventions)
+        elif column.kind == "date":
+            note = _note_on_dates(frame, column, conventions)
         elif _is_dressed(column, conventions):
             note = f"is read as {_form_of(frame, column)}"
         if note:
@@ -320,16 +323,34 @@ def _note_on_text(series: pd.Series, conventions: Conventions) -> str | None:
     )
 
 
+FAR = np.array(["1700", "2200"], "datetime64[s]").astype(np.int64)
+"""Dates beyond these usually stand for something else, such as no end."""
+
+
+def _note_on_dates(frame: pd.DataFrame, column: Column, conventions: Conventions) -> str | None:
+    """Return how the text of a column of dates is read, or that its dates are far apart."""
+    seconds = values_of(frame, replace(column, categorical=False))
+    ends = [f"{np.datetime64(int(s), 's')}"[:10] for s in (np.nanmin(seconds), np.nanmax(seconds))]
+    if np.nanmin(seconds) < FAR[0] or np.nanmax(seconds) >= FAR[1]:
+        return (
+            f"has dates from {ends[0]} to {ends[1]}; if one of them stands for no date, name it in "
+            "data.source.missing_values"
+        )
+    if not _is_dressed(column, conventions):
+        return None
+    form = column.notation.date_format
+    return f"is read as dates of the form {form}, from {ends[0]} to {ends[1]}"
+
+
 def _form_of(frame: pd.DataFrame, column: Column) -> str:
-    """Return how the text of a column is read, with an example."""
-    if column.kind != "numeric":
-        return f"dates of the form {column.notation.date_format}"
+    """Return how the text of a column of numbers or times is read, with an example."""
     some = frame.loc[frame[column.name].notna()].iloc[:1]
     value = values_of(some, column)[0]
     read = f"numbers: {excerpt(str(some[column.name].iloc[0]))} is {value:.15g}"
-    if column.notation.thousands not in (",", "."):
-        return read
     mark = column.notation.thousands
+    other = replace(column.notation, decimal=mark, thousands="")
+    if mark not in (",", ".") or numbers(frame[column.name].astype("string"), other)[1].any():
+        return read
     return f"{read} (where {mark!r} marks the fraction instead, set data.source.decimal to it)"
 
 

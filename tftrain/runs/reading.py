@@ -3,7 +3,7 @@
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -98,11 +98,23 @@ def read_for(
         else:
             options = config.data.source.model_dump(exclude={"kind", "path", "date_format"})
             frame, options = _read_csv(run, file, options, given)
-            if given & {"date_format", "missing_values", "decimal"}:
+            config = with_options(config, options)
+            if given & {"date_format", "missing_values"} or options["decimal"] != _decimal(run):
                 frame = _converted(run, frame, config)
         kept = read_as_written(file, keep, **options) if keep else frame[[]]
     frame.attrs["place"] = place
     return frame, kept
+
+
+def _decimal(run: "Run") -> str:
+    """Return the decimal mark of a run's own table."""
+    return getattr(run.config.data.source, "decimal", ".")
+
+
+def with_options(config: Config, options: Mapping[str, Any]) -> Config:
+    """Return a config whose source has the options with which a CSV file was read."""
+    source = config.data.source.model_copy(update=dict(options))
+    return config.model_copy(update={"data": config.data.model_copy(update={"source": source})})
 
 
 def _converted(run: "Run", frame: pd.DataFrame, config: Config) -> pd.DataFrame:
@@ -126,9 +138,10 @@ def _converted(run: "Run", frame: pd.DataFrame, config: Config) -> pd.DataFrame:
         notation = replace(
             column.notation,
             missing=said.missing,
-            decimal=said.decimal,
             date_format=said.date_format or column.notation.date_format,
         )
+        if notation.decimal == _decimal(run):  # the marks of fraction and thousands go together
+            notation = notation.with_decimal(said.decimal)
         values[column.name] = typed_values(frame, replace(column, notation=notation))
     return frame.assign(**values)
 
