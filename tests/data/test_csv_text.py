@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tftrain.data import csv_text, limits, tables
+from tftrain.data import csv_text, tables
 from tftrain.data.csv_text import CsvFormat, Source, records
 from tftrain.data.tables import as_table, drop_unnamed, read_as_written, read_csv
 from tftrain.errors import DataError
+from tftrain.memory import Limit
 
 
 def read(text: str, tmp_path: Path, **options: Any) -> dict[str, list[Any]]:
@@ -110,8 +111,8 @@ def test_a_filtered_file_is_bounded_too(tmp_path: Path, monkeypatch: pytest.Monk
     path.write_text("# c\nx,y\n" + "1,2\n" * 300_000)
     assert len(read_csv(path, comment="#")) == 300_000
     monkeypatch.setattr(tables, "BLOCK_BYTES", (1 << 16, 1 << 30))
-    monkeypatch.setattr(limits, "memory", lambda: 3_000_000)
-    with pytest.raises(DataError, match=r"t\.csv: is over 0\.0 GiB"):
+    monkeypatch.setattr("tftrain.memory.limit", lambda: Limit(3_000_000, "this machine has"))
+    with pytest.raises(DataError, match=r"t\.csv: is larger than"):
         read_csv(path, comment="#")
     monkeypatch.undo()
     monkeypatch.setattr(csv_text, "MAX_RECORD", 1000)

@@ -264,17 +264,12 @@ def require_model_of(run: tftrain.Run, state: str, path: str = "run") -> None:
     assert measured["rmse"] == pytest.approx(run.summary["test"]["rmse"], rel=1e-5)
 
 
-class Dies(Observer):
+class Dies(Copy):
     """Ends the training as a process ends that is killed after an epoch."""
 
-    looks_at_network = False
-
-    def __init__(self, epoch: int) -> None:
-        self.epoch = epoch
-
     def on_epoch(self, record: EpochRecord) -> None:
+        super().on_epoch(record)
         if record.epoch == self.epoch:
-            shutil.copytree("run", "killed")
             raise ZeroDivisionError("died")
 
 
