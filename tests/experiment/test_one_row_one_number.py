@@ -275,7 +275,7 @@ def test_one_row_one_number(run: Run, rows: Rows, tmp_path_factory: Any) -> None
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None, suppress_health_check=[*HealthCheck])
+@settings(max_examples=40, deadline=None, suppress_health_check=[*HealthCheck])
 @given(rows=ROWS)
 def test_one_row_one_number_in_many_examples(run: Run, rows: Rows, tmp_path_factory: Any) -> None:
     require_one_number(run, rows, tmp_path_factory.getbasetemp())

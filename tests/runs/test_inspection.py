@@ -161,7 +161,7 @@ HARMFUL = {
     _saves: "SaveV2",
     _restores: "RestoreV2",
     _loops: "While|StatelessWhile",
-    _reads_a_table: "TextLineDataset|ReduceDataset|ReduceJoin",
+    _reads_a_table: "TextLineDataset|TensorSliceDataset|ReduceDataset|ReduceJoin",
     _hides: "If|StatelessIf|ReadFile|PartitionedCall",
 }
 

@@ -322,7 +322,6 @@ network, x, batch = {
     "mixed": (lambda: nn.MLP(4, [100], 2, precision=nn.MIXED), (200_000, 4), "full"),
     "convolution": (Convolution, (500, 32, 32, 3), "full"),
     "attention": (Attention, (200, 600, 8), "full"),
-    "state": (lambda: nn.MLP(3000, [6000], 2), (20, 3000), "full"),
 }[name]
 fit(nn.MLP(3, [4], 1), np.ones((64, 3)), np.ones((64, 1)), epochs=1, compile=mode)
 before = status("VmRSS")
@@ -339,9 +338,7 @@ print(max(least), status("VmHWM") - before)
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells what is taken")
 @pytest.mark.parametrize("mode", ["graph", "xla", "eager"])
-@pytest.mark.parametrize(
-    "name", ["deep", "wide", "gathered", "mixed", "convolution", "attention", "state"]
-)
+@pytest.mark.parametrize("name", ["deep", "wide", "gathered", "mixed", "convolution", "attention"])
 def test_no_engine_takes_less(name: str, mode: str) -> None:
     """Half a gigabyte and more, in a process of its own, whose peak the system tells."""
     command = [sys.executable, "-W", "ignore", "-c", TAKEN, name, mode]
