@@ -218,9 +218,7 @@ def moments(texts: pd.Series, notation: Notation) -> tuple[pd.Series, np.ndarray
     """
     plain = stripped(texts)
     missing = is_missing(plain, notation, MISSING)
-    zoned = ~missing & pc.match_substring_regex(plain, ZONE).to_pandas().fillna(False).to_numpy(
-        bool
-    )
+    zoned = ~missing & _matches(plain, ZONE)
     words = plain.to_pandas().where(~missing)
     values = pd.Series(pd.NaT, words.index, dtype="datetime64[us, UTC]")
     if notation.date_format:

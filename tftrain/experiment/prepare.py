@@ -31,6 +31,7 @@ from tftrain.data.notation import numbers
 from tftrain.data.split import Split, by_column, by_fractions, by_order
 from tftrain.data.tables import as_table, drop_unnamed, fingerprint, read_csv, read_parquet
 from tftrain.errors import ConfigError, DataError, excerpt, naming
+from tftrain.runs.table import conventions_of
 
 
 @dataclass(frozen=True)
@@ -144,19 +145,6 @@ def with_targets(
     note = f"{dropped:,} {verb} left out (data.missing_target: drop)"
     kept.attrs = {**frame.attrs, "notes": (*frame.attrs.get("notes", ()), note)}
     return kept
-
-
-def conventions_of(config: Config) -> Conventions:
-    """Return how the cells of a config's table are written."""
-    source = config.data.source
-    if source.kind == "sklearn":
-        return Conventions()
-    return Conventions(
-        missing=tuple(source.missing_values),
-        decimal=source.decimal,
-        date_format=source.date_format or "",
-        typed=source.kind != "csv",
-    )
 
 
 def split_rows(config: Config, frame: pd.DataFrame) -> Split:

@@ -14,12 +14,13 @@ import pandas as pd
 from tftrain.config import Config, load_config
 from tftrain.config.loading import parse_override
 from tftrain.data import limits
-from tftrain.data.columns import Conventions, typed_values
+from tftrain.data.columns import typed_values
 from tftrain.data.csv_text import CsvFormat
 from tftrain.data.dialect import find_dialect, sure_encoding
 from tftrain.data.sample import pieces_of
 from tftrain.data.tables import files_of, is_parquet, read_as_written, read_csv, read_parquet
 from tftrain.errors import ConfigError, DataError, naming
+from tftrain.runs.table import conventions_of
 
 if TYPE_CHECKING:
     from tftrain.runs.run import Run
@@ -98,7 +99,7 @@ def read_for(
         else:
             options = config.data.source.model_dump(exclude={"kind", "path", "date_format"})
             frame, options = _read_csv(run, file, options, given)
-            config = with_options(config, options)
+            config = _with_options(config, options)
             if given & {"date_format", "missing_values"} or options["decimal"] != _decimal(run):
                 frame = _converted(run, frame, config)
         kept = read_as_written(file, keep, **options) if keep else frame[[]]
@@ -111,7 +112,7 @@ def _decimal(run: "Run") -> str:
     return getattr(run.config.data.source, "decimal", ".")
 
 
-def with_options(config: Config, options: Mapping[str, Any]) -> Config:
+def _with_options(config: Config, options: Mapping[str, Any]) -> Config:
     """Return a config whose source has the options with which a CSV file was read."""
     source = config.data.source.model_copy(update=dict(options))
     return config.model_copy(update={"data": config.data.model_copy(update={"source": source})})
@@ -123,14 +124,7 @@ def _converted(run: "Run", frame: pd.DataFrame, config: Config) -> pd.DataFrame:
     Raises:
         DataError: a value is not what its column must hold.
     """
-    source = config.data.source
-    assert source.kind == "csv"
-    conventions = Conventions(
-        missing=tuple(source.missing_values),
-        decimal=source.decimal,
-        date_format=source.date_format or "",
-        typed=False,
-    )
+    conventions = conventions_of(config)
     here = [column for column in run.columns if column.name in frame.columns]
     values = {}
     for column in here:

@@ -1,4 +1,4 @@
-"""Where the table of a run is, even after the project that holds both was moved."""
+"""Where the table of a run is, even after a project was moved, and how its cells are written."""
 
 import glob
 import json
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tftrain.config import Config, load_config, parse_override
 from tftrain.config.loading import with_path
+from tftrain.data.columns import Conventions
 from tftrain.data.tables import files_of
 from tftrain.errors import DataError, InputError
 from tftrain.files import bounded_text
@@ -76,6 +77,19 @@ def with_source(config: Config, overrides: Sequence[str], refusal: str) -> Confi
     changed = load_config(config, overrides)
     require_table(changed)
     return changed
+
+
+def conventions_of(config: Config) -> Conventions:
+    """Return how the cells of a config's table are written."""
+    source = config.data.source
+    if source.kind == "sklearn":
+        return Conventions()
+    return Conventions(
+        missing=tuple(source.missing_values),
+        decimal=source.decimal,
+        date_format=source.date_format or "",
+        typed=source.kind != "csv",
+    )
 
 
 def _path_of(config: Config) -> str | None:

@@ -8,10 +8,13 @@ from types import FrameType
 
 from tftrain.errors import Terminated
 
+HANGUP = getattr(signal, "SIGHUP", None)
+"""The signal of a closed terminal, where the system has it."""
+
 DEFAULT_HANDLERS = {
     signal.SIGINT: signal.default_int_handler,
     signal.SIGTERM: signal.SIG_DFL,
-    **({signal.SIGHUP: signal.SIG_DFL} if hasattr(signal, "SIGHUP") else {}),
+    **({} if HANGUP is None else {HANGUP: signal.SIG_DFL}),
 }
 
 
@@ -23,9 +26,7 @@ class Interrupt:
     def __call__(self, number: int, frame: FrameType | None) -> None:
         if self.number is None:
             self.number = number
-        elif number != getattr(
-            signal, "SIGHUP", None
-        ):  # which kernel and shell both send for one closed terminal
+        elif number != HANGUP:  # kernel and shell both send it for one closed terminal
             raise self.error
 
     @property
