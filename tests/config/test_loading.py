@@ -40,6 +40,11 @@ def errors(text: str, *overrides: str) -> list[str]:
         ("model: {kind: mlp, hiden: [3]}", "2:20: model.hiden", "did you mean hidden?"),
         ("model: {kind: linear, bais: true}", "2:23: model.bais", "did you mean bias?"),
         ("loss: {kind: huber, delt: 1}", "2:21: loss.delt", "did you mean delta?"),
+        (
+            "training: {checkpoint: {every: 3}}",
+            "2:25: training.checkpoint.every",
+            "did you mean every_epochs, every_seconds or every_steps?",
+        ),
         ("training: {epoch: 3}", "2:12: training.epoch", "did you mean epochs?"),
         (
             "training:\n  early_stopping: {patienc: 3}",

@@ -305,6 +305,14 @@ def test_moments_with_and_without_a_zone_never_mix() -> None:
             values_of(frame, understand(frame, "c", Conventions()))
 
 
+def test_a_zone_written_out_is_that_zone() -> None:
+    for zone in ("UTC", " UTC", " GMT", "Z", "+00:00"):
+        frame = frame_of([f"2020-01-01 12:00:00{zone}", f"2021-01-01 09:00:00{zone}"])
+        column = understand(frame, "c", Conventions())
+        assert (column.kind, column.notation.zone) == ("date", True)
+        assert values_of(frame, column)[0] == 1577880000
+
+
 @pytest.mark.parametrize(
     ("values", "expected"),
     [

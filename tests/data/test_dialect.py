@@ -130,6 +130,13 @@ PLAIN = "a,b,c\n1,2.5,x\n2,3.5,y\n3,4.5,x\n"
         ("it,y\nit's,1\ndon't,2\n", {}),
         ('size,y\n5" pipe,1\n6" pipe,2\n', {}),
         ("a,b\n\n1,2\n\n3,4\n", {}),
+        (PLAIN.replace(",", "~"), {"delimiter": "~"}),
+        (PLAIN.replace(",", "^"), {"delimiter": "^"}),
+        (PLAIN.replace(",", ":"), {"delimiter": ":"}),
+        ("when\n12:30\n12:40\n12:50\n", {}),
+        ("My table,,\n" + PLAIN, {"skip_rows": 1}),
+        ("My table,,\n,,\n" + PLAIN, {"skip_rows": 2}),
+        ("a,,\n1,2,3\n4,5,6\n7,8,9\n", {}),
     ],
 )  # fmt: skip
 def test_dialects(tmp_path: Path, text: str, options: dict[str, Any]) -> None:

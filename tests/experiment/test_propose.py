@@ -173,7 +173,7 @@ def test_row_numbers_without_a_name_are_left_out_of_the_training(tmp_path: Path)
 
 def test_two_columns_of_one_name_may_be_left_out(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
-    path.write_text("x,a,y,a\n" + "".join(f"{i},{i % 3},{i % 7},2\n" for i in range(30)))
+    path.write_text("x,a,y,a\n" + "".join(f"{i / 2},{i % 3},{i % 7},2\n" for i in range(30)))
     config = {"data": {"source": {"kind": "csv", "path": str(path)}, "target": "y"}}
     with pytest.raises(DataError, match=r"two columns are called 'a'.*data\.features\.exclude"):
         prepare(load_config(config))
@@ -181,6 +181,11 @@ def test_two_columns_of_one_name_may_be_left_out(tmp_path: Path) -> None:
         data = {**config["data"], "features": features}
         prepared = prepare(load_config({"data": data}))
         assert [column.name for column in prepared.plan.columns] == ["x"]
+    proposal = proposed(path, "y")
+    assert "- a  # several columns are called so" in proposal.read_text()
+    assert [column.name for column in prepare(load_config(proposal)).plan.columns] == ["x"]
+    with pytest.raises(DataError, match=r"t\.csv: two columns are called 'a'; rename one"):
+        propose(path, ["a"], tmp_path)
 
 
 def written(tmp_path: Path, name: str, values: list[str], rows: int = 60) -> Path:
@@ -206,7 +211,14 @@ DAYS = pd.date_range("2020-01-05", periods=60, freq="9D")
         (list(DAYS.strftime("%d.%m.%Y")), "date"),
         (list(DAYS.strftime("%Y/%m/%d")), "date"),
         (list(DAYS.strftime("%b %d, %Y")), "date"),
+        (list(DAYS.strftime("%b. %d, %Y")), "date"),
+        (list(DAYS.strftime("%Y-%b-%d")), "date"),
+        (list(DAYS.strftime("%Y-%m-%d %H:%M:%S UTC")), "date"),
+        (list(DAYS.strftime("%a, %d %b %Y %H:%M:%S GMT")), "date"),
+        (list(DAYS.strftime("%Y%m%d")), "date"),
+        (["20200131", "20200199", "20200201"], "numeric"),
         (["2020-01", "2020-02", "2021-11"], "date"),
+        (["Jan 20", "Feb 20", "Nov 21"], "date"),
         (["7:30", "11:05", "23:59"], "time"),
         (["7:30 am", "11:05 PM"], "time"),
         (["yes", "no"], "text"),
@@ -232,6 +244,21 @@ def test_dates_with_two_readings_are_left_out_by_init_and_an_error_in_training(
         prepared = prepare(load_config(config, [*both, f"data.source.date_format={form}"]))
         seconds = prepared.plan.raw_columns(prepared.frame)["sold"]
         assert seconds[0] == pd.Timestamp(first).timestamp()
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.parquet"])
+def test_days_written_as_whole_numbers(tmp_path: Path, name: str) -> None:
+    whole = pd.Series(DAYS.strftime("%Y%m%d").astype(int))
+    frame = pd.DataFrame({"day": whole, "price": np.arange(60) * 1.5})
+    frame.to_csv(tmp_path / name, index=False) if name[2:] == "csv" else None
+    frame.to_parquet(tmp_path / name) if name[2:] != "csv" else None
+    prepared = prepare(load_config(proposed(tmp_path / name, "price")))
+    expected = (DAYS - pd.Timestamp(0)) / pd.Timedelta("1s")
+    for days in (whole, whole.astype(float), whole.astype(str), pd.Series(DAYS)):
+        raw = prepared.plan.raw_columns(prepared.frame.assign(day=days))
+        np.testing.assert_array_equal(raw["day"], expected)
+    with pytest.raises(DataError, match="must hold dates, as it did in training, but row 1 holds"):
+        prepared.plan.raw_columns(prepared.frame.assign(day=7))
 
 
 def test_many_texts_with_digits_are_never_taken_in_silence(tmp_path: Path) -> None:

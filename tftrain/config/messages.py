@@ -241,13 +241,20 @@ def _unknown_key(path: Path_, sections: Sections) -> str:
         return f"a key with dots is for --set; in a file write {nested}"
     names = [str(place[-1]) for place in everywhere]
     hint = (
-        _elsewhere(key, everywhere)
+        _continued(key, known)
+        or _elsewhere(key, everywhere)
         or did_you_mean(key, known)
         or _elsewhere(nearest(key, names), everywhere)
         or _elsewhere(next((n for n in names if _initials(n) == key), None), everywhere)
         or f", known keys: {', '.join(known)}"
     )
     return f"unknown key{hint}"
+
+
+def _continued(key: str, known: list[str]) -> str:
+    """Return `", did you mean X?"` for the known keys that begin with a key and go on after it."""
+    longer = [name for name in known if name.startswith(f"{key}_")]
+    return f", did you mean {_listed(longer, 'or')}?" if 0 < len(longer) <= MAX_PLACES else ""
 
 
 def _elsewhere(key: str | None, everywhere: list[Path_]) -> str:

@@ -1,5 +1,6 @@
 """What the columns of a table are, and their values as plain arrays."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
@@ -50,6 +51,10 @@ class Conventions:
         if not isinstance(form, str):
             form = form.get(name, "")
         return Notation(missing=self.missing, decimal=self.decimal, date_format=form)
+
+    def is_typed(self, name: str) -> bool:
+        """Return whether plain numbers in a column of text are meant to be text, or dates."""
+        return self.typed or (not isinstance(self.date_format, str) and name in self.date_format)
 
 
 @dataclass(frozen=True)
@@ -185,11 +190,12 @@ def understand(
         series = series.astype(series.dtype.categories.dtype)
         if not _is_known(series.dtype):  # intervals and the like
             return Column(name, "text", True, notation)
+    series = _digits(series, notation)
     kind = _kind_of_type(series)
     if kind == "date":
         notation = replace(notation, zone=bool(_zoned(series).any()))
     elif kind == "text" and not categorical:
-        reading = _reading_of(series, notation, conventions.typed)
+        reading = _reading_of(series, notation, conventions.is_typed(name))
         if reading is not None and not reading.strays.any():
             kind, notation = reading.kind, reading.notation
             if kind == "date":
@@ -198,6 +204,17 @@ def understand(
     if kind != "date" and not isinstance(conventions.date_format, str):
         _require_no_form(series, kind, conventions)
     return Column(name, kind, categorical, notation)
+
+
+def _digits(series: pd.Series, notation: Notation) -> pd.Series:
+    """Return whole numbers as text where dates have a form without separators, as 20200131 has."""
+    compact = re.fullmatch(r"(?:%[YymdHMSj])+", notation.date_format)
+    if not compact or not pd.api.types.is_numeric_dtype(series.dtype):
+        return series
+    whole = series.astype("Float64")
+    if not (whole.dropna() % 1 == 0).all():
+        return series
+    return whole.astype("Int64").astype("string")
 
 
 def _require_no_form(series: pd.Series, kind: Kind, conventions: Conventions) -> None:
@@ -292,8 +309,8 @@ def strays_of(series: pd.Series, conventions: Conventions) -> pd.Series:
         The values that do not fit where nearly all others do; else nothing.
     """
     try:
-        known = conventions.notation(str(series.name))
-        reading = reading_of(series, known, conventions.typed)
+        name = str(series.name)
+        reading = reading_of(series, conventions.notation(name), conventions.is_typed(name))
     except AmbiguousDateError:
         reading = None
     return series[reading.strays] if reading else series.iloc[:0]
@@ -489,6 +506,7 @@ def _as_seconds(series: pd.Series, column: Column) -> np.ndarray:
     training had one, and the other way round: they could be hours away from what was meant.
     """
     notation = column.notation
+    series = _digits(series, notation)
     if _is_written(series):
         values, wrong, zoned = moments(_texts(series), notation)
     elif _is_moments(series):
@@ -501,7 +519,10 @@ def _as_seconds(series: pd.Series, column: Column) -> np.ndarray:
         form = notation.date_format or "%Y-%m-%d"
         example = datetime(2018, 3, 14, 15, 9, 26).strftime(form)
         raise _refusal(
-            series, wrong, "dates, as it did in training", f"; write them like {example}"
+            series,
+            wrong,
+            "dates, as it did in training",
+            f"; write them like {example}, or set data.source.date_format",
         )
     present = values.notna().to_numpy() if len(values) else np.zeros(0, bool)
     odd = present & (zoned != notation.zone)

@@ -251,7 +251,16 @@ def _delimiters(text: str) -> list[str]:
     """Return the delimiters that stand in a text, the most usual first."""
     blanks = re.search(r"(?m)[ \t]{2}|^[ \t]|[ \t]\r?$", text)
     usual = [mark for mark in (*DELIMITERS, " ") if mark in text or mark == ","]
-    return [*usual, *([BLANKS] if blanks else [])]
+    return [*usual, *([BLANKS] if blanks else []), *_unusual_delimiters(text)]
+
+
+def _unusual_delimiters(text: str) -> list[str]:
+    """Return marks such as `~` that every line, the first included, has equally often."""
+    lines = [line for line in text.splitlines()[:TRIAL_LINES] if line.strip()][:-1]
+    if len(lines) < 2 or any(mark in lines[0] for mark in DELIMITERS):
+        return []
+    marks = dict.fromkeys(re.findall(r"[^\w\s.+\-'\"]", lines[0]))
+    return [mark for mark in marks if len({line.count(mark) for line in lines}) == 1]
 
 
 def _lines_above(text: str, form: CsvFormat) -> int:
@@ -261,6 +270,9 @@ def _lines_above(text: str, form: CsvFormat) -> int:
     except (csv.Error, UnicodeError, DataError):
         return 0
     rows = [(line, row) for line, row in found if row]
+    for i, (line, row) in enumerate(rows[:-1]):
+        if _is_title(row, rows[i + 1][1]):
+            rows[i] = line, row[:1]
     widths = Counter(len(row) for _, row in rows if len(row) > 1)
     if not widths or widths.most_common(1)[0][1] < 3:
         return 0
@@ -271,6 +283,15 @@ def _lines_above(text: str, form: CsvFormat) -> int:
         if data == [False, True]:
             return 0
     return rows[first - 1][0] if first else 0
+
+
+def _is_title(row: list[str], below: list[str]) -> bool:
+    """Return whether a spreadsheet wrote a line of prose, or an empty one, as wide as its table.
+
+    Such a line is above the header, never above the first row.
+    """
+    alone = len(row) > 2 and not any(cell.strip() for cell in row[1:])
+    return alone and not any(re.match(PYTHON_NUMBERS, cell) for cell in below)
 
 
 def _tried(text: str, form: CsvFormat) -> Trial | None:

@@ -56,7 +56,9 @@ DATES = (
     *("%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%d-%m-%y", "%m-%d-%y", "%m/%Y", "%m-%Y"),
     *("%d %b %Y", "%d %B %Y", "%d-%b-%Y", "%d-%b-%y", "%d %b %y", "%d%b%Y", "%d. %B %Y"),
     *("%d/%b/%Y", "%a, %d %b %Y", "%a %d %b %Y", "%A, %d %B %Y", "%A, %B %d, %Y"),
-    *("%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%B %d %Y", "%b %Y", "%B %Y", "%b-%Y", "%b-%y"),
+    *("%d %b, %Y", "%d %B, %Y", "%d. %b %Y", "%d-%B-%Y", "%Y-%b-%d", "%Y %b %d", "%Y/%b/%d"),
+    *("%b %d, %Y", "%B %d, %Y", "%b. %d, %Y", "%b %d %Y", "%B %d %Y", "%b-%d-%Y", "%b/%d/%Y"),
+    *("%b %Y", "%B %Y", "%b-%Y", "%b-%y", "%b %y", "%B %y"),
 )
 """Forms of a date besides ISO 8601. With dots the day comes first wherever dots are used."""
 
@@ -71,7 +73,7 @@ CLOCKS = tuple(
 """Forms of the time after a date."""
 
 DATE_LIKE = re.compile(
-    r"[A-Za-z]{3,9},? +\w+|"
+    r"[A-Za-z]{3,9}[.,]? +\w+|"
     r"\d{1,4}[-/. ]+\w+[-/., ]+\d|\d{1,4}[-/]\d{1,4}|\d{1,2}[A-Za-z]{3}\d{4}|[A-Za-z]{3,9}[- ]+\d"
 )
 ISO_DATE = (
@@ -79,6 +81,9 @@ ISO_DATE = (
     r"(?:[T ]+\d{1,2}(?::\d{2}){1,2}(?:[.,]\d+)?\s*(?:Z|[+-]\d{2}(?::?\d{2})?)?)?$"
 )
 ZONE = r":\d{2}.*(?:Z|z|[+-]\d{2}(?::?\d{2})?)$"
+UTC = r"(\d{2}(?:[.,]\d+)?(?: ?[AaPp][Mm])?)\s*(?:UTC|GMT)$"
+"""The end of a time whose zone is written out. It is replaced by `Z`."""
+
 CLOCK = (
     r"^(?P<sign>-)?(?:(?P<days>\d+) days?,? \+?)?(?P<hours>\d{1,4}):(?P<minutes>[0-5]\d)"
     r"(?::(?P<seconds>[0-5]\d)(?:[.,](?P<fraction>\d{1,9})\d*)?)?\s*(?:(?P<half>[AaPp])\.?[Mm]\.?)?$"
@@ -216,7 +221,7 @@ def moments(texts: pd.Series, notation: Notation) -> tuple[pd.Series, np.ndarray
         Moments in UTC, NaT where missing; which texts are not dates in the notation or ISO 8601;
         and which carry a time zone. All of shape `(rows,)`.
     """
-    plain = stripped(texts)
+    plain = pc.replace_substring_regex(stripped(texts), UTC, r"\1Z")
     missing = is_missing(plain, notation, MISSING)
     zoned = ~missing & _matches(plain, ZONE)
     words = plain.to_pandas().where(~missing)
@@ -365,7 +370,7 @@ def _date_notations(examples: Sequence[str], notation: Notation) -> Iterator[Not
     if notation.date_format:
         yield notation
         return
-    dates = [text for text in examples if DATE_LIKE.search(text)]
+    dates = [re.sub(UTC, r"\1Z", text) for text in examples if DATE_LIKE.search(text)]
     if any(re.match(ISO_DATE, text) for text in dates):
         yield notation
     found = dict.fromkeys(form for text in dates for form in _date_formats(text))

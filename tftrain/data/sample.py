@@ -3,6 +3,7 @@
 import codecs
 import csv
 import io
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -16,6 +17,7 @@ from pyarrow import parquet
 
 from tftrain.data.csv_text import CsvFormat, Source, header_of, records
 from tftrain.data.tables import (
+    Needed,
     csv_tables,
     files_of,
     joined,
@@ -44,11 +46,13 @@ class Sample:
             stand for rows of which only the order is known.
         rows: of the whole table; estimated unless it is whole.
         whole: whether all rows are there.
+        doubled: names that several columns have, of which the frame holds the first.
     """
 
     frame: pd.DataFrame
     rows: int
     whole: bool
+    doubled: list[str]
 
 
 @dataclass(frozen=True)
@@ -111,32 +115,43 @@ def sample_csv(path: str | Path, **options: Any) -> Sample:
     else:
         chosen = []
     pieces = [pieces_of(file) for file in dict.fromkeys(chosen)]
-    if not pieces or (len(files) == 1 and pieces[0].whole):
-        return _all_of(path, options)
     form = CsvFormat(**options)
+    doubled = _doubled(header_of(Source(files[0]), form).names)
+    needed = _none_of(doubled)
+
+    def all_of_it() -> Sample:
+        frame = read_csv(path, needed=needed, **options)
+        return Sample(frame, len(frame), True, doubled)
+
+    if not pieces or (len(files) == 1 and pieces[0].whole):
+        return all_of_it()
     sources = [
         source
         for file, found in zip(dict.fromkeys(chosen), pieces, strict=True)
         for source in _sources(file, found, form)
     ]
     if not all(source.data for source in sources):
-        return _all_of(path, options)  # a line without end, which is an error
+        return all_of_it()  # a line without end, which is an error
     within = replace(form, encoding="utf-8")
     try:
-        tables = csv_tables(sources, within)
+        tables = csv_tables(sources, within, needed)
     except DataError:
-        tables = csv_tables(sources[:1], within)
+        tables = csv_tables(sources[:1], within, needed)
     frame = joined(path, tables)
     known = tables[0].num_rows
     frame.index = pd.Index(np.r_[np.arange(known), np.arange(known - len(frame), 0)])
     seen = sum(len(source.data or b"") for source in sources[: len(tables)])
     size = sum(found.size for found in pieces) / len(pieces) * len(files)
-    return Sample(frame, round(len(frame) * size / seen), whole=False)
+    return Sample(frame, round(len(frame) * size / seen), False, doubled)
 
 
-def _all_of(path: str | Path, options: dict[str, Any]) -> Sample:
-    frame = read_csv(path, **options)
-    return Sample(frame, len(frame), whole=True)
+def _doubled(names: Sequence[str]) -> list[str]:
+    return [name for name, count in Counter(names).items() if count > 1]
+
+
+def _none_of(names: Sequence[str]) -> Needed:
+    """Return that all columns are needed but those of some names."""
+    return lambda name: name not in names
 
 
 def _sources(file: str, pieces: Pieces, form: CsvFormat) -> list[Source]:
@@ -224,15 +239,17 @@ def sample_parquet(path: str | Path) -> Sample:
         about = [parquet.read_metadata(file) for file in files]
     except (OSError, ValueError, pa.ArrowException):  # what is wrong, reading it says
         about = []
+    doubled = _doubled(about[0].schema.to_arrow_schema().names) if about else []
+    needed = _none_of(doubled)
     if sum(each.num_rows * each.num_columns for each in about) <= SAMPLE_VALUES:
-        frame = read_parquet(path)
-        return Sample(frame, len(frame), whole=True)
+        frame = read_parquet(path, needed=needed)
+        return Sample(frame, len(frame), True, doubled)
     rows = sum(each.num_rows for each in about)
     places: list[np.ndarray] = []
-    tables = parquet_tables([Source(files[0])], read=lambda file: _some_rows(file, places))
+    tables = parquet_tables([Source(files[0])], needed, read=lambda file: _some_rows(file, places))
     frame = joined(path, tables)
     frame.index = pd.Index(np.concatenate(places))
-    return Sample(frame, rows, whole=False)
+    return Sample(frame, rows, False, doubled)
 
 
 def _some_rows(file: parquet.ParquetFile, places: list[np.ndarray]) -> pa.Table:

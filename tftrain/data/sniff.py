@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from glob import has_magic
 from itertools import islice, takewhile
@@ -34,6 +34,7 @@ class Table:
         remarks: why, for options that are not obvious.
         rows: of the whole table; an estimate unless it is whole.
         whole: whether all rows are in `frame`.
+        doubled: names that several columns have, of which the frame holds the first.
     """
 
     frame: pd.DataFrame
@@ -41,6 +42,7 @@ class Table:
     remarks: dict[str, str] = field(default_factory=dict)
     rows: int = 0
     whole: bool = True
+    doubled: Sequence[str] = ()
 
 
 def sniff(path: str | Path) -> Table:
@@ -71,7 +73,7 @@ REMARKS = {
 
 def _table(sample: Sample, options: dict[str, Any], remarks: dict[str, str]) -> Table:
     frame = drop_unnamed(sample.frame)
-    return Table(frame, options, remarks, sample.rows, sample.whole)
+    return Table(frame, options, remarks, sample.rows, sample.whole, sample.doubled)
 
 
 def missing_marks(frame: pd.DataFrame, conventions: Conventions) -> dict[str, str]:
@@ -90,6 +92,22 @@ def missing_marks(frame: pd.DataFrame, conventions: Conventions) -> dict[str, st
                     place = f"row {row + 1} of {place}"
                 marks.setdefault(str(mark).strip(), f"{excerpt(mark)} in {place}")
     return marks
+
+
+COMPACT = "%Y%m%d"
+"""Form of dates that read as whole numbers: 20200131."""
+
+
+def compact_dates(frame: pd.DataFrame) -> list[str]:
+    """Return the columns of whole numbers that are all days of these centuries, as 20200131 is."""
+    found = []
+    for name in frame.columns:
+        if pd.api.types.is_integer_dtype(frame[name]):
+            values = frame[name].dropna().unique()
+            days = pd.to_datetime(values.astype(str), format=COMPACT, errors="coerce")
+            if len(days) > 2 and days.notna().all() and 1900 <= days.min().year < 2100:
+                found.append(name)
+    return found
 
 
 def _texts(frame: pd.DataFrame) -> list[str]:

@@ -655,13 +655,19 @@ def check_columns(names: Sequence[str], needed: Needed = every_column) -> list[i
             raise DataError(
                 f"column {i + 1} has a name of {len(name):,} characters; {MAX_NAME:,} are allowed"
             )
-    twice = [name for name, count in Counter(names).items() if count > 1 and needed(name)]
-    if twice:
+    require_different(
+        [name for name, count in Counter(names).items() if count > 1 and needed(name)]
+    )
+    return list({name: i for i, name in reversed(list(enumerate(names)))}.values())[::-1]
+
+
+def require_different(doubled: Sequence[str]) -> None:
+    """Raise DataError where there are names that several columns have."""
+    if doubled:
         raise DataError(
-            f"two columns are called {excerpt(twice[0])}; rename one, or leave them out with "
+            f"two columns are called {excerpt(doubled[0])}; rename one, or leave them out with "
             "data.features.exclude"
         )
-    return list({name: i for i, name in reversed(list(enumerate(names)))}.values())[::-1]
 
 
 def fingerprint(frame: pd.DataFrame) -> dict[str, int | str]:

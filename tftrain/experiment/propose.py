@@ -15,14 +15,16 @@ from tftrain.config.loading import check_text
 from tftrain.data.columns import Column, Conventions, understand
 from tftrain.data.features import target_values
 from tftrain.data.sniff import (
+    COMPACT,
     as_patterns,
+    compact_dates,
     dates_of_rows,
     missing_marks,
     sniff,
     split_columns,
     useless_columns,
 )
-from tftrain.data.tables import is_parquet
+from tftrain.data.tables import is_parquet, require_different
 from tftrain.errors import naming
 from tftrain.experiment.prepare import prepare
 
@@ -76,14 +78,21 @@ def propose(path: str | Path, targets: Sequence[str], folder: Path) -> str:
     """
     table = sniff(path)
     frame, typed = table.frame, is_parquet(path)
-    known = Conventions(decimal=table.options.get("decimal", "."), typed=typed)
+    days = [name for name in compact_dates(frame) if name not in targets]
+    known = Conventions(
+        decimal=table.options.get("decimal", "."),
+        date_format=dict.fromkeys(days, COMPACT),
+        typed=typed,
+    )
     with naming(str(path)):
+        require_different([name for name in table.doubled if name in targets])
         marks = missing_marks(frame, known)
         conventions = replace(known, missing=tuple(marks))
         unlabelled = _unlabelled(frame, targets, conventions)
         useless = useless_columns(frame, conventions)
         if not table.whole:
             useless = {name: f"{why} (of a sample)" for name, why in useless.items()}
+        useless |= dict.fromkeys(table.doubled, "several columns are called so")
         splits = split_columns(frame)
         features = [n for n in frame.columns if n not in {*useless, *targets, *splits}]
         if not features:  # rather row numbers than nothing
@@ -95,6 +104,9 @@ def propose(path: str | Path, targets: Sequence[str], folder: Path) -> str:
     if marks:
         options["missing_values"] = list(marks)
         remarks["missing_values"] = ", ".join(marks.values())
+    if days:
+        options["date_format"] = known.date_format
+        remarks["date_format"] = "or else they are read as numbers"
     text = TEMPLATE.substitute(
         rows=f"{table.rows:,}" if table.whole else f"about {table.rows:,}",
         columns=_columns_line(columns),
@@ -139,7 +151,7 @@ def _settings(rows: int) -> dict[str, object]:
 def _columns_line(columns: Sequence[Column]) -> str:
     kinds = [column.role for column in columns]
     counts = [f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)]
-    return f"besides the target: {', '.join(counts)} columns"
+    return f"besides the target: {', '.join(counts)} column{'s' * (len(kinds) != 1)}"
 
 
 def _source(
