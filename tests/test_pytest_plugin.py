@@ -77,11 +77,13 @@ def test_a_wrong_gradient_fails_with_the_table_and_names_the_layer(project) -> N
     assert "pytest_plugin.py" not in text  # no traceback through our own files
 
 
+@pytest.mark.slow
 def test_a_mended_gradient_passes(project) -> None:
     project.makepyfile(LAYER.replace("FACTOR", "1.0"))
     outcome(project).assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_configs_are_tests(project) -> None:
     folder = project.mkdir("configs")
     (folder / "t.csv").write_text("x,y\n" + "".join(f"{i},{i * i}\n" for i in range(10)))

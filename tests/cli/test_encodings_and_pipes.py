@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from parameters import slow
 
 from tftrain import load_run
 
@@ -66,7 +67,7 @@ def write_inputs(path: Path, target: str = "y", rows: int = 30) -> None:
 
 @pytest.mark.parametrize(
     "encoding",
-    ["cp1252", *(pytest.param(name, marks=pytest.mark.slow) for name in ("koi8-r", "ascii"))],
+    ["cp1252", slow("koi8-r"), slow("ascii")],
 )
 def test_every_command_speaks_every_encoding(tmp_path: Path, encoding: str) -> None:
     write_inputs(tmp_path, FOREIGN)
@@ -130,11 +131,11 @@ def shell(path: Path, command: str, **variables: str) -> int:
 @pytest.mark.parametrize(
     ("how", "code"),
     [
-        ("2>&-", 0),
         ("2>&1 | head -n 1", 1),
-        ("> /dev/full", 1),
+        slow("2>&-", 0),
+        slow("> /dev/full", 1),
         *(
-            pytest.param(how, code, marks=pytest.mark.slow)
+            slow(how, code)
             for how, code in (
                 ("2> >(head -n 1 > /dev/null)", 0),
                 ("<&- 2>&- | cat", 0),
@@ -158,6 +159,7 @@ def test_training_does_not_depend_on_a_reader(tmp_path: Path, how: str, code: in
     assert len(load_run(tmp_path / "r").predict(pd.read_csv(tmp_path / "t.csv"))) == 30
 
 
+@pytest.mark.slow
 def test_a_terminal_that_goes_while_the_bar_is_drawn(tmp_path: Path) -> None:
     """The other end of the pseudo-terminal is closed after its first output."""
     write_inputs(tmp_path)
@@ -179,6 +181,7 @@ def test_a_terminal_that_goes_while_the_bar_is_drawn(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "r/summary.json").read_text())["state"] == "finished"
 
 
+@pytest.mark.slow
 def test_what_is_printed_never_ends_up_in_a_file_that_is_open(tmp_path: Path) -> None:
     """A descriptor that the caller closed is not given to a file of the run."""
     write_inputs(tmp_path)
@@ -192,6 +195,7 @@ def test_what_is_printed_never_ends_up_in_a_file_that_is_open(tmp_path: Path) ->
     assert "oneDNN" not in (tmp_path / "r/config.yaml").read_text()
 
 
+@pytest.mark.slow
 def test_a_folder_that_tensorflow_could_not_open_is_refused(tmp_path: Path) -> None:
     write_inputs(tmp_path)
     done = subprocess.run(

@@ -153,9 +153,9 @@ def test_a_header_alone_gives_a_header_alone(inputs: Tftrain, trained: str) -> N
 
 def test_the_way_a_file_is_written_can_be_set(inputs: Tftrain, trained: str) -> None:
     _, expected, _ = inputs("predict", trained, "--data", "t.csv")
-    Path("p.csv").write_text(WRITTEN.replace(",", ":"))
+    Path("p.csv").write_text(WRITTEN.replace(",", "\x1f"))
     assert inputs("predict", trained, "--data", "p.csv")[0] == 2
-    flags = ("--data", "p.csv", "--set", "data.source.delimiter=:")
+    flags = ("--data", "p.csv", "--set", 'data.source.delimiter="\\x1f"')
     assert inputs("predict", trained, *flags)[:2] == (0, expected)
     assert inputs("evaluate", trained, *flags)[0] == 0
 

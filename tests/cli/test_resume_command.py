@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from parameters import slow
 
 from tftrain.cli.main import run
 from tftrain.runs import RunDirectory
@@ -111,7 +112,8 @@ def started(*arguments: str, until: str, nohup: bool = False) -> Iterator[subpro
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)]
+    ("number", "code"),
+    [(signal.SIGHUP, 129), slow(signal.SIGTERM, 143), slow(signal.SIGINT, 130)],
 )
 def test_a_signal_ends_a_run_that_can_go_on(command: Tftrain, number: int, code: int) -> None:
     with started("train", "t.yaml", "--output", "r", *ENDLESS, until="r/checkpoints") as process:
@@ -132,6 +134,7 @@ def epochs_of(run: str) -> int:
     return len(Path(run, "metrics.jsonl").read_text().splitlines())
 
 
+@pytest.mark.slow
 def test_with_nohup_a_closed_terminal_does_not_end_a_run(command: Tftrain) -> None:
     begin = ["train", "t.yaml", "--output", "r", *ENDLESS]
     with started(*begin, until="r/checkpoints", nohup=True) as process:
@@ -145,6 +148,7 @@ def test_with_nohup_a_closed_terminal_does_not_end_a_run(command: Tftrain) -> No
     assert process.returncode == 143
 
 
+@pytest.mark.slow
 def test_the_model_of_before_serves_while_a_run_is_resumed(command: Tftrain) -> None:
     """From another process, and when the process that resumes it is killed."""
 
@@ -184,6 +188,7 @@ def test_the_model_of_before_serves_while_a_run_is_resumed(command: Tftrain) -> 
     assert served()[:2] != (before, "stopped")
 
 
+@pytest.mark.slow
 def test_a_second_ctrl_c_ends_a_run_in_the_middle_of_a_program(command: Tftrain) -> None:
     """A single step that would take minutes: Python does not run before it is over."""
     rows = 60_000
@@ -280,6 +285,7 @@ def test_runs_are_listed_and_only_those_are_removed(
     assert command("runs")[0] == 0
 
 
+@pytest.mark.slow
 def test_a_run_that_changed_since_it_was_listed_is_kept(
     command: Tftrain, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from parameters import slow_unless
 from table import DTYPES, LAYERS, LOSSES, OPTIMIZERS, WIDTH, Row
 
 import tftrain
 from tftrain import nn, reference
 from tftrain.parity import MODES
 
-every_dtype = pytest.mark.parametrize("dtype", DTYPES)
+every_dtype = pytest.mark.parametrize("dtype", slow_unless("float32".__eq__, DTYPES))
 CASES = 8
 
 
@@ -33,7 +34,9 @@ def units_of(layer: tf.Module, dtype: str) -> int:
 
 
 @every_dtype
-@pytest.mark.parametrize("row", LAYERS, ids=lambda row: row.name)
+@pytest.mark.parametrize(
+    "row", slow_unless(lambda row: not row.initializer, LAYERS), ids=lambda row: row.name
+)
 def test_every_layer_is_proven(row: Row, dtype: str) -> None:
     layer = row.make(dtype)
     x, y, weight = batch(units_of(layer, dtype))

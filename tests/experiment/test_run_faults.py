@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+from parameters import slow
 
 import tftrain
 from tftrain import memory
@@ -196,7 +197,7 @@ def test_a_batch_that_is_too_large_for_the_memory(monkeypatch: pytest.MonkeyPatc
     tftrain.train(wide, data=table(10_000), output="smaller")
 
 
-@pytest.mark.parametrize("engine", ["graph", "xla"])
+@pytest.mark.parametrize("engine", ["graph", slow("xla")])
 def test_a_batch_beyond_the_limit_of_the_shell(engine: str) -> None:
     """70 GB for the activations, where 60 GB are allowed: the same on machines of all sizes."""
     table(100_000).to_parquet("t.parquet")

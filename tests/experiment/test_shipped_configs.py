@@ -84,6 +84,7 @@ def test_symmetry_1986(tmp_path: Path) -> None:
         np.testing.assert_allclose(unit / unit[0], [1, 2, 4], rtol=0.25)
 
 
+@pytest.mark.slow
 def test_million_parameters(tmp_path: Path) -> None:
     run = trained("million_parameters", tmp_path, "training.epochs=20")
     assert run.summary["parameters"] == 65 * 1024 + 1025 * 1024 + 1025 * 10

@@ -22,6 +22,7 @@ print(threading.get_intra_op_parallelism_threads(), threading.get_inter_op_paral
 """
 
 
+@pytest.mark.slow
 def test_the_command_line_sets_what_the_config_says(tmp_path: Path) -> None:
     config = Path(__file__).parents[2] / "configs" / "linear_regression.yaml"
     done = subprocess.run(

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+from parameters import slow
 
 import tftrain
 from tftrain.errors import (
@@ -413,6 +414,7 @@ def test_column_names_that_cannot_be_told_apart() -> None:
                 run.predict(frame)
 
 
+@pytest.mark.slow
 def test_time_budget_stops(tmp_path: Path) -> None:
     config = config_of(training={"epochs": 10**9, "time_budget": 0.05})
     run = tftrain.train(config, data=table())
@@ -530,6 +532,7 @@ def test_a_disk_that_is_full_at_the_export(
     assert {p.name for p in Path("run").iterdir()} == FILES - {"model"}
 
 
+@pytest.mark.slow
 def test_memory_that_is_exhausted_at_the_export(monkeypatch: pytest.MonkeyPatch) -> None:
     def save(*model: Any, **settings: Any) -> None:
         raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor with shape")
@@ -576,7 +579,7 @@ def test_output_that_cannot_be_used() -> None:
     assert [p.name for p in Path("full").iterdir()] == ["x"]
 
 
-@pytest.mark.parametrize("compile", ["xla", "eager"])
+@pytest.mark.parametrize("compile", ["eager", slow("xla")])
 def test_ways_to_run_steps_agree(compile: str) -> None:
     graph = tftrain.train(config_of(training={"compile": "graph"}), data=table())
     other = tftrain.train(config_of(training={"compile": compile}), data=table())
@@ -587,6 +590,7 @@ def test_ways_to_run_steps_agree(compile: str) -> None:
 MIXED = {"kind": "mlp", "hidden": [4], "precision": "mixed_bfloat16"}
 
 
+@pytest.mark.slow
 def test_hidden_layers_in_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tftrain.nn.has_bfloat16", lambda: True)  # slow, but right, where it is not
     run = tftrain.train(config_of(model=MIXED), data=table())
@@ -595,6 +599,7 @@ def test_hidden_layers_in_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.isfinite(run.predict(table())).all()
 
 
+@pytest.mark.slow
 def test_without_bfloat16_training_is_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tftrain.nn.has_bfloat16", lambda: False)
     with pytest.warns(TftrainWarning, match="no bfloat16 instructions: training in float32"):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from parameters import slow
 
 import tftrain
 from tftrain import losses, nn, optimizers
@@ -18,7 +19,7 @@ def network(precision: str) -> nn.MLP:
 
 @pytest.mark.filterwarnings("ignore:the network computes in bfloat16")  # slow on some processors
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-@pytest.mark.parametrize("precision", ["float32", "float64", nn.MIXED])
+@pytest.mark.parametrize("precision", ["float32", slow("float64"), slow(nn.MIXED)])
 @pytest.mark.parametrize("mode", TRACED_MODES)
 def test_the_engine_makes_the_step_that_is_proven(
     mode: str, precision: str, optimizer: str

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from parameters import slow
 
 import tftrain
 from tftrain import nn, reference
@@ -108,7 +109,7 @@ WITH_XLA = ("codes, then a table", "truth values", "stopped", "straight through"
     [
         *((name, "eager", "float64") for name in RIGHT),
         *((name, "graph", "float32") for name in RIGHT),
-        *((name, "xla", "float32") for name in WITH_XLA),
+        *(slow(name, "xla", "float32") for name in WITH_XLA),
     ],
 )
 def test_no_false_alarm(name: str, mode: str, dtype: str) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+from parameters import slow
 from tensorflow.core.protobuf import saved_model_pb2
 
 import tftrain
@@ -69,11 +70,11 @@ def copy(run: Run, tmp_path: Path) -> Path:
     "model",
     [
         {"hidden": [2] * len(ACTIVATIONS), "activation": ACTIVATIONS},
-        {"hidden": [2] * len(ACTIVATIONS), "activation": ACTIVATIONS, "dtype": "float64"},
-        {"hidden": [8, 8], "activation": "gelu", "precision": "mixed_bfloat16"},
-        {"hidden": [200]},  # whose output is computed as a sum
+        slow({"hidden": [2] * len(ACTIVATIONS), "activation": ACTIVATIONS, "dtype": "float64"}),
+        slow({"hidden": [8, 8], "activation": "gelu", "precision": "mixed_bfloat16"}),
+        slow({"hidden": [200]}),  # whose output is computed as a sum
         {"kind": "linear", "bias": False},
-        *({"output_activation": name} for name in ACTIVATIONS),
+        *(slow({"output_activation": name}) for name in ACTIVATIONS),
     ],
     ids=str,
 )

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from parameters import slow, slow_unless
 
 from tftrain import nn, optimizers
 from tftrain.errors import DivergedError, InputError, OutputError, RunError, Terminated
@@ -118,12 +119,15 @@ def folder(_stopped: Path, tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("compile", "optimizer", "shuffle"),
     [
-        *(("graph", name, True) for name in OPTIMIZERS),
-        ("graph", "momentum", False),
-        ("xla", "adam", True),
-        ("eager", "momentum", True),
-        pytest.param("xla", "sgd", False, marks=pytest.mark.slow),
-        pytest.param("xla", "momentum", True, marks=pytest.mark.slow),
+        ("graph", "adam", True),
+        ("eager", "momentum", False),
+        slow("xla", "adam", True),
+        slow("graph", "sgd", True),
+        slow("graph", "momentum", True),
+        slow("graph", "momentum", False),
+        slow("eager", "momentum", True),
+        slow("xla", "sgd", False),
+        slow("xla", "momentum", True),
     ],
 )
 def test_a_stopped_training_ends_as_one_that_was_not(
@@ -139,15 +143,15 @@ def test_a_stopped_training_ends_as_one_that_was_not(
 @pytest.mark.parametrize(
     "settings",
     [
-        {"validate_every": 4},
-        {"validation": None, "early_stopping": None},
+        slow({"validate_every": 4}),
         {"early_stopping": EarlyStopping(patience=2, min_delta=0.05)},
-        {"convergence": Convergence(relative_change=0.2, patience=2)},
-        {"batch_size": "full", "convergence": Convergence(gradient_norm=0.05)},
-        {"l2": 0.01, "weight": np.arange(1.0, ROWS + 1)},
-        {"every_epochs": 2},
-        {"every_seconds": 1e-9},
         {"every_steps": 4, "every_epochs": 1, "keep": 1},
+        slow({"validation": None, "early_stopping": None}),
+        slow({"convergence": Convergence(relative_change=0.2, patience=2)}),
+        slow({"batch_size": "full", "convergence": Convergence(gradient_norm=0.05)}),
+        slow({"l2": 0.01, "weight": np.arange(1.0, ROWS + 1)}),
+        slow({"every_epochs": 2}),
+        slow({"every_seconds": 1e-9}),
     ],
     ids=str,
 )
@@ -213,6 +217,9 @@ def test_without_a_period_there_is_one_at_the_end(tmp_path: Path) -> None:
     assert names(tmp_path) == [STEPS * EPOCHS]
 
 
+VALUES = "variables.data-00000-of-00001"
+
+
 def damages() -> Iterator[tuple[str, Callable[[Path], Any]]]:
     def flip(path: Path) -> None:
         content = bytearray(path.read_bytes())
@@ -222,17 +229,19 @@ def damages() -> Iterator[tuple[str, Callable[[Path], Any]]]:
     def cut(path: Path) -> None:
         path.write_bytes(path.read_bytes()[:-2])
 
-    for name in ("variables.index", "variables.data-00000-of-00001", "checkpoint.json", CHECKSUMS):
+    for name in ("variables.index", VALUES, "checkpoint.json", CHECKSUMS):
         for damage in (flip, cut, Path.unlink):
             yield f"{damage.__name__} {name}", lambda p, n=name, d=damage: d(p / n)
     yield "a file more", lambda path: (path / "more").write_text("x")
     yield "emptied", lambda path: (shutil.rmtree(path), path.mkdir())
 
 
-@pytest.mark.parametrize(("what", "damage"), list(damages()), ids=[n for n, _ in damages()])
-def test_a_damaged_checkpoint_is_set_aside(
-    folder: Path, what: str, damage: Callable[[Path], Any]
-) -> None:
+QUICK = (f"flip {VALUES}", "cut checkpoint.json", f"unlink {CHECKSUMS}", "emptied")
+
+
+@pytest.mark.parametrize("what", slow_unless(QUICK.__contains__, dict(damages())))
+def test_a_damaged_checkpoint_is_set_aside(folder: Path, what: str) -> None:
+    damage = dict(damages())[what]
     newest = max(folder.iterdir())
     damage(newest)
     with pytest.warns(UserWarning, match=rf"{newest.name}: .*damaged .*set aside.*before it"):
@@ -261,6 +270,7 @@ def test_more_epochs_go_on_after_the_last(tmp_path: Path) -> None:
     assert Trained(tmp_path).run().end() == undisturbed()
 
 
+@pytest.mark.slow
 def test_more_patience_goes_on(tmp_path: Path) -> None:
     settings = {"epochs": 40, "optimizer": "momentum"}
     little = {"early_stopping": EarlyStopping(patience=2, min_delta=0.02)}
@@ -313,7 +323,7 @@ def test_the_checksums_are_those_of_sha256sum(tmp_path: Path) -> None:
     subprocess.run(["sha256sum", "--check", "--quiet", CHECKSUMS], cwd=path, check=True)
 
 
-@pytest.mark.parametrize("call", ["fsync", "rename", "mkdir"])
+@pytest.mark.parametrize("call", ["fsync", slow("rename"), slow("mkdir")])
 def test_a_checkpoint_that_cannot_be_written(
     folder: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
@@ -349,11 +359,11 @@ def _default_signals() -> Iterator[None]:
 @pytest.mark.parametrize(
     ("number", "error", "at", "validate_every"),
     [
-        (signal.SIGINT, KeyboardInterrupt, 20, 1),
-        (signal.SIGINT, KeyboardInterrupt, STEPS * 4 - 2, 3),
-        (signal.SIGTERM, Terminated, 20, 3),
-        (signal.SIGTERM, Terminated, STEPS * 4 - 2, 1),
+        slow(signal.SIGINT, KeyboardInterrupt, STEPS * 4 - 2, 3),
         (signal.SIGHUP, Terminated, 20, 1),
+        slow(signal.SIGINT, KeyboardInterrupt, 20, 1),
+        slow(signal.SIGTERM, Terminated, 20, 3),
+        slow(signal.SIGTERM, Terminated, STEPS * 4 - 2, 1),
     ],
 )
 def test_a_signal_writes_a_checkpoint(
@@ -442,6 +452,7 @@ def test_what_is_not_ours_stays(folder: Path) -> None:
         assert (folder / other).read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_an_older_checkpoint_that_is_damaged_is_pruned_like_others(folder: Path) -> None:
     (min(folder.iterdir()) / "checkpoint.json").write_text("{")
     assert Trained(folder).run().end() == undisturbed()
@@ -456,6 +467,7 @@ def test_fewer_epochs_than_were_made(folder: Path) -> None:
     assert again.history.steps == 5 * STEPS
 
 
+@pytest.mark.slow
 def test_a_history_that_is_handed_over_again_holds_each_epoch_once(folder: Path) -> None:
     history = History()
     for _ in range(2):

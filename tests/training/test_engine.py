@@ -3,6 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from parameters import slow_unless
 
 from tftrain.errors import InputError
 from tftrain.losses import MeanSquaredError
@@ -63,7 +64,7 @@ def test_preparing_changes_nothing(mode: str) -> None:
         np.testing.assert_array_equal(parameter, value)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", slow_unless("xla".__ne__, MODES))
 @pytest.mark.parametrize("together", [True, False])
 @pytest.mark.parametrize("seed", [None, 7])
 @pytest.mark.parametrize("batch_size", [2, 11])

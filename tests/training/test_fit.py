@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+from parameters import slow, slow_unless
 
 import tftrain
 from tftrain import fit, losses, optimizers
@@ -143,7 +144,7 @@ def test_takes_any_module() -> None:
     np.testing.assert_array_equal(network.rows.numpy()[[1, 3]], np.ones((2, 3)))
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", slow("float64")])
 def test_all_modes_give_the_same_losses(dtype: str) -> None:
     x, y = table()
     runs = []
@@ -182,7 +183,7 @@ def test_same_seed_bitwise_the_same_other_seed_different() -> None:
     assert np.any(trained(1) != trained(2))
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", slow_unless("graph".__eq__, MODES))
 def test_length_of_the_chunks_does_not_matter(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     class Chunks(Observer):
         def __init__(self) -> None:
@@ -319,7 +320,7 @@ def test_diverging_names_epoch_and_step() -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("seconds", [100.0, 1e-12])
+@pytest.mark.parametrize("seconds", [100.0, slow(1e-12)])
 def test_an_overflow_is_found_at_its_step(
     mode: str, seconds: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -415,7 +416,7 @@ def _ctrl_c_interrupts() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_ctrl_c_interrupts")
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", slow_unless("graph".__eq__, MODES))
 @pytest.mark.parametrize("batch_size", [5, "full"])
 def test_ctrl_c_stops_at_a_step_that_the_history_knows(mode: str, batch_size: Any) -> None:
     class Interrupt(Observer):
@@ -458,15 +459,15 @@ def test_a_second_ctrl_c_interrupts_at_once() -> None:
         fit(linear(), x, y, observers=[Impatient()])
 
 
-@pytest.mark.parametrize("mode", ["graph", "xla"])
+@pytest.mark.parametrize("mode", ["graph", slow("xla")])
 @pytest.mark.parametrize(
     ("batch_size", "validate_every", "stop"),
     [
-        (5, 1, {"early_stopping": EarlyStopping(4, 1e-4)}),
         ("full", 3, {"early_stopping": EarlyStopping(4, 1e-2)}),
         (5, 3, {"convergence": Convergence(relative_change=0.03, patience=2)}),
-        ("full", 1, {"convergence": Convergence(gradient_norm=0.5)}),
-        (5, 2, {"epochs": 17}),
+        slow(5, 1, {"early_stopping": EarlyStopping(4, 1e-4)}),
+        slow("full", 1, {"convergence": Convergence(gradient_norm=0.5)}),
+        slow(5, 2, {"epochs": 17}),
     ],
 )
 def test_epochs_that_run_together_stop_where_single_ones_stop(
@@ -723,6 +724,7 @@ def test_an_optimizer_of_another_network() -> None:
         fit(linear(), x, y, optimizer=optimizer, epochs=1)
 
 
+@pytest.mark.slow
 def test_no_warnings_of_retracing_however_many_networks_are_trained(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -734,7 +736,7 @@ def test_no_warnings_of_retracing_however_many_networks_are_trained(
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("batch_size", [5, "full"])
+@pytest.mark.parametrize("batch_size", [5, slow("full")])
 def test_a_network_runs_once_for_each_step_and_each_validation(mode: str, batch_size: Any) -> None:
     class Counting(Dense):
         def __init__(self) -> None:
@@ -752,8 +754,8 @@ def test_a_network_runs_once_for_each_step_and_each_validation(mode: str, batch_
     assert int(network.calls) == history.steps + 3
 
 
-@pytest.mark.parametrize("mode", ["eager", "graph", "xla"])
-@pytest.mark.parametrize("inputs", [3, 200])
+@pytest.mark.parametrize("mode", ["graph", slow("eager"), slow("xla")])
+@pytest.mark.parametrize("inputs", [3, slow(200)])
 def test_nothing_keeps_the_rows_when_training_is_over(mode: str, inputs: int) -> None:
     rows = tf.random.stateless_normal([50, inputs], [1, 2])
     fit(MLP(inputs, [], 1), rows, rows[:, :1], epochs=2, batch_size=20, compile=mode)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from parameters import slow_unless
 
 from tftrain import fit, memory
 from tftrain.errors import InputError, OutOfMemoryError
@@ -186,7 +187,7 @@ def test_the_activations_that_have_to_be_kept(
     assert counted <= found + 1024 <= 1.25 * counted
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", slow_unless("graph".__eq__, MODES))
 @pytest.mark.parametrize("network", [lambda: MLP(4, [1000], 2), Product, Compiled])
 def test_a_batch_beyond_memory_is_refused_and_one_within_is_trained(
     monkeypatch: pytest.MonkeyPatch, mode: str, network: Any
