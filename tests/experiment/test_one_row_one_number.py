@@ -50,6 +50,8 @@ TYPES = {
     "income": pa.string(),
     "share": pa.string(),
     "sold": pa.string(),
+    "stamped": pa.string(),
+    "mask": pa.string(),
     "level": pa.int64(),
     "on": pa.bool_(),
     "born": pa.date32(),
@@ -66,12 +68,13 @@ def dressed(text: str) -> st.SearchStrategy[str]:
     )
 
 
+MOMENTS = st.datetimes(datetime.datetime(1700, 1, 1), datetime.datetime(2200, 1, 1))
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "number": st.floats(-1e6, 1e6) | st.just(-999.0),
     "whole": st.integers(-(2**53), 2**53),
     "flag": st.booleans(),
     "day": st.dates(datetime.date(1700, 1, 1), datetime.date(2200, 1, 1)),
-    "moment": st.datetimes(datetime.datetime(1700, 1, 1), datetime.datetime(2200, 1, 1)),
+    "moment": MOMENTS,
     "zoned": st.datetimes(
         datetime.datetime(1700, 1, 1), datetime.datetime(2200, 1, 1), timezones=st.just(BERLIN)
     ),
@@ -81,6 +84,8 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "income": st.integers(-(10**9), 10**9).map("{:,}".format).flatmap(dressed),
     "share": st.floats(0, 100).map("{}%".format).flatmap(dressed),
     "sold": st.dates(datetime.date(1900, 1, 1)).map("{:%d.%m.%Y}".format).flatmap(dressed),
+    "stamped": MOMENTS.map("{:%F %T UTC}".format).flatmap(dressed),
+    "mask": st.integers(0, 2**40).map("0x{:02X}".format).flatmap(dressed),
     "level": st.integers(1, 5),
     "on": st.booleans(),
     "born": st.dates(datetime.date(2000, 1, 1), datetime.date(2000, 1, 6)),
@@ -114,6 +119,8 @@ def training_rows() -> Rows:
             "income": f"{int(rng.integers(10**6)):,}",
             "share": f"{rng.random() * 100}%",
             "sold": f"{day:%d.%m.%Y}",
+            "stamped": f"{at:%F %T} UTC",
+            "mask": f"0x{i % 20:02X}",
             "level": i % 4 + 1,
             "on": i % 2 == 0,
             "born": datetime.date(2000, 1, 1 + i % 4),
@@ -192,12 +199,16 @@ def served(kind: str, categorical: bool, value: Any) -> Any:
         return since / datetime.timedelta(microseconds=1) / 1e6
     if kind == "date":
         return seconds_of(value)
-    return float(value.strip().rstrip("%").replace(",", "") if isinstance(value, str) else value)
+    if not isinstance(value, str):
+        return float(value)
+    text = value.strip()
+    return int(text, 16) if text.startswith("0x") else float(text.rstrip("%").replace(",", ""))
 
 
 def seconds_of(value: Any) -> float:
     if isinstance(value, str):
-        value = datetime.datetime.strptime(value.strip(), "%d.%m.%Y")
+        form = "%d.%m.%Y" if "." in value else "%Y-%m-%d %H:%M:%S UTC"
+        value = datetime.datetime.strptime(value.strip(), form)
     elif not isinstance(value, datetime.datetime):
         value = datetime.datetime.combine(value, datetime.time())
     utc = value.replace(tzinfo=value.tzinfo or datetime.UTC)
@@ -256,11 +267,11 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 def test_the_columns_are_understood_alike(run: Run) -> None:
     roles = {column.name: column.role for column in run.columns}
-    codes = {roles.pop("code")}
+    codes = {roles.pop("code"), roles.pop("mask")}
     assert codes <= {"text", "numeric"}  # a CSV file cannot say that 01 is not a number
     assert roles == {
         **dict.fromkeys(("number", "whole", "income", "share"), "numeric"),
-        **dict.fromkeys(("day", "moment", "zoned", "sold"), "date"),
+        **dict.fromkeys(("day", "moment", "zoned", "sold", "stamped"), "date"),
         **dict.fromkeys(CATEGORICAL, "category"),
         "flag": "boolean",
         "clock": "time",

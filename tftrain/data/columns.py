@@ -555,21 +555,18 @@ def _zoned(series: pd.Series) -> np.ndarray:
 
 def _as_durations(series: pd.Series, column: Column) -> np.ndarray:
     """Return times of day, since midnight, and durations as seconds."""
+    missing = np.iinfo(np.int64).min
     if pd.api.types.is_timedelta64_dtype(series.dtype):
         nanoseconds = series.astype("timedelta64[ns]").to_numpy().astype(np.int64)
+        wrong = np.zeros(len(series), bool)
     elif pd.api.types.is_string_dtype(series) or pd.api.types.is_object_dtype(series.dtype):
-        texts = series.map(_clock).astype(object)
-        nanoseconds, wrong = durations(texts, column.notation)
-        if wrong.any():
-            remedy = "; write them like 15:09:26"
-            raise _refusal(series, wrong, "times of day or durations", remedy)
-    elif series.notna().any():
-        wrong = series.notna().to_numpy()
-        raise _refusal(series, wrong, "times of day or durations", "; write them like 15:09:26")
+        nanoseconds, wrong = durations(series.map(_clock).astype(object), column.notation)
     else:
-        return np.full(len(series), np.nan)
-    missing = nanoseconds == np.iinfo(np.int64).min
-    return np.where(missing, np.nan, nanoseconds / 1e9)
+        nanoseconds, wrong = np.full(len(series), missing), series.notna().to_numpy()
+    if wrong.any():
+        remedy = "; write them like 15:09:26"
+        raise _refusal(series, wrong, "times of day or durations", remedy)
+    return np.where(nanoseconds == missing, np.nan, nanoseconds / 1e9)
 
 
 def _clock(value: Any) -> str | None:

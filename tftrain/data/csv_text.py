@@ -229,7 +229,7 @@ class Header:
     shifted: bool = False
 
 
-UNREADABLE = Header([], [])
+NO_HEADER = Header([], [])
 
 
 def header_of(source: Source, form: CsvFormat) -> Header:
@@ -250,7 +250,7 @@ def header_of(source: Source, form: CsvFormat) -> Header:
             if first:
                 break
     except (UnicodeError, csv.Error):
-        return UNREADABLE
+        return NO_HEADER
     if not first:
         raise DataError(f"{source.name}: holds no table, only empty lines or comments")
     with naming(source.name):

@@ -43,7 +43,7 @@ TRIAL_LINES = 100
 TRIAL_COLUMNS = 500
 """Columns that are looked at, at most."""
 
-FEW = 0.1
+MISTAKES = 0.1
 """Fraction of rows with too many or too few values, or of values that are no numbers, that may be
 mistakes."""
 
@@ -81,7 +81,7 @@ class Trial:
         columns = self.table.columns
         texts = [column for column in columns if pa.types.is_string(column.type)]
         numbers = sum(not pa.types.is_null(column.type) for column in columns) - len(texts)
-        numbers += sum(_share(column, NUMBERS) >= 1 - FEW for column in texts)
+        numbers += sum(_share(column, NUMBERS) >= 1 - MISTAKES for column in texts)
         left_over = sum(_share(column, LEFT_OVER) > 0.05 for column in texts)
         clean = not self.ragged and not self.header.shifted
         share = numbers / max(1, len(columns))
@@ -105,7 +105,7 @@ class Trial:
     def is_table(self) -> bool:
         """Whether nearly all rows have as many values as there are columns."""
         rows = self.table.num_rows
-        return self.ragged <= max(2, FEW * (rows + self.ragged)) and self.ragged <= rows
+        return self.ragged <= max(2, MISTAKES * (rows + self.ragged)) and self.ragged <= rows
 
 
 def _share(column: pa.ChunkedArray, pattern: str) -> float:
@@ -349,7 +349,7 @@ def _has_header(trial: Trial) -> bool:
         name
         for name, column in zip(table.column_names, table.columns, strict=True)
         if not pa.types.is_null(column.type)
-        and (not pa.types.is_string(column.type) or _share(column, NUMBERS) >= 1 - FEW)
+        and (not pa.types.is_string(column.type) or _share(column, NUMBERS) >= 1 - MISTAKES)
     ]
     if not names or not table.num_rows or not all(re.match(PYTHON_NUMBERS, n) for n in names):
         return True

@@ -25,7 +25,7 @@ MISSING = (
 )
 """Texts that stand for a missing number, date or time. A missing text is the empty one alone."""
 
-FEW = 0.2
+STRAYS = 0.2
 """Most of a column's values, as a share, that may be strays among all others."""
 
 SAMPLE = 1000
@@ -289,10 +289,10 @@ def reading_of(texts: pd.Series, notation: Notation, typed: bool = False) -> Rea
     distinct = head.drop_duplicates()
     examples = list(distinct.iloc[:: max(1, len(distinct) // EXAMPLES)])
     candidates = [*_candidates(examples, notation, typed)] if examples else []
-    promising = [(k, n) for k, n in candidates if _strays(head, k, n).mean() <= FEW]
+    promising = [(k, n) for k, n in candidates if _strays(head, k, n).mean() <= STRAYS]
     if not promising:
         return None
-    most = FEW * len(_present(texts, notation))
+    most = STRAYS * len(_present(texts, notation))
     found = [Reading(k, n, _strays(texts, k, n)) for k, n in promising]
     found = [one for one in found if one.strays.sum() <= most]
     if not found:

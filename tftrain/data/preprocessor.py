@@ -12,7 +12,7 @@ from tftrain.data.features import Feature, Plan, TextFeature, require_representa
 from tftrain.memory import Need, require
 from tftrain.metrics import BLOCK_ROWS
 
-BLANKS = r"^[\s\v\x1c-\x1f\x{85}\p{Z}]+|[\s\v\x1c-\x1f\x{85}\p{Z}]+$"
+AROUND = r"^[\s\v\x1c-\x1f\x{85}\p{Z}]+|[\s\v\x1c-\x1f\x{85}\p{Z}]+$"
 """Blanks around a text, as Python strips them."""
 
 WHOLE = r"^\+?(-?)0*(\d+)(?:\.0*)?$"
@@ -118,7 +118,7 @@ class Preprocessor(tf.Module):
         """Return one-hot features of texts of shape `(rows, columns)`, column by column."""
         features = self.plan.text
         rows = tf.shape(texts)[0]
-        texts = tf.strings.regex_replace(texts, BLANKS, "")
+        texts = tf.strings.regex_replace(texts, AROUND, "")
         counted = np.array([f.column.kind in ("numeric", "boolean") for f in features])
         if counted.any():  # 1, 01, +1 and 1.0 are one category
             plain = tf.strings.regex_replace(texts, WHOLE, r"\1\2")
