@@ -125,6 +125,7 @@ def test_where_no_config_is(project, path: str) -> None:
     assert f"--tftrain-configs {path}: no config (.yaml or .yml) there" in result.stderr.str()
 
 
+@pytest.mark.slow
 def test_what_cannot_be_checked_fails_without_a_traceback(project) -> None:
     project.makepyfile(
         """

@@ -397,8 +397,8 @@ def test_a_run_without_a_model_says_how_to_get_one() -> None:
     ("text", "told"),
     [
         ("{", r"facts\.json: cannot be read"),
-        ("[]", r"facts\.json: not the facts of a model"),
-        ('{"columns": 7}', r"facts\.json: is not .*columns: "),
+        slow("[]", r"facts\.json: not the facts of a model"),
+        slow('{"columns": 7}', r"facts\.json: is not .*columns: "),
         ("{}", "this run has no model"),
     ],
 )
@@ -563,6 +563,7 @@ def test_another_version_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         resume("killed")
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on() -> None:
     class CtrlC(Observer):
         looks_at_network = False

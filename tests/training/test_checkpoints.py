@@ -391,6 +391,7 @@ def test_a_signal_writes_a_checkpoint(
     assert Trained(tmp_path, every_steps=2, **settings).run().end() == wanted
 
 
+@pytest.mark.slow
 def test_a_time_budget_counts_all_processes(tmp_path: Path) -> None:
     first = Trained(tmp_path, time_budget=1e-9).run()
     assert first.history.stop_reason.startswith("time budget")
