@@ -15,6 +15,7 @@ from tftrain.data.columns import (
     require_column,
     require_columns,
     strays_of,
+    typed_values,
     understand,
     values_of,
 )
@@ -303,6 +304,21 @@ def test_moments_with_and_without_a_zone_never_mix() -> None:
         frame = frame_of(values, object)
         with pytest.raises(DataError, match="times with a time zone"):
             values_of(frame, understand(frame, "c", Conventions()))
+
+
+def test_durations_of_any_length_and_unit() -> None:
+    for value, seconds in ((2**62, 2**62 / 1e6), (10**15 + 1, 1e9 + 1e-6), (100_000, 0.1)):
+        frame = pd.DataFrame({"c": np.array([value, "NaT"], "timedelta64[us]")})
+        column = understand(frame, "c", Conventions())
+        assert values_of(frame, column)[0] == seconds
+        assert np.isnan(values_of(frame, column)[1])
+        assert typed_values(frame, column)[0] == pd.Timedelta(value, "us").as_unit("us")
+    spans = pd.Series(np.array([86_400 * 10**6 * 50_000 + 7], "timedelta64[us]"))
+    texts = frame_of([str(pd.Timedelta(spans[0].as_unit("ns")))])
+    values = [values_of(f, Column("c", "time")) for f in (frame_of(list(spans)), texts)]
+    np.testing.assert_array_equal(*values)
+    column = understand(frame_of(["9999999999999999999 days 00:00:01"]), "c", Conventions())
+    assert column.kind == "text"
 
 
 def test_a_zone_written_out_is_that_zone() -> None:

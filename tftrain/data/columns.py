@@ -399,14 +399,13 @@ def typed_values(frame: pd.DataFrame, column: Column) -> pd.Series:
         DataError: as `values_of`.
     """
     values = values_of(frame, replace(column, categorical=False))
-    if column.kind == "date":
-        microseconds = np.full(len(values), np.datetime64("NaT"), "datetime64[us]")
+    if column.kind in ("date", "time"):
+        kind = "datetime64[us]" if column.kind == "date" else "timedelta64[us]"
+        microseconds = np.full(len(values), "NaT", kind)
         present = ~np.isnan(values)
-        microseconds[present] = np.round(values[present] * 1e6).astype("datetime64[us]")
-        moments_ = pd.Series(microseconds, frame.index)
-        return moments_.dt.tz_localize("UTC") if column.notation.zone else moments_
-    if column.kind == "time":
-        return pd.Series(pd.to_timedelta(values, unit="s"), frame.index)
+        microseconds[present] = np.round(values[present] * 1e6).astype(np.int64).astype(kind)
+        found = pd.Series(microseconds, frame.index)
+        return found.dt.tz_localize("UTC") if column.notation.zone else found
     return pd.Series(values, frame.index)
 
 
@@ -555,18 +554,25 @@ def _zoned(series: pd.Series) -> np.ndarray:
 
 def _as_durations(series: pd.Series, column: Column) -> np.ndarray:
     """Return times of day, since midnight, and durations as seconds."""
-    missing = np.iinfo(np.int64).min
+    missing, unit = np.iinfo(np.int64).min, "ns"
     if pd.api.types.is_timedelta64_dtype(series.dtype):
-        nanoseconds = series.astype("timedelta64[ns]").to_numpy().astype(np.int64)
+        spans = series.to_numpy()
+        counts, unit = spans.astype(np.int64), np.datetime_data(spans.dtype)[0]
         wrong = np.zeros(len(series), bool)
     elif pd.api.types.is_string_dtype(series) or pd.api.types.is_object_dtype(series.dtype):
-        nanoseconds, wrong = durations(series.map(_clock).astype(object), column.notation)
+        counts, wrong = durations(series.map(_clock).astype(object), column.notation)
     else:
-        nanoseconds, wrong = np.full(len(series), missing), series.notna().to_numpy()
+        counts, wrong = np.full(len(series), missing), series.notna().to_numpy()
     if wrong.any():
         remedy = "; write them like 15:09:26"
         raise _refusal(series, wrong, "times of day or durations", remedy)
-    return np.where(nanoseconds == missing, np.nan, nanoseconds / 1e9)
+    # Whatever the unit: a quotient of long doubles, which hold every count, is rounded alike.
+    seconds = (counts.astype(np.longdouble) / PER_SECOND[unit]).astype(np.float64)
+    return np.where(counts == missing, np.nan, seconds)
+
+
+PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+"""How many of the units that pandas has for times make a second."""
 
 
 def _clock(value: Any) -> str | None:

@@ -85,7 +85,7 @@ UTC = r"(\d{2}(?:[.,]\d+)?(?: ?[AaPp][Mm])?)\s*(?:UTC|GMT)$"
 """The end of a time whose zone is written out. It is replaced by `Z`."""
 
 CLOCK = (
-    r"^(?P<sign>-)?(?:(?P<days>\d+) days?,? \+?)?(?P<hours>\d{1,4}):(?P<minutes>[0-5]\d)"
+    r"^(?P<sign>-)?(?:(?P<days>\d{1,5}) days?,? \+?)?(?P<hours>\d{1,4}):(?P<minutes>[0-5]\d)"
     r"(?::(?P<seconds>[0-5]\d)(?:[.,](?P<fraction>\d{1,9})\d*)?)?\s*(?:(?P<half>[AaPp])\.?[Mm]\.?)?$"
 )
 """A time of day, or a duration as pandas writes it. Days may be negative, the clock never is."""
