@@ -31,9 +31,6 @@ STRAYS = 0.2
 SAMPLE = 1000
 """Texts that a reading must fit before all are tried."""
 
-SUGGESTIVE = r"\d|^(?i:\s*(true|false)\s*)$"
-"""Texts without which a column is nothing but text."""
-
 EXAMPLES = 50
 """Distinct texts that suggest readings."""
 
@@ -76,6 +73,11 @@ DATE_LIKE = re.compile(
     r"[A-Za-z]{3,9}[.,]? +\w+|"
     r"\d{1,4}[-/. ]+\w+[-/., ]+\d|\d{1,4}[-/]\d{1,4}|\d{1,2}[A-Za-z]{3}\d{4}|[A-Za-z]{3,9}[- ]+\d"
 )
+SUGGESTIVE = re.compile(
+    rf"^\W*(?:{UNIT})?\W*\d|^\s*(?:true|false)\s*$|{DATE_LIKE.pattern}", re.IGNORECASE
+)
+"""Texts without which a column is nothing but text."""
+
 ISO_DATE = (
     r"^\d{4}(?:-\d{1,2}(?:-\d{1,2})?|/\d{1,2}(?:/\d{1,2})?|\.\d{1,2}\.\d{1,2})"
     r"(?:[T ]+\d{1,2}(?::\d{2}){1,2}(?:[.,]\d+)?\s*(?:Z|[+-]\d{2}(?::?\d{2})?)?)?$"
@@ -169,6 +171,19 @@ def numbers(texts: pd.Series, notation: Notation) -> tuple[np.ndarray, np.ndarra
     Returns:
         float64 with NaN where missing, and boolean; both of shape `(rows,)`.
     """
+    codes, words = pd.factorize(texts)
+    if len(words) > EXAMPLES:
+        return _numbers_of(texts, notation)
+    values, wrong = _numbers_of_few(tuple(words), notation)  # as other columns may have, too
+    return np.append(values, np.nan)[codes], np.append(wrong, False)[codes]
+
+
+@functools.lru_cache(maxsize=1000)
+def _numbers_of_few(words: tuple[str, ...], notation: Notation) -> tuple[np.ndarray, np.ndarray]:
+    return _numbers_of(pd.Series(words, dtype=object), notation)
+
+
+def _numbers_of(texts: pd.Series, notation: Notation) -> tuple[np.ndarray, np.ndarray]:
     plain = stripped(texts)
     missing = is_missing(plain, notation, MISSING)
     digits = _plain_digits(plain, notation)
@@ -281,31 +296,51 @@ def reading_of(texts: pd.Series, notation: Notation, typed: bool = False) -> Rea
     Raises:
         AmbiguousDateError: dates can be read in two ways that give different days.
     """
-    spread = texts.iloc[:: max(1, len(texts) // SAMPLE)]  # the order may say what is missing
-    words = spread.dropna().unique()
-    if len(words) and not any(re.search(SUGGESTIVE, word) for word in words):
+    codes, words = pd.factorize(texts)
+    counts = np.bincount(codes[codes >= 0], minlength=len(words))
+    if len(words) <= EXAMPLES:  # as other columns may have, too
+        found = _reading_of_few(tuple(words), tuple(counts.tolist()), notation, typed)
+    else:
+        found = _reading_of_words(pd.Series(words, dtype=object), counts, notation, typed)
+    return found and replace(found, strays=np.append(found.strays, False)[codes])
+
+
+@functools.lru_cache(maxsize=1000)
+def _reading_of_few(
+    words: tuple[str, ...], counts: tuple[int, ...], notation: Notation, typed: bool
+) -> Reading | None:
+    return _reading_of_words(pd.Series(words, dtype=object), np.array(counts), notation, typed)
+
+
+def _reading_of_words(
+    words: pd.Series, counts: np.ndarray, notation: Notation, typed: bool
+) -> Reading | None:
+    """Return what the different texts of a column can be read as; `counts` says how often each is.
+
+    The strays are those among the words.
+    """
+    some = slice(None, None, max(1, len(words) // SAMPLE))  # the order may say what is missing
+    if not any(SUGGESTIVE.search(word) for word in words.iloc[some]):
         return None  # most columns of text, in a hundredth of the time
-    head = _present(spread, notation)
-    distinct = head.drop_duplicates()
+    plain = stripped(words)
+    present = ~is_missing(plain, notation, MISSING)
+    distinct = plain.to_pandas()[present].drop_duplicates().iloc[some]
     examples = list(distinct.iloc[:: max(1, len(distinct) // EXAMPLES)])
     candidates = [*_candidates(examples, notation, typed)] if examples else []
-    promising = [(k, n) for k, n in candidates if _strays(head, k, n).mean() <= STRAYS]
-    if not promising:
-        return None
-    most = STRAYS * len(_present(texts, notation))
-    found = [Reading(k, n, _strays(texts, k, n)) for k, n in promising]
-    found = [one for one in found if one.strays.sum() <= most]
+
+    def share(strays: np.ndarray, part: slice) -> float:
+        return float(counts[part] @ strays) / max(1, counts[part][present[part]].sum())
+
+    if some.step > 1:
+        head = [(c, _strays(words.iloc[some], *c)) for c in candidates]
+        candidates = [c for c, odd in head if min(odd.mean(), share(odd, some)) <= STRAYS]
+    found = [Reading(k, n, _strays(words, k, n)) for k, n in candidates]
+    found = [one for one in found if share(one.strays, slice(None)) <= STRAYS]
     if not found:
         return None
-    least = min(int(one.strays.sum()) for one in found)
-    best = [one for one in found if one.strays.sum() == least]
-    return best[0] if len(best) == 1 else _the_one(texts, best)
-
-
-def _present(texts: pd.Series, notation: Notation) -> pd.Series:
-    """Return the texts that are not missing, without blanks around them."""
-    plain = stripped(texts)
-    return plain.to_pandas()[~is_missing(plain, notation, MISSING)]
+    few = min(float(counts @ one.strays) for one in found)
+    best = [one for one in found if counts @ one.strays == few]
+    return best[0] if len(best) == 1 else _the_one(words, best)
 
 
 def _the_one(texts: pd.Series, readings: Sequence[Reading]) -> Reading:

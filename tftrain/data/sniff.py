@@ -104,9 +104,9 @@ def compact_dates(frame: pd.DataFrame) -> list[str]:
     for name in frame.columns:
         if pd.api.types.is_integer_dtype(frame[name]):
             values = frame[name].dropna().unique()
-            days = pd.to_datetime(values.astype(str), format=COMPACT, errors="coerce")
-            if len(days) > 2 and days.notna().all() and 1900 <= days.min().year < 2100:
-                found.append(name)
+            if len(values) > 2 and values.min() >= 1900_01_01 and values.max() < 2100_01_01:
+                days = pd.to_datetime(values.astype(str), format=COMPACT, errors="coerce")
+                found += [name] if days.notna().all() else []
     return found
 
 
@@ -137,7 +137,8 @@ def useless_columns(frame: pd.DataFrame, conventions: Conventions) -> dict[str, 
     reasons = {}
     for name in frame.columns:
         try:
-            reason = _why_useless(frame[name], understand(frame, name, conventions), conventions)
+            column = understand(frame, name, conventions)
+            reason = _why_useless(frame[name], column, conventions)
         except DataError as error:
             said = str(error).removeprefix(f"column {name!r} ").partition("; ")[0]
             reason = on_one_line(f"it {said}")
