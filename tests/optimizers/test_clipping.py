@@ -75,3 +75,20 @@ def test_optimizer_steps_along_clipped_gradients(
 ) -> None:
     actual = moved(SGD(1.0, **limits), [np.array([30.0]), np.array([0.4])])
     np.testing.assert_allclose(actual, expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e-3, 1e25, 3e38])
+def test_a_norm_whose_square_overflows_or_vanishes(size: float) -> None:
+    one, other = tf.constant([3.0, 0.0], tf.float32), tf.constant([[4.0]], tf.float32)
+    gradients = [gradient * (size / 4) for gradient in (one, other)]
+    norm = 1.25 * size
+    assert float(global_norm(gradients)) == pytest.approx(min(norm, float("inf")), rel=1e-6) or (
+        norm > 3.4e38
+    )
+    clipped = clip_by_global_norm(gradients, 1.0)
+    factor = min(1.0, 1 / norm)
+    for gradient, found in zip(gradients, clipped, strict=True):
+        np.testing.assert_allclose(found, gradient.numpy().astype(float) * factor, rtol=1e-6)
+    small = clip_by_global_norm(gradients, 3.4e38) if size < 1e30 else gradients
+    for gradient, found in zip(gradients, small, strict=True):
+        np.testing.assert_array_equal(gradient, found)

@@ -111,3 +111,13 @@ def test_steps_down_at_every_multiple_in_every_mode(mode: str, every: float) -> 
             assert float(rate(tf.constant(step, tf.int64))) == expected
         before = 0.5 ** int(Fraction(first - 1) // Fraction(every))
         assert float(rate(tf.constant(first - 1, tf.int64))) == before
+
+
+@pytest.mark.parametrize("every", [0.1, 2.9, 1 / 3, 7.3, 0.7, 29.0])
+@pytest.mark.parametrize("jit", [False, True])
+def test_steps_of_a_fractional_length_fall_exactly(every: float, jit: bool) -> None:
+    schedule = Step(1.0, every=every)
+    steps = np.unique(np.r_[np.arange(300), np.random.default_rng(0).integers(0, 10**6, 300)])
+    periods = tf.function(schedule.periods, jit_compile=jit)(tf.constant(steps, tf.float64))
+    exact = [Fraction(int(step)) // Fraction(every) for step in steps]
+    np.testing.assert_array_equal(periods, np.array(exact, np.float64))

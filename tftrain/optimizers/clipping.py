@@ -14,13 +14,35 @@ def clip_by_global_norm(gradients: Sequence[tf.Tensor], limit: float) -> list[tf
     """Return the gradients times `min(1, limit / global_norm)`.
 
     Source: Pascanu, Mikolov and Bengio (2013), "On the difficulty of training recurrent neural
-    networks", algorithm 1.
+    networks", algorithm 1. Squares are taken of what is at most 1, so that none overflows.
     """
-    norm = global_norm(gradients)
-    factor = limit / tf.maximum(norm, tf.constant(limit, norm.dtype))
-    return [gradient * tf.cast(factor, gradient.dtype) for gradient in gradients]
+    scale = tf.maximum(_largest(gradients), limit)
+    shares = [gradient / tf.cast(scale, gradient.dtype) for gradient in gradients]
+    norm = _root_of_squares(shares)
+    clipped = norm > limit / scale
+    factor = limit / norm
+    return [
+        tf.where(clipped, share * tf.cast(factor, share.dtype), gradient)
+        for share, gradient in zip(shares, gradients, strict=True)
+    ]
 
 
 def global_norm(gradients: Sequence[tf.Tensor]) -> tf.Tensor:
-    """Return the square root of the sum of squares over all elements of all gradients."""
-    return tf.sqrt(tf.add_n([tf.reduce_sum(tf.square(gradient)) for gradient in gradients]))
+    """Return the square root of the sum of squares over all elements of all gradients.
+
+    It overflows only where the norm itself is too large for the dtype.
+    """
+    largest = _largest(gradients)
+    scale = tf.where(largest > 0, largest, tf.ones_like(largest))
+    return scale * _root_of_squares([g / tf.cast(scale, g.dtype) for g in gradients])
+
+
+def _largest(gradients: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Return the largest absolute value of all elements."""
+    sizes = [tf.cast(tf.reduce_max(tf.abs(g)), gradients[0].dtype) for g in gradients]
+    return tf.reduce_max(tf.stack(sizes))
+
+
+def _root_of_squares(values: Sequence[tf.Tensor]) -> tf.Tensor:
+    squares = [tf.reduce_sum(tf.square(value)) for value in values]
+    return tf.sqrt(tf.add_n([tf.cast(square, values[0].dtype) for square in squares]))

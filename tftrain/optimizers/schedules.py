@@ -53,12 +53,26 @@ class Step(Schedule):
     def periods(self, step: tf.Tensor) -> tf.Tensor:
         """Return how many changes have happened: the largest `k` with `k * every <= step`.
 
-        Compilers multiply by `1 / every` where this says divide, which falls short of some whole
-        numbers (49 / 49, say); so what the division gives is put right.
+        The quotient is rounded (compilers multiply by `1 / every`), so its floor may be off by one.
+        It is put right by exact arithmetic: `every` is the sum of two numbers of few digits, whose
+        products with `k` need no rounding (Dekker 1971, "A floating-point technique for extending
+        the available precision").
         """
+        high, low = _halves(self.every)
+
+        def too_many(k: tf.Tensor) -> tf.Tensor:
+            return (k * high - step) + k * low > 0
+
         k = tf.floor(step / self.every)
-        k = tf.where(k * self.every > step, k - 1, k)
-        return tf.where((k + 1) * self.every <= step, k + 1, k)
+        k = tf.where(too_many(k), k - 1, k)
+        return tf.where(too_many(k + 1), k, k + 1)
+
+
+def _halves(value: float) -> tuple[float, float]:
+    """Return two numbers of at most 27 binary digits that sum to `value`."""
+    mantissa, exponent = math.frexp(value)
+    high = math.ldexp(math.floor(math.ldexp(mantissa, 26)), exponent - 26)
+    return high, value - high
 
 
 class Exponential(Step):
