@@ -33,7 +33,8 @@ import tensorflow as tf
 import tftrain
 from tftrain import losses, nn, optimizers
 from tftrain.training.evaluation import as_batch
-from tftrain.training.step import Batch, Step, common_dtype
+from tftrain.training.parameters import common_dtype
+from tftrain.training.step import Batch, Step
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "parity"))
 from faults import (

@@ -237,3 +237,45 @@ def test_what_it_cannot_do_is_refused() -> None:
         np.arctan(Bounded.exact(1.0, SINGLE))
     with pytest.raises(InputError, match=r"np\.median"):
         np.median(Bounded.exact(np.ones(3), SINGLE))
+
+
+REARRANGED = {
+    "concatenate": lambda a: np.concatenate([a, a[:2]], axis=0),
+    "stack": lambda a: np.stack([a, 2 * a], axis=1),
+    "split": lambda a: np.split(a, [1, 3], axis=0)[1],
+    "transpose": lambda a: np.transpose(a, (1, 0)),
+    "take": lambda a: np.take(a, [2, 0], axis=1),
+    "pad": lambda a: np.pad(a, ((1, 2), (0, 1))),
+    "edge": lambda a: np.pad(a, ((1, 0), (0, 0)), mode="edge"),
+    "max": lambda a: a.max(axis=1, keepdims=True),
+    "min": lambda a: np.min(a, axis=0),
+    "cumsum": lambda a: np.cumsum(a, axis=1),
+    "einsum": lambda a: np.einsum("ij,kj->ik", a, a),
+    "trace": lambda a: np.einsum("ij,jk,kl->", a, a.T, a),
+    "swapaxes": lambda a: np.swapaxes(a, 0, 1),
+    "log": lambda a: np.log(a * a + 1),
+    "log1p": lambda a: np.log1p(a * a),
+    "expm1": lambda a: np.expm1(-a * a),
+}
+
+
+@pytest.mark.parametrize("name", REARRANGED)
+def test_functions_of_arrays_follow_errors(name: str) -> None:
+    """In float32, of numbers that are off already, every result is inside its bound."""
+    rng = np.random.default_rng(0)
+    function = REARRANGED[name]
+    for _ in range(50):
+        a = rng.standard_normal((4, 3)).astype(np.float32)
+        factor = np.float32(1 / 3)
+        expected = function(Bounded.exact(a, SINGLE) * factor)
+        actual = function(a * factor)
+        assert expected.shape == actual.shape
+        assert inside(actual, expected).all()
+        exact = function(a.astype(np.float64) * np.float64(factor))
+        np.testing.assert_allclose(expected.value, exact, rtol=1e-12)
+        assert np.all(expected.bound <= 1e-4 * (1 + np.abs(exact)))
+
+
+def test_argmax_chooses_as_on_plain_arrays() -> None:
+    a = np.array([[1.0, 3.0, 2.0], [5.0, 4.0, 0.0]])
+    np.testing.assert_array_equal(np.argmax(Bounded.exact(a, DOUBLE), axis=1), [1, 0])

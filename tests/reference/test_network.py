@@ -97,8 +97,10 @@ def test_batches_are_those_of_the_streams() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"loss": "mse"}, r"loss must be a tftrain\.reference\.Loss, such as .*twin_of\(loss\)"),
-        ({"optimizer": "sgd"}, r"optimizer must be a tftrain\.reference\.Optimizer.*got 'sgd'"),
+        ({"loss": 3}, r"loss must be .*a tftrain\.reference\.Loss, such as .*twin_of\(loss\)"),
+        ({"loss": "mes"}, "unknown loss 'mes', did you mean mse"),
+        ({"optimizer": 3}, r"optimizer must be .*a tftrain\.reference\.Optimizer.*got 3"),
+        ({"epochs": 0}, "epochs must be a whole number"),
         ({"network": np.tanh}, r"network must be a tftrain\.reference\.Network"),
         ({"x": [[1.0]]}, "x must be a NumPy array"),
         ({"y": None}, "y must be a NumPy array; got None"),
@@ -111,10 +113,21 @@ def test_arguments_of_another_kind(given: dict, message: str) -> None:
         "y": np.ones((4, 2)),
         "loss": MeanSquaredError(),
         "optimizer": SGD(schedule=Constant(0.1)),
+        "epochs": 1,
         **given,
     }
     with pytest.raises(InputError, match=message):
-        fit(**arguments, epochs=1, batch_size=2)
+        fit(**arguments, batch_size=2)
+
+
+def test_names_and_numbers_are_taken_as_tftrain_fit_takes_them() -> None:
+    x, y = np.ones((5, 3)), np.ones((5, 2))
+    by_name, in_full = (network(np.random.default_rng(0)) for _ in range(2))
+    one = fit(by_name, x, y, loss="mse", optimizer="sgd", epochs=2, batch_size="full")
+    optimizer = SGD(schedule=Constant(0.01))
+    other = fit(in_full, x, y, loss=MeanSquaredError(), optimizer=optimizer, epochs=2, batch_size=5)
+    np.testing.assert_array_equal(one, other)
+    assert SGD(schedule=0.5).schedule == Constant(0.5)
 
 
 def test_rows_must_agree() -> None:

@@ -21,7 +21,7 @@ inner products in floating-point arithmetic".
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -162,6 +162,10 @@ class Bounded(NDArrayOperatorsMixin):
         """Return the largest absolute value that each element can have, float64."""
         return _size(self.value) + self.bound
 
+    def transpose(self, *axes: Any) -> Bounded:
+        """Return the same numbers with the axes in another order."""
+        return self.map(lambda array: array.transpose(*axes))
+
     def reshape(self, *shape: Any) -> Bounded:
         """Return the same numbers in another shape."""
         return self.map(lambda array: array.reshape(*shape))
@@ -199,6 +203,16 @@ class Bounded(NDArrayOperatorsMixin):
         """Return the sum divided by the number of terms."""
         total = self.sum(axis=axis, keepdims=keepdims)
         return total / (self.size // max(1, total.size))
+
+    def max(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Bounded:
+        """Return the largest element, which is off by no more than the one that is off most."""
+        value = self.value.max(axis=axis, keepdims=keepdims)
+        bound = np.where(self.spills, np.inf, self.bound).max(axis=axis, keepdims=keepdims)
+        return Bounded(value, bound, self.precision)
+
+    def min(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Bounded:
+        """Return the smallest element."""
+        return -(-self).max(axis=axis, keepdims=keepdims)
 
     def cast(self, precision: Precision) -> Bounded:
         """Return the numbers rounded to another precision, or left as they are (XLA may do that).
@@ -544,14 +558,111 @@ RULES: dict[np.ufunc, Callable[..., Bounded]] = {
 }
 """What each operation loses; `functions.py` adds the elementary functions."""
 
+
+def _joined(join: Callable[..., np.ndarray], arrays: Sequence[Any], **options: Any) -> Bounded:
+    """Put arrays together, which computes nothing."""
+    one = next(array for array in arrays if isinstance(array, Bounded))
+    parts = [one._operand(array) for array in arrays]
+    narrowest = max((part.precision for part in parts), key=lambda kind: kind.roundoff)
+    parts = [part.cast(narrowest) for part in parts]
+    value, bound, spills = (
+        join([getattr(part, name) for part in parts], **options)
+        for name in ("value", "bound", "spills")
+    )
+    return Bounded(value, bound, narrowest, spills)
+
+
+def _split(a: Bounded, sections: Any, axis: int = 0) -> list[Bounded]:
+    parts = zip(*(np.split(x, sections, axis) for x in (a.value, a.bound, a.spills)), strict=True)
+    return [Bounded(value, bound, a.precision, spills) for value, bound, spills in parts]
+
+
+def _pad(a: Bounded, width: Any, mode: str = "constant", **options: Any) -> Bounded:
+    exact = {} if mode != "constant" else {"constant_values": 0}
+    value = np.pad(a.value, width, mode, **options)  # type: ignore[call-overload]
+    bound = np.pad(a.bound, width, mode, **{**options, **exact})  # type: ignore[call-overload]
+    spills = np.pad(a.spills, width, mode, **{**options, **exact})  # type: ignore[call-overload]
+    return Bounded(value, bound, a.precision, spills)
+
+
+def _cumsum(a: Bounded, axis: int | None = None) -> Bounded:
+    """Every partial sum has at most as many terms as the last, in any order of summation."""
+    if axis is None:
+        a, axis = a.reshape(-1), 0
+    length = a.shape[axis]
+    value, bound, size = (np.cumsum(x, axis) for x in (a.value, a.bound, a.magnitude))
+    unsure, spills = (
+        np.logical_or.accumulate(x, axis) for x in (np.isinf(a.bound), np.asarray(a.spills))
+    )
+    return a._rounded(value, bound, length - 1, size, length, unsure, spills)
+
+
+def _einsum(subscripts: str, *operands: Any) -> Bounded:
+    """Sums of products: of n products of k factors each, at most `n + k - 2` roundings.
+
+    In any order; every product and every partial sum may be flushed.
+    """
+    one = next(operand for operand in operands if isinstance(operand, Bounded))
+    parts = [one._operand(operand) for operand in operands]
+    if "..." in subscripts:
+        raise InputError("np.einsum follows rounding errors only without '...': name every axis")
+    letters, _, kept = subscripts.replace(" ", "").partition("->")
+    if not _:
+        named = letters.replace(",", "")
+        kept = "".join(sorted(letter for letter in set(named) if named.count(letter) == 1))
+    lengths = {
+        letter: size
+        for axes, part in zip(letters.split(","), parts, strict=True)
+        for letter, size in zip(axes, part.shape, strict=True)
+    }
+    count = int(np.prod([size for letter, size in lengths.items() if letter not in kept]))
+
+    def summed(arrays: Sequence[np.ndarray]) -> np.ndarray:
+        return np.asarray(np.einsum(f"{letters}->{kept}", *arrays))
+
+    def with_one(i: int, instead: np.ndarray, others: str) -> np.ndarray:
+        return summed([instead if k == i else getattr(p, others) for k, p in enumerate(parts)])
+
+    inherited = sum(with_one(i, part.bound, "magnitude") for i, part in enumerate(parts))
+    lost = [(np.isinf(part.bound) | part.spills).astype(np.float64) for part in parts]
+    ones = [np.ones(part.shape) for part in parts]
+    unsure = sum(summed([*ones[:i], mark, *ones[i + 1 :]]) for i, mark in enumerate(lost))
+    value = summed([part.value for part in parts])
+    size = summed([part.magnitude for part in parts])
+    units = count + len(parts) - 2
+    return one._rounded(
+        value, np.asarray(inherited), units, size, units + 1, unsure=np.asarray(unsure) > 0
+    )
+
+
+def _arranged(move: Callable[..., np.ndarray]) -> Callable[..., Bounded]:
+    """Return a function that arranges elements, for `Bounded` arrays."""
+    return lambda a, *args, **options: a.map(lambda array: move(array, *args, **options))
+
+
 FUNCTIONS: dict[Any, Callable[..., Any]] = {
+    **{
+        move: _arranged(move)
+        for move in (
+            *(np.transpose, np.reshape, np.take, np.squeeze, np.expand_dims, np.broadcast_to),
+            *(np.swapaxes, np.moveaxis, np.flip, np.repeat, np.tile, np.roll, np.ravel),
+        )
+    },
+    np.concatenate: lambda arrays, axis=0: _joined(np.concatenate, arrays, axis=axis),
+    np.stack: lambda arrays, axis=0: _joined(np.stack, arrays, axis=axis),
+    np.split: _split,
+    np.pad: _pad,
+    np.cumsum: _cumsum,
+    np.einsum: _einsum,
+    np.max: Bounded.max,
+    np.min: Bounded.min,
+    np.argmax: lambda a, **options: np.argmax(a.value, **options),
+    np.argmin: lambda a, **options: np.argmin(a.value, **options),
     np.where: _where,
     np.clip: _clip,
     np.sum: Bounded.sum,
     np.mean: Bounded.mean,
     np.round: np.rint,
-    np.transpose: lambda a: a.T,
-    np.reshape: lambda a, shape: a.reshape(shape),
     np.zeros_like: lambda a: np.zeros(a.shape, a.precision.dtype),
     np.ones_like: lambda a: np.ones(a.shape, a.precision.dtype),
 }

@@ -98,6 +98,9 @@ erfc = Elementary(
     float32=lambda z: 11 * (1 + z * z),  # 6.6
     float64=lambda z: 24 * (1 + z * z),  # 7.5, and SciPy's own share 7.1
 )
+log = Elementary(np.log, float32=3, float64=3)  # 2.0, 2.3
+log1p = Elementary(np.log1p, float32=6, float64=6)  # 4.2, 4.2
+expm1 = Elementary(np.expm1, float32=8, float64=7)  # 5.7, 4.9
 cos = Elementary(np.cos, float32=4, float64=4)  # in float64 alone, from 0 to pi: 1.0
 
 
@@ -106,7 +109,15 @@ def power(base: float, exponent: Bounded) -> Bounded:
     return exponent.through(lambda value: np.power(exponent.precision.wide(base), value), 4)  # 1.0
 
 
-RULES.update({np.exp: exp.bounded, np.tanh: tanh.bounded})
+RULES.update(
+    {
+        np.exp: exp.bounded,
+        np.tanh: tanh.bounded,
+        np.log: log.bounded,
+        np.log1p: log1p.bounded,
+        np.expm1: expm1.bounded,
+    }
+)
 
 
 def by_sign(z: Any, negative: Any, positive: Any, *, at_zero: Any = None) -> Any:

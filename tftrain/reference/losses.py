@@ -115,6 +115,15 @@ class Huber(Loss):
         return np.clip(error, -self.threshold, self.threshold)
 
 
+LOSSES: dict[str, type[Loss]] = {
+    "mse": MeanSquaredError,
+    "sum_squared_error": SumSquaredError,
+    "mae": MeanAbsoluteError,
+    "huber": Huber,
+}
+"""By the names that `tftrain.fit` takes."""
+
+
 def l2_penalty(parameters: Iterable[Array], strength: float) -> Array:
     """Return `strength / 2` times the sum of squares of all weights (not biases).
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 
-from tftrain.errors import InputError, of_type
+from tftrain.errors import InputError, chosen, of_type, whole_number
 from tftrain.reference.layers import Array, Layer, register, sent_on, twin_of
-from tftrain.reference.losses import Loss, l2_penalty
-from tftrain.reference.optimizers import Optimizer
+from tftrain.reference.losses import LOSSES, Loss, l2_penalty
+from tftrain.reference.optimizers import OPTIMIZERS, Optimizer
 from tftrain.streams import batch_order
 from tftrain.traces import Node, Trace
 
@@ -154,10 +154,10 @@ def train_steps(
     x: np.ndarray,
     y: np.ndarray,
     *,
-    loss: Loss,
-    optimizer: Optimizer,
-    epochs: int,
-    batch_size: int,
+    loss: str | Loss = "mse",
+    optimizer: str | Optimizer = "adam",
+    epochs: int = 200,
+    batch_size: int | Literal["full"] = 32,
     weight: np.ndarray | None = None,
     l2: float = 0.0,
     shuffle: bool = True,
@@ -169,10 +169,10 @@ def train_steps(
         network: the network.
         x: inputs, shape `(rows, in_features)`, of the network's dtype.
         y: targets, shape `(rows, out_features)`.
-        loss: a reference loss.
-        optimizer: a reference optimizer; it starts from slots of zero.
+        loss: a reference loss, or its name.
+        optimizer: a reference optimizer, or its name; it starts from slots of zero.
         epochs: passes over the rows.
-        batch_size: rows per step; the last step of an epoch takes what is left.
+        batch_size: rows per step, or `"full"`; the last step of an epoch takes what is left.
         weight: weight of each row, shape `(rows,)`.
         l2: strength of the L2 penalty.
         shuffle: whether each epoch visits the rows in the order `batch_order(rows, seed, epoch)`,
@@ -182,21 +182,24 @@ def train_steps(
     Raises:
         InputError: an argument is of another kind, or `x` and `y` differ in their number of rows.
     """
-    wanted = {"network": Network, "loss": Loss, "optimizer": Optimizer}
-    for name, thing in {"network": network, "loss": loss, "optimizer": optimizer}.items():
-        kind = wanted[name]
-        twin = f"a tftrain.reference.{kind.__name__}, such as tftrain.reference.twin_of({name})"
-        of_type(name, thing, kind, twin)
+    twin = "a tftrain.reference.{}, such as tftrain.reference.twin_of({})"
+    of_type("network", network, Network, twin.format("Network", "network"))
+    loss = chosen("loss", loss, Loss, LOSSES, twin.format("Loss", "loss"))
+    optimizer = chosen(
+        "optimizer", optimizer, Optimizer, OPTIMIZERS, twin.format("Optimizer", "optimizer")
+    )
     for name, array in {"x": x, "y": y}.items():
         of_type(name, array, np.ndarray, "a NumPy array")
     if len(x) != len(y):
         raise InputError(f"x has {len(x)} rows and y has {len(y)}: give both the same number")
+    epochs = whole_number("epochs", epochs)
+    size = len(x) if batch_size == "full" else whole_number("batch_size", batch_size)
     slots = [optimizer.first_slots(p) for p in network.parameters.values()]
     step = 0
     for epoch in range(epochs):
         order = batch_order(len(x), seed, epoch) if shuffle else np.arange(len(x))
-        for start in range(0, len(x), batch_size):
-            rows = order[start : start + batch_size]
+        for start in range(0, len(x), size):
+            rows = order[start : start + size]
             own_weight = None if weight is None else weight[rows]
             value, gradients = network.gradients(x[rows], y[rows], loss, own_weight, l2)
             names, parameters = zip(*network.parameters.items(), strict=True)

@@ -4,14 +4,17 @@ An optimizer is a pure function: from a gradient, a parameter and its slots to t
 the new slots. Sources of the equations are with the twins of the same names.
 """
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from tftrain.errors import number
 from tftrain.reference.bounded import PRECISIONS, Bounded
 from tftrain.reference.functions import allow, cos, power
 from tftrain.reference.layers import Array, Mirror, register, twin_of
@@ -111,9 +114,11 @@ def clip_by_value(gradients: Sequence[Array], limit: float) -> list[Array]:
 
 
 def clip_by_global_norm(gradients: Sequence[Array], limit: float) -> list[Array]:
-    """Return the gradients times `limit / max(norm, limit)`."""
-    factor = limit / np.maximum(global_norm(gradients), limit)
-    return [gradient * factor for gradient in gradients]
+    """Return the gradients times `limit / max(norm, limit)`, all over what no element exceeds."""
+    scale = functools.reduce(np.maximum, (np.abs(gradient).max() for gradient in gradients), limit)
+    shares = [gradient / scale for gradient in gradients]
+    factor = limit / np.maximum(global_norm(shares), limit / scale)
+    return [share * factor for share in shares]
 
 
 def global_norm(gradients: Sequence[Array]) -> Array:
@@ -127,13 +132,22 @@ class Optimizer(Mirror):
     """What all optimizers share: the schedule and the clipping.
 
     Attributes:
+        schedule: a schedule, or a number for a constant rate; by default `usual_rate`.
         slot_names: names of the slots that a parameter has.
+        usual_rate: the learning rate where none is given.
     """
 
-    schedule: Schedule
+    schedule: Any = None
     clip_value: float | None = None
     clip_norm: float | None = None
     slot_names: ClassVar[tuple[str, ...]] = ()
+    usual_rate: ClassVar[float] = 0.001
+
+    def __post_init__(self) -> None:
+        if self.schedule is None:
+            self.schedule = self.usual_rate
+        if isinstance(self.schedule, Real):
+            self.schedule = Constant(number("the learning rate", self.schedule, positive=True))
 
     @classmethod
     def of(cls, original: Any) -> Self:
@@ -200,6 +214,7 @@ class SGD(Optimizer):
     momentum: float = 0.0
     nesterov: bool = False
     slot_names = ("velocity",)
+    usual_rate = 0.01
 
     def first_slots(self, parameter: Array) -> Slots:
         return super().first_slots(parameter) if self.momentum else {}
@@ -223,6 +238,7 @@ class Adagrad(Optimizer):
 
     epsilon: float = 1e-10
     slot_names = ("sum_of_squares",)
+    usual_rate = 0.01
 
     def change(
         self, gradient: Array, parameter: Array, slots: Slots, rate: Array, step: int
@@ -299,3 +315,13 @@ class AdamW(Adam):
     ) -> tuple[Array, Slots]:
         change, new = super().change(gradient, parameter, slots, rate, step)
         return change - rate * self.weight_decay * parameter, new
+
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    "sgd": SGD,
+    "adagrad": Adagrad,
+    "rmsprop": RMSprop,
+    "adam": Adam,
+    "adamw": AdamW,
+}
+"""By the names that `tftrain.fit` takes."""
