@@ -19,6 +19,7 @@ class Purpose(IntEnum):
     BATCHES = 1
     SPLIT = 2
     DIRECTIONS = 3
+    STEPS = 4
 
 
 def stream(seed: int, purpose: Purpose, counter: int = 0) -> np.random.Generator:

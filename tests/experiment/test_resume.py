@@ -266,7 +266,7 @@ def test_a_refused_resume_leaves_the_run_as_it_was() -> None:
 def test_interrupted_before_it_goes_on_a_run_is_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     run = tftrain.train(config(), output="run")
 
-    def interrupted(engine: Any) -> None:
+    def interrupted(*arguments: Any) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

@@ -34,6 +34,7 @@ def make_engine(
     data = Batch(tf.constant(rng.normal(size=(rows, 2))), tf.constant(rng.normal(size=(rows, 1))))
     watch = Watch(
         parameters,
+        parameters,
         None,
         epochs=epochs,
         validate_every=validate_every,

@@ -14,7 +14,7 @@ import tensorflow as tf
 from parameters import slow, slow_unless
 
 import tftrain
-from tftrain import fit, losses, optimizers
+from tftrain import fit, losses, nn, optimizers
 from tftrain.errors import DivergedError, InputError, ShapeError
 from tftrain.nn import MLP, Dense
 from tftrain.optimizers import SGD, Adam
@@ -707,7 +707,7 @@ def test_networks_that_cannot_be_trained() -> None:
     mixed.other = tf.Variable(1.0, dtype=tf.float64)
     x, y = table()
     with pytest.raises(InputError, match="no trainable variables"):
-        fit(tf.Module(), x, y)
+        fit(nn.Sequential([nn.Activation("tanh")]), x, y)
     with pytest.raises(InputError, match="several dtypes"):
         fit(mixed, x, y)
     with pytest.raises(InputError, match=r"network must be a tf\.Module with a __call__"):

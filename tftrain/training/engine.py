@@ -7,8 +7,8 @@ program serves every chunk.
 """
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,7 +53,19 @@ class Mode:
     """How steps are run, and why: `name` is xla, graph or eager."""
 
     name: str
-    reason: str
+    reason: str = "as asked"
+
+    @contextmanager
+    def runnable(self) -> Iterator[None]:
+        """Raise InputError inside where TensorFlow cannot run a network in this mode."""
+        try:
+            yield
+        except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(
+                f"the network cannot be run in the mode {self.name}: {reason}"
+                + ("; take another mode" if self.name == "xla" else "")
+            ) from error
 
     def compile(self, function: Callable[..., Any], *specs: tf.TensorSpec) -> Callable[..., Any]:
         """Return `function`, for arguments of these specs, as a program of this mode.
@@ -89,7 +101,7 @@ def choose_mode(wanted: str, operations: float, steps: int, mixed: bool = False)
     if wanted not in MODES:
         raise InputError(f"compile must be one of {', '.join(MODES)}, got {wanted!r}")
     if wanted != "auto":
-        return Mode(wanted, "as asked")
+        return Mode(wanted)
     if mixed and operations > NARROW_STEP:
         return Mode("graph", "bfloat16: TensorFlow's own matrix products are faster than XLA's")
     saved = steps * (STEP_SECONDS + operations * OPERATION_SECONDS)
@@ -139,18 +151,6 @@ class Snapshot:
     results: tf.Tensor
 
 
-def variables_of(step: Step) -> list[tf.Variable]:
-    """Return all variables of network and optimizer, parameters first, each once.
-
-    Those of a `tf.random.Generator` and the like, which are no `tf.Module`, are among them.
-    """
-    held = [*step.parameters, *step.network.variables, *step.optimizer.variables]
-    with suppress(ValueError):  # a dictionary with keys that are no text; its modules are there
-        tracked = tf.train.TrackableView(step.network).descendants()
-        held += [one for one in tracked if isinstance(one, tf.Variable)]
-    return list({variable.ref(): variable for variable in held}.values())
-
-
 class Engine:
     """Runs the steps of a training in chunks.
 
@@ -161,13 +161,14 @@ class Engine:
         mode: how the chunks are compiled.
         watch: ends each epoch.
         order_seed: seed of the batch order, or None for the order of the table.
+        first_epoch: which of the seed's orders the first epoch takes, counted from 0.
         together: whether a chunk may run over the end of an epoch, where that is of use.
 
     Attributes:
         steps: number of steps in an epoch.
         period: number of steps from one validation to the next.
         capacity: most epochs in a chunk.
-        variables: as `variables_of` the step.
+        variables: all of the network and the optimizer, parameters first.
         traces: how often a program was traced: once, or never in eager mode.
     """
 
@@ -180,6 +181,7 @@ class Engine:
         watch: Watch,
         *,
         order_seed: int | None = None,
+        first_epoch: int = 0,
         together: bool = True,
     ) -> None:
         self.step = step
@@ -199,15 +201,35 @@ class Engine:
         width = 1 + watch.with_norm
         self._results = tf.zeros([self.capacity * self.steps, width], data.y.dtype)
         self._orders = (
-            None if seed is None else Orders(self.rows, seed, self.capacity, watch.epochs)
+            None
+            if seed is None
+            else Orders(self.rows, seed, self.capacity, watch.epochs, first_epoch)
         )
         self._no_orders = tf.zeros([self.capacity, 0], tf.int32)
-        self.variables = variables_of(step)
+        self.variables = step.variables
         self._step_seconds = CHUNK_SECONDS
         self._period_seconds: float | None = None
 
-    def prepare(self) -> None:
-        """Trace and compile the program, without running a step."""
+    def prepare(self, automatic: bool = False) -> None:
+        """Trace and compile the program, without running a step.
+
+        Args:
+            automatic: whether graph mode may take the place of XLA where that cannot compile it.
+
+        Raises:
+            InputError: it cannot be run in this mode.
+        """
+        try:
+            with self.mode.runnable():
+                self._prepare()
+        except InputError as error:
+            if not (automatic and self.mode.name == "xla" and error.__cause__):
+                raise
+            reason = str(error.__cause__).splitlines()[0][:200]
+            self.mode = Mode("graph", f"XLA cannot compile the network: {reason}")
+            self._prepare()
+
+    def _prepare(self) -> None:
         orders = tf.TensorSpec([self.capacity, self.rows if self._orders else 0], tf.int32)
         place = tf.TensorSpec([3], tf.int32)
         self._program = self.mode.compile(

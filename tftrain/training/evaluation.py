@@ -1,5 +1,6 @@
 """Losses and errors over many rows, in batches, in one compiled program."""
 
+import warnings
 from collections.abc import Callable, Iterator
 from numbers import Real
 from typing import Any
@@ -8,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tftrain.arrays import first_not_finite, tensor_of
-from tftrain.errors import InputError, ShapeError, of_type
+from tftrain.errors import InputError, ShapeError, TftrainWarning, of_type
 from tftrain.losses import Loss
 from tftrain.metrics import ErrorSums, deviation_sums
 from tftrain.training.step import Batch
@@ -74,17 +75,26 @@ class Evaluator:
             sums = tf.concat([sums[:1] / self.rows, sums[1:]], axis=0)
         return sums
 
-    def error_sums(self, sums: np.ndarray) -> ErrorSums:
-        """Return what the metrics are computed from, out of `sums()`."""
+    def error_sums(self, sums: np.ndarray) -> ErrorSums | None:
+        """Return what the metrics are computed from, out of `sums()`.
+
+        None where predictions are no numbers beside the targets, but have a shape of their own: as
+        logits have, beside labels.
+        """
         squared, absolute = np.split(sums[2:], 2)
+        if np.isnan(squared).all():
+            return None
         return ErrorSums(float(sums[1]), squared, absolute, self.deviation)
 
     def _sums_of(self, batch: Batch, rows: int) -> tf.Tensor:
         """Return the sums over one batch; errors are float64 before they are squared."""
         prediction = self.network(batch.x)
         loss = tf.cast(self.loss(prediction, batch.y, batch.weight), tf.float64)
-        error = tf.cast(prediction, tf.float64) - tf.cast(batch.y, tf.float64)
-        error = tf.reshape(error, [rows, -1])
+        if prediction.shape[1:] == batch.y.shape[1:]:
+            error = tf.cast(prediction, tf.float64) - tf.cast(batch.y, tf.float64)
+            error = tf.reshape(error, [rows, -1])
+        else:
+            error = tf.fill([rows, len(self.deviation)], tf.constant(np.nan, tf.float64))
         weight = tf.ones([rows]) if batch.weight is None else batch.weight
         weights = tf.expand_dims(tf.cast(weight, tf.float64), 1)
         return tf.concat(
@@ -138,10 +148,12 @@ def _as_tensor(name: str, value: Any, dtype: tf.DType) -> tf.Tensor:
     if np.ma.is_masked(value):
         raise InputError(f"{name} has masked values: fill them in, or drop their rows")
     if not tf.is_tensor(value):
-        value = tensor_of(_as_array(name, value), dtype)
+        given = _as_array(name, value)
+        tensor = tensor_of(given, dtype)
     elif not (value.dtype.is_floating or value.dtype.is_integer or value.dtype.is_bool):
         raise InputError(f"{name} must hold numbers, got the type {value.dtype.name}")
-    tensor = tf.cast(value, dtype)
+    else:
+        given, tensor = np.asarray(value), tf.cast(value, dtype)
     values = np.asarray(tensor)  # a view, where `tensor.numpy()` would copy
     place = first_not_finite(values)
     if place is not None:
@@ -149,7 +161,30 @@ def _as_tensor(name: str, value: Any, dtype: tf.DType) -> tf.Tensor:
             f"{name} must hold finite {dtype.name} numbers, but {name}{list(place)} is "
             f"{values[place]}: correct the value, or drop the row"
         )
+    _warn_of_rounded(name, given, values)
     return tensor
+
+
+def _warn_of_rounded(name: str, given: np.ndarray, values: np.ndarray) -> None:
+    """Warn where a column of whole numbers holds one that the dtype of `values` cannot hold."""
+    exact = 2.0 ** (np.finfo(values.dtype).nmant + 1)
+    if not np.max(np.abs(values), initial=0.0) >= exact:
+        return
+    wide = given.astype(np.longdouble)
+    columns = tuple(range(max(1, given.ndim - 1)))
+    whole = (wide % 1 == 0).all(axis=columns, keepdims=True)
+    if given.dtype.kind == "f":  # beyond 2^53 all are whole
+        whole &= (np.abs(wide) < 2.0**53).all(axis=columns, keepdims=True)
+    rounded = whole & (wide != values)
+    if rounded.any():
+        place = tuple(int(i) for i in np.unravel_index(int(np.argmax(rounded)), rounded.shape))
+        warnings.warn(
+            f"{name}{list(place)} is {int(wide[place])}, which {values.dtype} can only hold as "
+            f"{int(values[place])}: if such numbers tell things apart, number these from 0, or "
+            "make the network in float64",
+            TftrainWarning,
+            stacklevel=5,
+        )
 
 
 def _as_array(name: str, value: Any) -> np.ndarray:

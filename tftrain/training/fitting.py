@@ -14,15 +14,28 @@ from tftrain.training.checkpoints import Checkpoints, Saver
 from tftrain.training.engine import Engine, Mode, choose_mode
 from tftrain.training.evaluation import Evaluator, as_batch
 from tftrain.training.footprint import require_memory
-from tftrain.training.history import History, Observer
+from tftrain.training.history import History, Observer, described
 from tftrain.training.loop import Loop
-from tftrain.training.step import Batch, Step, parameters_of
+from tftrain.training.parameters import (
+    dtype_of,
+    parameters_of,
+    stateful_draws,
+    variables_of,
+)
+from tftrain.training.step import Batch, Step
 from tftrain.training.stopping import Convergence, EarlyStopping
 from tftrain.training.watch import Watch
 
 NO_BFLOAT16 = (
     "the network computes in bfloat16, which this processor has no instructions for: "
     "precision='full' would be faster"
+)
+
+
+UNREPEATABLE = (
+    "the network draws from the global state of tf.random ({}), which no checkpoint holds: this "
+    "training goes on, but not as it would have without the stop. A tf.random.Generator that the "
+    "network keeps in an attribute does repeat"
 )
 
 
@@ -40,6 +53,7 @@ def fit(
     l2: float = 0.0,
     shuffle: bool = True,
     seed: int = 0,
+    first_epoch: int = 1,
     validate_every: int = 1,
     early_stopping: EarlyStopping | None = None,
     convergence: Convergence | None = None,
@@ -64,7 +78,10 @@ def fit(
         validation: `(x, y)` or `(x, y, weight)`, evaluated after each epoch.
         l2: strength of the L2 penalty on weights (not biases).
         shuffle: whether each epoch visits the rows in the order `batch_order(rows, seed, epoch)`.
-        seed: of the batch order.
+        seed: of the batch order. A second call repeats the orders of the first, unless it says
+            otherwise:
+        first_epoch: which of the seed's orders the first epoch takes, counted from 1. To go on
+            after `n` epochs as if there had been one call, give `n + 1`.
         validate_every: epochs from one validation to the next; the last epoch is always validated.
         early_stopping: needs `validation`; the best weights are restored at the end.
         convergence: a test after each epoch.
@@ -96,11 +113,11 @@ def fit(
     if early_stopping and validation is None:
         raise InputError("early stopping needs validation rows: give validation=(x, y)")
     epochs = whole_number("epochs", epochs)
-    parameters = parameters_of(network)
+    dtype = dtype_of(network)
+    data = as_batch(x, y, weight, dtype)
+    parameters = parameters_of(network, data.x)
     if nn.is_mixed(network) and not nn.has_bfloat16():
         warnings.warn(NO_BFLOAT16, TftrainWarning, stacklevel=2)
-    dtype = parameters[0].dtype
-    data = as_batch(x, y, weight, dtype)
     size = _rows_per_step(batch_size, int(data.x.shape[0]))
     loss, optimizer = losses.get(loss), optimizers.get(optimizer)
     evaluator = None
@@ -122,6 +139,7 @@ def fit(
     optimizer.build(parameters)
     watch = Watch(
         parameters,
+        variables_of(network, parameters),
         evaluator,
         epochs=epochs,
         validate_every=whole_number("validate_every", validate_every),
@@ -129,10 +147,13 @@ def fit(
         convergence=convergence,
     )
     order_seed = whole_number("seed", seed, minimum=0) if shuffle else None
+    first = whole_number("first_epoch", first_epoch) - 1
     saver = None
     if checkpoints is not None:
         told = _told(step, data, watch) if checkpoints.about is None else {}
-        saver = Saver(checkpoints, _told_always(data, size, order_seed) | told)
+        saver = Saver(checkpoints, _told_always(data, size, order_seed, first) | told)
+    if saver and saver.before and (draws := stateful_draws(network, data.x)):
+        warnings.warn(UNREPEATABLE.format(", ".join(draws)), TftrainWarning, stacklevel=2)
     if saver and saver.before and compile == "auto":
         mode = Mode(**saver.before[1].mode)
     engine = Engine(
@@ -142,6 +163,7 @@ def fit(
         mode,
         watch,
         order_seed=order_seed,
+        first_epoch=first,
         together=not any(observer.looks_at_network for observer in observers),
     )
     loop = Loop(
@@ -150,16 +172,20 @@ def fit(
         observers=observers,
         history=History() if history is None else history,
         saver=saver,
+        automatic=compile == "auto",
     )
     return loop.run()
 
 
-def _told_always(data: Batch, batch_size: int, order_seed: int | None) -> dict[str, Any]:
+def _told_always(
+    data: Batch, batch_size: int, order_seed: int | None, first_epoch: int
+) -> dict[str, Any]:
     """Return what decides where a step is: a training that goes on must share it."""
+    by_seed = f"by seed {order_seed}" + (f" from epoch {first_epoch + 1}" if first_epoch else "")
     return {
         "number of rows": int(data.x.shape[0]),
         "batch_size": batch_size,
-        "order of rows": "by the table" if order_seed is None else f"by seed {order_seed}",
+        "order of rows": "by the table" if order_seed is None else by_seed,
     }
 
 
@@ -167,25 +193,15 @@ def _told(step: Step, data: Batch, watch: Watch) -> dict[str, Any]:
     """Return what else a training that goes on must share, if nobody else tells."""
     evaluator, stopping = watch.evaluator, watch.early_stopping
     return {
-        "loss": _described(step.loss),
+        "loss": described(step.loss),
         "l2": step.l2,
-        "optimizer": _described(step.optimizer),
+        "optimizer": described(step.optimizer),
         "validate_every": watch.validate_every,
         "early stopping": None if stopping is None else f"with min_delta {stopping.min_delta:g}",
         "convergence": None if watch.convergence is None else str(watch.convergence),
         **_hashes("", data),
         **(_hashes("validation ", evaluator.data) if evaluator else {}),
     }
-
-
-def _described(thing: Any) -> str:
-    """Return the class and the plain settings of an object of the library."""
-    plain = {
-        name: _described(value) if isinstance(value, optimizers.Schedule) else value
-        for name, value in sorted(vars(thing).items())
-        if isinstance(value, (bool, int, float, optimizers.Schedule))
-    }
-    return f"{type(thing).__name__}({', '.join(f'{name}={plain[name]}' for name in plain)})"
 
 
 def _hashes(part: str, data: Batch) -> dict[str, str]:

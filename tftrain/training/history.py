@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tftrain.metrics import ErrorSums
+from tftrain.optimizers import Schedule
 from tftrain.training.engine import Mode
 
 
@@ -35,8 +36,22 @@ class EpochRecord(NamedTuple):
     seconds: float
 
 
+def described(thing: Any) -> str:
+    """Return the class and the plain settings of a loss, an optimizer or a schedule."""
+    plain = {
+        name: described(value) if isinstance(value, Schedule) else value
+        for name, value in sorted(vars(thing).items())
+        if isinstance(value, (bool, int, float, Schedule))
+    }
+    return f"{type(thing).__name__}({', '.join(f'{name}={plain[name]}' for name in plain)})"
+
+
 class Observer:
-    """Is told how training goes on. Every method may be left as it is.
+    """Is told how training goes on, and may stop it. Every method may be left as it is.
+
+    A text that `on_chunk` or `on_epoch` returns ends training, and becomes its `stop_reason`. Where
+    epochs run together, the whole chunk is made first. Settings of the optimizer do not change
+    while it trains: that is what schedules are for.
 
     Attributes:
         looks_at_network: whether `on_epoch` must find the network as it stands after that epoch.
@@ -56,11 +71,13 @@ class Observer:
             records: of all epochs that were over then.
         """
 
-    def on_chunk(self, epoch: int, step: int, loss: float) -> None:
+    def on_chunk(self, epoch: int, step: int, loss: float) -> str | None:
         """The steps of an epoch up to `step` are done, the last one with this loss."""
+        return None
 
-    def on_epoch(self, record: EpochRecord) -> None:
+    def on_epoch(self, record: EpochRecord) -> str | None:
         """An epoch is over."""
+        return None
 
     def on_end(self) -> None:
         """Training is over, for whatever reason."""

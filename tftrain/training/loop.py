@@ -1,7 +1,7 @@
 """The training loop around the engine: records, observers, and reasons to stop from outside."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -9,11 +9,11 @@ import numpy as np
 import tensorflow as tf
 
 from tftrain.arrays import first_not_finite
-from tftrain.errors import DivergedError, InputError
+from tftrain.errors import DivergedError, InputError, of_type
 from tftrain.training.checkpoints import Progress, Saver
 from tftrain.training.diagnosis import diagnosed
 from tftrain.training.engine import Chunk, Engine, Snapshot
-from tftrain.training.history import EpochRecord, History, Observer
+from tftrain.training.history import EpochRecord, History, Observer, described
 from tftrain.training.interrupt import Interrupt, deferred_interrupt
 from tftrain.training.watch import Line, Verdict
 
@@ -35,6 +35,7 @@ class Loop:
     Args:
         engine: runs the steps, and decides at the end of each epoch.
         saver: saves where training is, and knows where it was, if there are checkpoints.
+        automatic: whether graph mode may take the place of XLA.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Loop:
         observers: Sequence[Observer],
         history: History,
         saver: Saver | None = None,
+        automatic: bool = False,
     ) -> None:
         self.engine = engine
         self.watch = engine.watch
@@ -52,19 +54,21 @@ class Loop:
         self.observers = observers
         self.history = history
         self.saver = saver
+        self.automatic = automatic
         self.done = 0
         self.total = engine.watch.epochs * engine.steps
         self._seconds = 0.0
         self._epochs: list[Epoch] = []
+        self._optimizer = described(engine.step.optimizer)
         self._snapshot: Snapshot | None = None
         self._snapshot_at = 0.0
 
     def run(self) -> History:
         """Train until something says stop; return the history."""
         history = self.history
-        history.mode = self.engine.mode
         began = time.monotonic()
-        self.engine.prepare()
+        self.engine.prepare(self.automatic)
+        history.mode = self.engine.mode
         self.started = time.monotonic()
         history.seconds["compile"] = self.started - began
         reason = self._restore() if self.saver and self.saver.before else None
@@ -97,7 +101,8 @@ class Loop:
             before = self._recent_snapshot()
             chunk = self.engine.run(self.done, self._deadline, most)
             self.done = chunk.done
-            stop = "interrupted" if interrupt.number is not None else self._overtime()
+            asked = self._tell_of(chunk)
+            stop = "interrupted" if interrupt.number is not None else asked or self._overtime()
             try:
                 reason = self._take(chunk, stop)
             except DivergedError as error:
@@ -124,6 +129,31 @@ class Loop:
             return None
         return f"time budget of {self.time_budget:g} seconds"
 
+    def _tell_of(self, chunk: Chunk) -> str | None:
+        """Tell the observers of a chunk; return why they want to stop, or None."""
+        epoch, step = divmod(len(chunk.results) - 1, self.engine.steps)
+        place = chunk.epoch + epoch + 1, step + 1, float(chunk.results[-1, 0])
+        return self._first_reason(observer.on_chunk(*place) for observer in self.observers)
+
+    def _first_reason(self, answers: Iterable[str | None]) -> str | None:
+        """Return the first reason that observers give, once all of them have been told.
+
+        Raises:
+            InputError: one has changed the optimizer, of which the program has taken the settings.
+        """
+        reasons = [answer for answer in answers if answer is not None]
+        if described(self.engine.step.optimizer) != self._optimizer:
+            raise InputError(
+                "an observer has changed the optimizer while it trains, but the program has its "
+                "settings already: give a schedule (tftrain.optimizers.Schedule), or train in "
+                "several calls of fit"
+            )
+        for reason in reasons:
+            of_type(
+                "what an observer returns", reason, str, "a text that says why to stop, or None"
+            )
+        return next(iter(reasons), None)
+
     def _take(self, chunk: Chunk, stop: str | None) -> str | None:
         """Record what a chunk did.
 
@@ -135,11 +165,6 @@ class Loop:
             Why training stops, or None.
         """
         steps, made = self.engine.steps, len(chunk.results)
-        last_epoch, last_step = divmod(made - 1, steps)
-        for observer in self.observers:
-            observer.on_chunk(
-                chunk.epoch + last_epoch + 1, last_step + 1, float(chunk.results[-1, 0])
-            )
         bad = first_not_finite(chunk.results)
         reason = None
         for i, row in enumerate(chunk.lines):
@@ -178,9 +203,10 @@ class Loop:
         self._remember(Epoch(row, record, losses))
         self.history.stop_reason = reason or stop or "unfinished"
         self._seconds = 0.0
-        for observer in self.observers:
-            observer.on_epoch(record)
-        return reason or stop
+        asked = self._first_reason(observer.on_epoch(record) for observer in self.observers)
+        if asked and not (reason or stop):
+            self.history.stop_reason = asked
+        return reason or stop or asked
 
     def _remember(self, epoch: Epoch) -> None:
         self._epochs.append(epoch)
@@ -338,8 +364,8 @@ class Loop:
         best_epoch = int(self.engine.state.best_epoch)
         if not best_epoch:
             return
-        for parameter, best in zip(self.watch.parameters, self.watch.best, strict=True):
-            parameter.assign(best)
+        for variable, best in zip(self.watch.variables, self.watch.best, strict=True):
+            variable.assign(best)
         self.history.best_epoch = best_epoch
 
 

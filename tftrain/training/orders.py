@@ -20,13 +20,15 @@ class Orders:
         seed: of the batch order.
         capacity: most epochs that are asked for at a time.
         epochs: number of epochs that there are.
+        first: which of the seed's orders the first of them takes.
     """
 
-    def __init__(self, rows: int, seed: int, capacity: int, epochs: int) -> None:
+    def __init__(self, rows: int, seed: int, capacity: int, epochs: int, first: int = 0) -> None:
         self.rows = rows
         self.seed = seed
         self.capacity = capacity
         self.epochs = epochs
+        self.first = first
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="batch-order")
         self._ahead: dict[range, Future[np.ndarray]] = {}
         self._last = range(0)
@@ -55,5 +57,5 @@ class Orders:
     def _made(self, epochs: range) -> np.ndarray:
         table = aligned((self.capacity, self.rows), np.int32)
         for i, epoch in enumerate(epochs):
-            table[i] = batch_order(self.rows, self.seed, epoch)
+            table[i] = batch_order(self.rows, self.seed, self.first + epoch)
         return table

@@ -1,14 +1,16 @@
 """One step: tape, gradients, update."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import tensorflow as tf
 
-from tftrain.errors import InputError, of_type
+from tftrain.errors import InputError
 from tftrain.losses import Loss, l2_penalty
 from tftrain.optimizers import Optimizer, global_norm
+from tftrain.training.parameters import variables_of
 
 T = TypeVar("T")
 
@@ -56,6 +58,23 @@ class Step:
     loss: Loss
     optimizer: Optimizer
     l2: float = 0.0
+
+    @property
+    def variables(self) -> list[tf.Variable]:
+        """All variables of the network and the optimizer, parameters first, each once."""
+        own = variables_of(self.network, self.parameters)
+        return list({v.ref(): v for v in [*own, *self.optimizer.variables]}.values())
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Give all variables their values back at the end."""
+        self.optimizer.build(self.parameters)
+        before = [(variable, variable.numpy().copy()) for variable in self.variables]
+        try:
+            yield
+        finally:
+            for variable, value in before:
+                variable.assign(value)
 
     def objective(self, batch: Batch) -> tf.Tensor:
         """Return what is minimised: the loss of the batch plus the penalty."""
@@ -119,29 +138,3 @@ def require_gradients(parameters: Sequence[tf.Variable], gradients: Sequence[T |
             "network's __call__, or create it with trainable=False"
         )
     return found
-
-
-def parameters_of(network: tf.Module) -> Sequence[tf.Variable]:
-    """Return the trainable variables of a network; raise InputError for what is none."""
-    wanted = (
-        "a tf.Module with a __call__ and trainable variables, such as tftrain.nn.MLP(3, [8], 1) or "
-        "tftrain.nn.Sequential([...])"
-    )
-    of_type("network", network, tf.Module, wanted)
-    parameters = network.trainable_variables
-    common_dtype(parameters)
-    if not callable(network):
-        raise InputError("the network has no __call__ that maps inputs to predictions: write one")
-    return parameters
-
-
-def common_dtype(parameters: Sequence[tf.Variable]) -> tf.DType:
-    """Return the dtype of all parameters; raise InputError where there are several, or none."""
-    if not parameters:
-        raise InputError("the network has no trainable variables")
-    names = sorted({parameter.dtype.name for parameter in parameters})
-    if len(names) > 1:
-        raise InputError(
-            f"the network's variables are of several dtypes ({', '.join(names)}); use one"
-        )
-    return parameters[0].dtype

@@ -1,7 +1,6 @@
 """The trace of a TensorFlow network: the training step, made to tell what passes between nodes."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import chain
 from typing import Any
@@ -10,11 +9,12 @@ import numpy as np
 import tensorflow as tf
 
 from tftrain import losses, nn, optimizers
-from tftrain.errors import InputError, number, unknown
+from tftrain.errors import number, unknown
 from tftrain.traces import Arrays, Node, Trace, Update
 from tftrain.training.engine import Mode
 from tftrain.training.evaluation import as_batch
-from tftrain.training.step import Batch, Step, parameter_tape, parameters_of, require_gradients
+from tftrain.training.parameters import dtype_of, parameters_of
+from tftrain.training.step import Batch, Step, parameter_tape, require_gradients
 
 TRACED_MODES = ("eager", "graph", "xla")
 
@@ -203,21 +203,8 @@ class Tracer:
         return nodes
 
 
-@contextmanager
-def runnable(mode: str) -> Iterator[None]:
-    """Raise InputError inside where TensorFlow cannot run a network in a mode."""
-    try:
-        yield
-    except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(
-            f"the network cannot be run in the mode {mode}: {reason}"
-            + ("; take another mode" if mode == "xla" else "")
-        ) from None
-
-
 def _compiled(mode: str, function: Callable[[], Any]) -> Callable[[], Any]:
-    return Mode(mode, "as asked").compile(function)
+    return Mode(mode).compile(function)
 
 
 def trace(
@@ -248,10 +235,10 @@ def trace(
     """
     if mode not in TRACED_MODES:
         raise unknown("mode", mode, TRACED_MODES)
-    parameters = parameters_of(network)
-    batch = as_batch(x, y, weight, parameters[0].dtype)
+    batch = as_batch(x, y, weight, dtype_of(network))
+    parameters = parameters_of(network, batch.x)
     step = Step(network, parameters, losses.get(loss), optimizers.SGD(), number("l2", l2))
-    with runnable(mode):
+    with step.unchanged(), Mode(mode).runnable():
         tracer = Tracer(step, batch, mode, update=False)
         found = tracer.run()
     tracer.require_gradients()

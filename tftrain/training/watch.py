@@ -89,15 +89,17 @@ class Watch:
 
     Args:
         parameters: the variables that are trained.
+        variables: all variables of the network, those that are not trained included.
         evaluator: evaluates the validation rows, if there are any.
 
     Attributes:
-        best: copies of the parameters at the best epoch, if there is early stopping.
+        best: copies of the variables at the best epoch, if there is early stopping.
     """
 
     def __init__(
         self,
         parameters: Sequence[tf.Variable],
+        variables: Sequence[tf.Variable],
         evaluator: Evaluator | None,
         *,
         epochs: int,
@@ -106,12 +108,13 @@ class Watch:
         convergence: Convergence | None = None,
     ) -> None:
         self.parameters = parameters
+        self.variables = variables
         self.evaluator = evaluator
         self.epochs = epochs
         self.validate_every = validate_every
         self.early_stopping = early_stopping
         self.convergence = convergence
-        self.best = [tf.Variable(p, trainable=False) for p in parameters if early_stopping]
+        self.best = [tf.Variable(v, trainable=False) for v in variables if early_stopping]
 
     @property
     def width(self) -> int:
@@ -212,8 +215,8 @@ class Watch:
         if self.early_stopping is None:
             return state.best, state.best_epoch, tf.constant(False)
         improved = finite & self.early_stopping.improved(sums[0], state.best)
-        for kept, parameter in zip(self.best, self.parameters, strict=True):
-            kept.assign(tf.where(improved, parameter, kept))
+        for kept, variable in zip(self.best, self.variables, strict=True):
+            kept.assign(tf.where(improved, variable, kept))
         best = tf.where(improved, sums[0], state.best)
         best_epoch = tf.where(improved, epoch, state.best_epoch)
         return best, best_epoch, validated(sums) & self.early_stopping.over(epoch, best_epoch)

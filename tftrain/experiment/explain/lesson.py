@@ -25,7 +25,8 @@ from tftrain.reference.optimizers import Optimizer
 from tftrain.runs import Run
 from tftrain.traces import Node, Trace, Update
 from tftrain.training.evaluation import as_batch
-from tftrain.training.step import Batch, Step, common_dtype
+from tftrain.training.parameters import common_dtype
+from tftrain.training.step import Batch, Step
 from tftrain.training.tracing import Tracer
 
 MODE = "graph"

@@ -1,0 +1,318 @@
+"""Every variable that a network uses is trained, or named, those that are made late included."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tftrain
+from tftrain import nn
+from tftrain.errors import InputError, TftrainWarning
+from tftrain.training import Checkpoints
+from tftrain.training.engine import MODES
+
+RNG = np.random.default_rng(0)
+X, Y = RNG.standard_normal((40, 3)), RNG.standard_normal((40, 1))
+
+
+class Lazy(tf.Module):
+    """Makes its weight, at random, when it is called first."""
+
+    w: tf.Variable | None = None
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        if self.w is None:
+            self.w = tf.Variable(tf.random.stateless_normal([x.shape[1], 4], [1, 2]))
+        return x @ self.w
+
+
+class DataDependent(tf.Module):
+    """Takes its first value from the first batch."""
+
+    scale: tf.Variable | None = None
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        if self.scale is None:
+            self.scale = tf.Variable(1 / (1 + tf.reduce_mean(tf.abs(x))))
+        return x * self.scale
+
+
+class Decorated(Lazy):
+    __call__ = tf.function(Lazy.__call__, autograph=False)
+
+
+LATE = [
+    lambda: nn.Sequential([Lazy(), nn.Activation("tanh"), nn.Dense(4, 1)]),
+    lambda: nn.Sequential([nn.Dense(3, 4), DataDependent(), nn.Dense(4, 1)]),
+    lambda: nn.Sequential([Decorated(), nn.Dense(4, 1)]),
+]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("make", LATE)
+def test_variables_that_are_made_at_the_first_call_are_trained(make: Any, mode: str) -> None:
+    network = make()
+    before = {v.ref(): v.numpy() for v in network.trainable_variables}
+    tftrain.fit(network, X, Y, epochs=3, compile=mode)
+    assert len(network.trainable_variables) > len(before)
+    twin = make()
+    twin(tf.constant(X[:1], tf.float32))
+    for variable, start in zip(network.trainable_variables, twin.trainable_variables, strict=True):
+        assert np.any(variable.numpy() != start.numpy())
+
+
+@pytest.mark.parametrize("make", LATE)
+def test_they_are_checked_and_traced_too(make: Any) -> None:
+    report = tftrain.gradcheck(make(), X[:6], Y[:6], modes=["graph"])
+    assert report.ok, report
+    names = {name for node in tftrain.trace(make(), X, Y).nodes for name in node.parameters}
+    assert names >= {"weight", "bias"}
+    assert len(names) >= 3
+
+
+class Plain:
+    """A Python object, in which TensorFlow finds no variables."""
+
+    def __init__(self) -> None:
+        self.inner = {"weights": [tf.Variable(tf.ones([3, 3]), name="hidden")]}
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        return x @ self.inner["weights"][0]
+
+
+def by_closure() -> Any:
+    weight = tf.Variable(tf.ones([3, 3]), name="hidden")
+    return lambda x: x @ weight
+
+
+@pytest.mark.parametrize(
+    ("layer", "place"),
+    [
+        (Plain(), r"network\.layers\[0\]\.inner\['weights'\]\[0\]"),
+        (by_closure(), r"network\.layers\[0\]"),
+        (partial(tf.matmul, b=tf.Variable(tf.ones([3, 3]), name="hidden")), r"\.keywords\['b'\]"),
+    ],
+)
+@pytest.mark.parametrize("use", [tftrain.fit, tftrain.gradcheck, tftrain.trace])
+def test_a_variable_that_nothing_would_train_is_named(layer: Any, place: str, use: Any) -> None:
+    network = nn.Sequential([layer, nn.Dense(3, 1)])
+    with pytest.raises(InputError, match=rf"hidden:0 of shape \(3, 3\), which .*{place}.* holds"):
+        use(network, X, Y)
+
+
+def test_what_is_not_to_be_trained_may_be_anywhere() -> None:
+    plain = Plain()
+    plain.inner["weights"][0] = tf.Variable(tf.ones([3, 3]), trainable=False)
+    tftrain.fit(nn.Sequential([plain, nn.Dense(3, 1)]), X, Y, epochs=1)
+
+
+def test_building_a_network_changes_no_state() -> None:
+    class Counting(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.w, self.calls = tf.Variable(tf.ones([3, 1])), tf.Variable(0, trainable=False)
+
+        def __call__(self, x: tf.Tensor) -> tf.Tensor:
+            self.calls.assign_add(1)
+            return x @ self.w if x.numpy().size else x  # in eager mode alone
+
+    network = Counting()
+    tftrain.fit(network, X, Y, epochs=1, batch_size="full", compile="eager")
+    assert int(network.calls) == 1
+
+
+class Returning(nn.Dense):
+    def __init__(self, what: Any) -> None:
+        super().__init__(3, 1)
+        self.what = what
+
+    def __call__(self, x: tf.Tensor) -> Any:
+        return self.what(super().__call__(x))
+
+
+@pytest.mark.parametrize("use", [tftrain.fit, tftrain.gradcheck, tftrain.trace])
+@pytest.mark.parametrize("what", [lambda y: (y, y), lambda y: [y], lambda y: {"y": y}])
+def test_a_network_returns_one_tensor(what: Any, use: Any) -> None:
+    with pytest.raises(InputError, match=r"the network returns a (tuple|list|dict) of \d: return"):
+        use(Returning(what), X, Y)
+
+
+def test_a_variable_has_a_shape() -> None:
+    network = nn.Dense(3, 1)
+    network.weight = tf.Variable(np.ones((3, 1), np.float32), shape=[None, 1], name="open")
+    with pytest.raises(InputError, match=r"open:0 has the shape \(None, 1\), which is not fixed"):
+        tftrain.fit(network, X, Y)
+
+
+@pytest.mark.parametrize("given", [np.array([[2**24 + 1], [3]]), [[2**24 + 1], [3]]])
+def test_whole_numbers_that_are_rounded_are_named(given: Any) -> None:
+    with pytest.warns(TftrainWarning, match=r"x\[0, 0\] is 16777217, which float32 can only hold"):
+        tftrain.fit(nn.Dense(1, 1), given, [[0.0], [1.0]], epochs=1)
+    floats = np.array([[2**24 + 1.0], [3]])
+    with pytest.warns(TftrainWarning, match=r"x\[0, 0\] is 16777217"):
+        tftrain.fit(nn.Dense(1, 1), floats, [[0.0], [1.0]], epochs=1)
+
+
+@pytest.mark.parametrize("given", [[[2**24], [3]], [[2.0**24 + 1], [0.5]], [[1e30], [3.0]]])
+def test_other_numbers_are_rounded_as_ever(given: Any) -> None:
+    tftrain.trace(nn.Dense(1, 1), given, [[0.0], [1.0]])
+    tftrain.trace(nn.Dense(1, 1, dtype="float64"), [[2**24 + 1], [3]], [[0.0], [1.0]])
+
+
+class Norm(tf.Module):
+    """Keeps a moving mean."""
+
+    def __init__(self, units: int) -> None:
+        super().__init__()
+        self.gain = tf.Variable(tf.ones(units))
+        self.mean = tf.Variable(tf.zeros(units), trainable=False)
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        mean = tf.reduce_mean(x, 0)
+        self.mean.assign(0.9 * self.mean + 0.1 * mean)
+        return self.gain * (x - mean)
+
+
+def with_norm() -> nn.Sequential:
+    return nn.Sequential([nn.Dense(3, 8, seed=0), Norm(8), nn.Dense(8, 1, seed=1)])
+
+
+@pytest.mark.parametrize("mode", ["graph", "eager"])
+def test_the_best_epoch_comes_back_with_its_statistics(mode: str) -> None:
+    network, seen = with_norm(), {}
+
+    class Keep(tftrain.Observer):
+        def on_epoch(self, record: Any) -> None:
+            seen[record.epoch] = network.layers[1].mean.numpy()
+
+    history = tftrain.fit(
+        network,
+        X,
+        Y,
+        validation=(X[:9], -Y[:9]),
+        epochs=40,
+        early_stopping=tftrain.EarlyStopping(5),
+        optimizer=tftrain.optimizers.Adam(0.05),
+        observers=[Keep()],
+        compile=mode,
+    )
+    assert history.best_epoch < max(seen)
+    np.testing.assert_array_equal(network.layers[1].mean, seen[history.best_epoch])
+
+
+@pytest.mark.parametrize("mode", ["eager", "graph", "xla"])
+def test_checking_and_tracing_leave_all_variables_alone(mode: str) -> None:
+    class Own(tftrain.optimizers.SGD):
+        def __init__(self) -> None:
+            super().__init__(0.1)
+            self.seen = tf.Variable(0.0, trainable=False)
+
+        def apply(self, gradients: Any, parameters: Any) -> None:
+            self.seen.assign_add(1.0)
+            super().apply(gradients, parameters)
+
+    network, optimizer = with_norm(), Own()
+    before = [v.numpy() for v in network.variables]
+    tftrain.gradcheck(network, X[:8], Y[:8], optimizer=optimizer, modes=[mode])
+    tftrain.trace(network, X, Y, mode=mode)
+    for variable, value in zip(network.variables, before, strict=True):
+        np.testing.assert_array_equal(variable, value)
+    assert float(optimizer.seen) == 0
+
+
+def test_a_program_that_xla_cannot_compile_runs_in_graph_mode() -> None:
+    class Loop(nn.Dense):
+        def __call__(self, x: tf.Tensor) -> tf.Tensor:
+            rounds = tf.reduce_sum(tf.cast(x[:1, :1] > 0, tf.int32)) + 2
+            body = lambda i, h: (i + 1, tf.tanh(h * 0.9))  # noqa: E731
+            return tf.while_loop(lambda i, h: i < rounds, body, (0, super().__call__(x)))[1]
+
+    class Foreign(nn.Dense):
+        def __call__(self, x: tf.Tensor) -> tf.Tensor:
+            foreign = tf.numpy_function(np.cos, [x], tf.float32)
+            return super().__call__(tf.reshape(foreign, [-1, 3]))
+
+    for layer in (Loop, Foreign):
+        endless: dict[str, Any] = {"epochs": 10**6, "time_budget": 0.5}
+        history = tftrain.fit(layer(3, 1), X, Y, **endless)
+        assert history.mode is not None
+        assert history.mode.name == "graph"
+        assert "XLA cannot compile the network: " in history.mode.reason
+        with pytest.raises(InputError, match=r"in the mode xla: .*; take another mode"):
+            tftrain.fit(layer(3, 1), X, Y, epochs=1, compile="xla")
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("moment", ["on_epoch", "on_chunk"])
+def test_an_observer_may_stop_training(mode: str, moment: str) -> None:
+    class Enough(tftrain.Observer):
+        def on_epoch(self, record: Any) -> str | None:
+            return "enough" if moment == "on_epoch" and record.epoch == 3 else None
+
+        def on_chunk(self, epoch: int, step: int, loss: float) -> str | None:
+            return "enough" if moment == "on_chunk" and epoch == 3 else None
+
+    history = tftrain.fit(nn.Dense(3, 1), X, Y, epochs=50, compile=mode, observers=[Enough()])
+    assert (history.stop_reason, len(history.epochs)) == ("enough", 3)
+
+
+def test_what_an_observer_returns_is_a_reason() -> None:
+    class Odd(tftrain.Observer):
+        def on_epoch(self, record: Any) -> Any:
+            return True
+
+    with pytest.raises(InputError, match="what an observer returns must be a text that says why"):
+        tftrain.fit(nn.Dense(3, 1), X, Y, epochs=3, observers=[Odd()])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_learning_rate_that_changes_in_between_is_refused(mode: str) -> None:
+    optimizer = tftrain.optimizers.SGD(0.1)
+
+    class Slower(tftrain.Observer):
+        def on_epoch(self, record: Any) -> None:
+            optimizer.schedule.learning_rate /= 2
+
+    with pytest.raises(InputError, match="an observer has changed the optimizer while it trains"):
+        tftrain.fit(nn.Dense(3, 1), X, Y, optimizer=optimizer, observers=[Slower()], compile=mode)
+
+
+def test_a_second_call_goes_on_with_other_orders() -> None:
+    def trained(*calls: dict[str, int]) -> np.ndarray:
+        network, optimizer = nn.Dense(3, 1, seed=1), tftrain.optimizers.SGD(0.1)
+        for call in calls:
+            tftrain.fit(network, X, Y, optimizer=optimizer, batch_size=7, **call)
+        return network.weight.numpy()
+
+    whole = trained({"epochs": 5})
+    np.testing.assert_array_equal(trained({"epochs": 2}, {"epochs": 3, "first_epoch": 3}), whole)
+    assert not np.array_equal(trained({"epochs": 2}, {"epochs": 3}), whole)
+
+
+def test_a_resumed_training_warns_of_random_numbers_that_do_not_repeat(
+    tmp_path: Any,
+) -> None:
+    class Noisy(nn.Dense):
+        def __call__(self, x: tf.Tensor) -> tf.Tensor:
+            return super().__call__(x + tf.random.normal(tf.shape(x)))
+
+    tftrain.fit(Noisy(3, 1), X, Y, epochs=1, checkpoints=Checkpoints(tmp_path))
+    with pytest.warns(TftrainWarning, match=r"tf\.random \(RandomStandardNormal\).*Generator"):
+        tftrain.fit(Noisy(3, 1), X, Y, epochs=2, checkpoints=Checkpoints(tmp_path))
+
+
+def test_validation_beside_labels_has_a_loss_and_no_errors() -> None:
+    class CrossEntropy(tftrain.losses.Loss):
+        def __call__(self, prediction: Any, target: Any, weight: Any = None) -> tf.Tensor:
+            labels = tf.cast(target[:, 0], tf.int32)
+            each = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, prediction)
+            return tf.reduce_mean(each)
+
+    labels = RNG.integers(0, 3, (40, 1))
+    history = tftrain.fit(
+        nn.Dense(3, 3), X, labels, loss=CrossEntropy(), epochs=2, validation=(X, labels)
+    )
+    assert history.epochs[-1].validation is None
+    assert np.isfinite(history.epochs[-1].validation_loss)
