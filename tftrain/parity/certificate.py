@@ -70,6 +70,10 @@ class Certificate:
         step: the training step.
         parts: its nodes on both sides.
         mode: how the traces were made.
+
+    Attributes:
+        totals: of each parameter of the last trace, by its place, the sum of the gradients that the
+            layers which the reference knows contribute, without the penalty's.
     """
 
     def __init__(self, step: Step, parts: Sequence[Part], mode: str) -> None:
@@ -77,10 +81,11 @@ class Certificate:
         self.parts = parts
         self.mode = mode
         self.precision = precision_of(step)
+        self.totals: dict[int, Bounded] = {}
 
     def of_trace(self, trace: Trace) -> Iterator[Check]:
         """Check the nodes, the loss and the chain of a trace."""
-        totals: dict[int, Bounded] = {}
+        totals = self.totals = {}
         for part, node in zip(self.parts, trace.nodes, strict=True):
             if part.twin is not None:
                 yield from self._node(part, node, totals)
@@ -229,9 +234,13 @@ class Certificate:
         if self.step.l2:
             parameters = self._exact_all(list(self._values(trace).values()))
             value = value + l2_penalty(parameters, self.step.l2)
-        yield compare(np.asarray(trace.loss), value, self.mode, "loss", "value")
         delta = twin.delta(prediction, target, weight)
-        yield compare(trace.delta, delta, self.mode, "loss", "delta")
+        for quantity, actual, expected in (
+            ("value", np.asarray(trace.loss), value),
+            ("delta", trace.delta, delta),
+        ):
+            check = compare(actual, expected, self.mode, "loss", quantity)
+            yield check if check.ok else replace(check, remark=_inherited(self.step.loss))
 
     def _chain(self, trace: Trace) -> Iterator[Check]:
         """Check that what leaves a node is, bit for bit, what arrives at the next."""
@@ -273,12 +282,12 @@ class Certificate:
         return value if isinstance(value, Bounded) else self._exact(value)
 
 
-def _inherited(layer: object) -> str:
-    """Return a remark for a layer that is checked against its parent's reference, else none."""
-    if twin_class(layer, inherited=False):
+def _inherited(thing: object) -> str:
+    """Return a remark for a layer or loss that is checked against its parent's reference."""
+    if twin_class(thing, inherited=False):
         return ""
     return (
-        f"{type(layer).__name__} has no reference of its own and is checked against its parent's: "
+        f"{type(thing).__name__} has no reference of its own and is checked against its parent's: "
         "register one with @tftrain.reference.register if its mathematics differ"
     )
 

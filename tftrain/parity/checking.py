@@ -3,7 +3,6 @@
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -15,20 +14,29 @@ from tftrain.errors import InputError, number, of_type, unknown
 from tftrain.parity.certificate import Certificate, Part, parts_of, precision_of
 from tftrain.parity.checks import Check
 from tftrain.parity.complex_step import complex_step, complex_step_of_loss
-from tftrain.parity.evidence import alike, evidence, rounding
+from tftrain.parity.evidence import alike, evidence, rounding, share_of, within
 from tftrain.parity.report import Report
 from tftrain.reference.layers import twin_of
-from tftrain.traces import Trace
+from tftrain.streams import Purpose, stream
+from tftrain.traces import Node, Trace
+from tftrain.training.engine import Mode
 from tftrain.training.evaluation import as_batch
-from tftrain.training.step import Batch, Step, parameters_of
+from tftrain.training.parameters import dtype_of, parameters_of
+from tftrain.training.step import Batch, Step
 from tftrain.training.tracing import TRACED_MODES as MODES
-from tftrain.training.tracing import Tracer, runnable
+from tftrain.training.tracing import Tracer
 
 UPDATES = 3
-"""Steps whose update is checked: slots start at zero, so that the first one tells little."""
+"""Steps whose update is checked: slots start at zero, so that the first one shows little."""
 
 LATE = {100, 10_000}
-"""Steps whose update is checked besides, and those about which the schedule changes."""
+"""Steps whose update is checked besides, and those about which settings change something."""
+
+SAMPLED = 6
+"""Steps whose update is checked besides, drawn from the first million, small ones more often."""
+
+MOST_LANDMARKS = 40
+"""Steps about which a setting may change something, at most: the first ones and the last."""
 
 MOST_STEPS = 2**53
 """Steps that float64, in which schedules are computed, can count."""
@@ -38,9 +46,8 @@ BY_EVIDENCE = (
     "no certificate. Register its mathematics with @tftrain.reference.register to have it proven."
 )
 
-NO_COMPLEX_STEP = (
-    "The reference of {} could not be checked against its own forward pass: that takes no complex "
-    "numbers, is not analytic (np.abs is not, tftrain.reference.absolute is), or gives numbers "
+NOT_FINITE = (
+    "The reference of {} could not be checked against its own forward pass, which gives numbers "
     "that are not finite."
 )
 WITHOUT_WORTH = (
@@ -86,14 +93,15 @@ def gradcheck(
             reference does not know the loss or the optimizer, or the loss does not depend on a
             trainable variable.
     """
-    parameters = parameters_of(network)
+    dtype = dtype_of(network)
     of_type("modes", modes, (list, tuple), f"a list of {', '.join(MODES)}")
     for mode in modes:
         if mode not in MODES:
             raise unknown("mode", mode, MODES)
     if not modes:
         raise InputError(f"modes names none of {', '.join(MODES)}")
-    batch = as_batch(x, y, weight, parameters[0].dtype)
+    batch = as_batch(x, y, weight, dtype)
+    parameters = parameters_of(network, batch.x)
     chosen = optimizers.get("sgd" if optimizer is None else optimizer)
     step = Step(network, parameters, losses.get(loss), chosen, number("l2", l2))
     precision_of(step)
@@ -102,7 +110,7 @@ def gradcheck(
         twin_of(thing)
     report = Report([])
     for mode in dict.fromkeys(modes):
-        with _unchanged(step), np.errstate(all="ignore"), runnable(mode):
+        with step.unchanged(), np.errstate(all="ignore"), Mode(mode).runnable():
             tracer = Tracer(step, batch, mode, update=True)
             report += _checked(tracer, first=mode == modes[0], updates=optimizer is not None)
     return report
@@ -148,7 +156,7 @@ def _check(tracer: Tracer, *, first: bool, updates: bool) -> Report:
     parts = parts_of(step)
     certificate = Certificate(step, parts, mode)
     plain = tracer.plain_gradients()
-    with _unchanged(step):
+    with step.unchanged():
         trace = tracer.run()
     checks = list(certificate.of_trace(trace))
     figures: dict[str, float] = {}
@@ -159,6 +167,7 @@ def _check(tracer: Tracer, *, first: bool, updates: bool) -> Report:
         figures[name] = certificate.end_to_end(trace)
     else:
         checks += _by_evidence(step, parts, trace, mode)
+        checks += _of_shared(certificate, trace)
     if known and dtype != nn.MIXED:
         checks += certificate.as_trained(trace, plain)
     else:  # in bfloat16 a bound through the whole network is as large as the gradient
@@ -169,14 +178,14 @@ def _check(tracer: Tracer, *, first: bool, updates: bool) -> Report:
         checks, notes = checks + own, notes + more
     checks += _of_later_steps(tracer, certificate, updates)
     checks = [replace(c, dtype=dtype) if c.mode == mode else c for c in checks]
-    return Report(checks, figures, notes)
+    return Report(checks, figures, notes, all_zero=ALL_ZERO in notes)
 
 
 def _of_later_steps(tracer: Tracer, certificate: Certificate, updates: bool) -> Iterator[Check]:
     """Make further steps; check the nodes where the weights have moved, and perhaps the updates."""
     optimizer = tracer.step.optimizer
     first = list(range(UPDATES if updates else 2))
-    later = sorted((_landmarks(optimizer.schedule) | LATE) - set(first)) if updates else []
+    later = sorted(_later_steps(optimizer) - set(first)) if updates else []
     for count in [*first, *later]:
         if count in later:
             optimizer.step.assign(max(count, int(optimizer.step)))
@@ -188,22 +197,51 @@ def _of_later_steps(tracer: Tracer, certificate: Certificate, updates: bool) -> 
             yield from certificate.of_trace(trace)
         assert trace.update is not None
         if updates:
-            yield from certificate.of_update(trace.update)
+            for check in certificate.of_update(trace.update):
+                yield replace(check, step=count)
 
 
-def _landmarks(schedule: optimizers.Schedule) -> set[int]:
-    """Return the steps about which a schedule changes: the ends of the lengths that it is given."""
-    inner = [value for value in vars(schedule).values() if isinstance(value, optimizers.Schedule)]
-    lengths = [
-        math.ceil(value)
-        for name, value in vars(schedule).items()
-        if name != "learning_rate" and isinstance(value, (int, float)) and 1 < value < MOST_STEPS
-    ]
+def _later_steps(optimizer: optimizers.Optimizer) -> set[int]:
+    """Return the steps beyond the first whose update is checked."""
+    sample = np.exp(stream(0, Purpose.STEPS).uniform(np.log(UPDATES), np.log(1e6), SAMPLED))
+    marks = sorted(_landmarks(optimizer))
+    half = MOST_LANDMARKS // 2
+    return {*LATE, *sample.astype(int).tolist(), *marks[:half], *marks[-half:]}
+
+
+def _landmarks(thing: Any) -> set[int]:
+    """Return the steps about which an optimizer or a schedule may change what it does.
+
+    Any number among its settings may be a length in steps, those in lists and in schedules inside
+    included; and a schedule inside may begin when such a length is over.
+    """
+    lengths, inner = _numbers_of(list(vars(thing).values()))
     ends = {
         *lengths,
-        *(length + end for of in inner for end in _landmarks(of) for length in lengths),
+        *(2 * length for length in lengths),
+        *(length + end for of in inner for end in _landmarks(of) for length in (0, *lengths)),
     }
-    return {step for end in ends for step in (end - 1, end)}
+    return {step for end in ends for step in (end - 1, end) if 0 <= step < MOST_STEPS}
+
+
+def _numbers_of(values: Sequence[Any]) -> tuple[set[int], list[optimizers.Schedule]]:
+    """Return the numbers above 1 among some settings, rounded up, and the schedules among them."""
+    numbers: set[int] = set()
+    schedules: list[optimizers.Schedule] = []
+    for value in values:
+        if isinstance(value, optimizers.Schedule):
+            schedules.append(value)
+        elif isinstance(value, (int, float, np.number)) and 1 < value < MOST_STEPS:
+            numbers.add(math.ceil(value))
+        elif isinstance(value, (list, tuple, set, np.ndarray)) and len(value) <= MOST_LANDMARKS:
+            more, inside = _numbers_of(list(value))
+            numbers |= more
+            schedules += inside
+        elif isinstance(value, dict):
+            more, inside = _numbers_of([*value, *value.values()])
+            numbers |= more
+            schedules += inside
+    return numbers, schedules
 
 
 def _notes(parts: Sequence[Part], trace: Trace, checks: Sequence[Check]) -> list[str]:
@@ -232,6 +270,38 @@ def _by_evidence(step: Step, parts: Sequence[Part], trace: Trace, mode: str) -> 
         if part.twin is None:
             shared = [name for name, place in part.places.items() if owners[place] > 1]
             yield from evidence(part, node, mode, shared, step.l2)
+
+
+def _of_shared(certificate: Certificate, trace: Trace) -> Iterator[Check]:
+    """Check the trained gradients of variables that a layer which nobody knows has in common.
+
+    Each must be the sum of what its layers contribute: the reference says what those do that it
+    knows, a tape of its own what each of the others does, which evidence has judged.
+    """
+    step, parts, mode = certificate.step, certificate.parts, certificate.mode
+    owners: dict[int, list[tuple[Part, Node, str]]] = {}
+    for part, node in zip(parts, trace.nodes, strict=True):
+        for name, place in part.places.items():
+            owners.setdefault(place, []).append((part, node, name))
+    for place, holders in owners.items():
+        strangers = [holder for holder in holders if holder[0].twin is None]
+        if len(holders) == 1 or not strangers:
+            continue
+        part, node, name = holders[0]
+        actual = node.gradients[name].astype(np.float64)
+        shares = [share_of(*stranger).astype(np.float64) for stranger in strangers]
+        if place in certificate.totals:
+            known = certificate.totals[place]
+            shares.append(known.value.astype(np.float64))
+        if actual.ndim >= 2:
+            shares.append(step.l2 * node.parameters[name].astype(np.float64))
+        size = float(np.max(np.sum(np.abs(shares), axis=0), initial=0.0))
+        bound = rounding(nn.precision_name(step.network)) * size
+        if place in certificate.totals:
+            bound += float(np.max(known.bound, initial=0.0))
+        yield within(
+            actual, np.sum(shares, axis=0), bound, mode, part.name, f"{name} of all layers"
+        )
 
 
 def _as_recorded(
@@ -264,20 +334,5 @@ def _of_reference(parts: Sequence[Part], step: Step, trace: Trace) -> tuple[list
     }
     found["the loss"] = complex_step_of_loss(twin_of(step.loss), trace)
     left = [name for name, check in found.items() if check is None]
-    notes = [NO_COMPLEX_STEP.format(", ".join(left))] if left else []
+    notes = [NOT_FINITE.format(", ".join(left))] if left else []
     return [check for check in found.values() if check is not None], notes
-
-
-@contextmanager
-def _unchanged(step: Step) -> Iterator[None]:
-    """Give the parameters and the optimizer their values back at the end."""
-    optimizer = step.optimizer
-    optimizer.build(step.parameters)
-    slots = [slot for own in optimizer.slots for slot in own.values()]
-    variables = [*step.parameters, *slots, optimizer.step]
-    values = [variable.numpy().copy() for variable in variables]
-    try:
-        yield
-    finally:
-        for variable, value in zip(variables, values, strict=True):
-            variable.assign(value)

@@ -32,6 +32,7 @@ class Check:
         unsure: number of elements of which overflow leaves undetermined what they should be.
         relative_bound: norm of the bound over the norm of the array.
         remark: what else there is to say.
+        step: of a check of an update, the number of updates made before.
     """
 
     mode: str
@@ -48,6 +49,7 @@ class Check:
     unsure: int = 0
     relative_bound: float = 0.0
     remark: str = ""
+    step: int | None = None
 
     @property
     def ok(self) -> bool:
@@ -60,11 +62,12 @@ class Check:
         return f"{self.node}: {self.quantity}"
 
     def __str__(self) -> str:
+        at = "" if self.step is None else f", after {self.step:,} updates"
         allowed = "was to be expected" if self.kind == EVIDENCE else "can be rounding"
         text = (
             f"{self.where}{list(self.place) if self.place else ''} is {self.actual:.17g} but "
             f"should be {self.expected:.17g}: an error of {self.error:.3g}, where at most "
-            f"{self.bound:.3g} {allowed} ({self.mode}, {self.dtype})"
+            f"{self.bound:.3g} {allowed} ({self.mode}, {self.dtype}{at})"
         )
         return f"{text}; {self.remark}" if self.remark else text
 

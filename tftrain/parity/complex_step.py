@@ -14,8 +14,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tftrain.parity import evidence
 from tftrain.parity.checks import Check
-from tftrain.parity.evidence import ridders
+from tftrain.parity.evidence import Difference, judged
 from tftrain.reference import PRECISIONS, Bounded, Layer, Loss
 from tftrain.reference.layers import Array, sent_on
 from tftrain.streams import Purpose, stream
@@ -57,8 +58,8 @@ def complex_step(name: str, twin: Layer, node: Node) -> Check | None:
     """Check a reference node at the values of a trace.
 
     Returns:
-        The check; None where the node takes no complex numbers or is not analytic, or its numbers
-        are not finite.
+        The check, by differences of real numbers where the node takes no complex ones or is not
+        analytic; None where its numbers are not finite.
     """
     precision = PRECISIONS["float64"]
     rng = stream(0, Purpose.DIRECTIONS)
@@ -82,10 +83,7 @@ def complex_step(name: str, twin: Layer, node: Node) -> Check | None:
             moved_x = x if fixed else x + t * along
             return twin.with_parameters(lambda p: p + t * next(moves)).forward(moved_x)
 
-    try:
-        tangent = moved(1j * STEP).imag / STEP
-    except (TypeError, ValueError):
-        return None
+    tangent = _tangent(moved)
     exact = twin.with_parameters(lambda value: Bounded.exact(value, precision))
     bounded_x = x if fixed else Bounded.exact(x, precision)
     with np.errstate(all="ignore"):
@@ -94,23 +92,30 @@ def complex_step(name: str, twin: Layer, node: Node) -> Check | None:
         )
         wide_dx = Bounded.exact(0 * along, precision) + sent_on(wide_dx, bounded_x)
         terms = [sent_on(dx, x) * along, *(g * ways[name] for name, g in gradients.items())]
-        forward, backward = float(np.sum(dy * tangent)), float(sum(map(np.sum, terms)))
+        backward = float(sum(map(np.sum, terms)))
         room = np.sum(wide_dx.bound * np.abs(along))
         room += sum(np.sum(g.bound * np.abs(ways[name])) for name, g in wide.items())
-        # An imaginary part below the smallest normal number has few digits.
-        room += np.sum(np.abs(dy)) * precision.tiny / STEP
-        for products in (dy * tangent, *terms):  # what is lost in the sums themselves
+        for products in terms:  # what is lost in the sums themselves
             room += products.size * precision.roundoff * np.sum(np.abs(products))
-    error, bound = abs(forward - backward), 4 * float(room)
+        forward, bound, quantity = np.nan, np.nan, "complex step"
+        if tangent is not None:
+            products = dy * tangent
+            forward = float(np.sum(products))
+            lost = products.size * precision.roundoff * np.sum(np.abs(products))
+            # An imaginary part below the smallest normal number has few digits.
+            bound = 4 * float(room + lost + np.sum(np.abs(dy)) * precision.tiny / STEP)
+        if not abs(forward - backward) <= bound:
+            _, slope, uncertain = judged(_differences(moved, dy, y, backward), 4 * float(room))
+            if abs(slope - backward) <= uncertain or tangent is None:
+                forward, bound, quantity = slope, uncertain, "central differences"
+    error = abs(forward - backward)
     if not (np.isfinite(error) and np.isfinite(bound)):
-        return None
-    if error > bound and not _analytic(lambda t: float(np.sum(dy * moved(t))), backward):
         return None
     return Check(
         "numpy",
         "float64",
         name,
-        "complex step",
+        quantity,
         error=error,
         bound=bound,
         ratio=0.0 if error == 0 else error / bound if bound else np.inf,
@@ -119,11 +124,25 @@ def complex_step(name: str, twin: Layer, node: Node) -> Check | None:
     )
 
 
-def _analytic(along: Callable[[float], float], backward: float) -> bool:
-    """Return whether a complex step may be believed that contradicts the backward pass.
+def _tangent(moved: Callable[[complex], np.ndarray]) -> np.ndarray | None:
+    """Return the derivative along the direction by a complex step, or None without one."""
+    try:
+        return np.asarray(moved(1j * STEP).imag / STEP)
+    except (TypeError, ValueError):
+        return None
 
-    Not if differences of the real function, which know nothing of complex numbers, side with the
-    backward pass: then the formula is not analytic (`np.abs`, for instance, is real).
-    """
-    slope, uncertain = ridders(along, float(np.finfo(np.float64).eps) * abs(along(0.0)))
-    return not abs(slope - backward) <= 10 * uncertain
+
+def _differences(
+    moved: Callable[[float], np.ndarray], dy: np.ndarray, y: np.ndarray, backward: float
+) -> list[Difference]:
+    """Return differences of the real function, which know nothing of complex numbers."""
+    eps = float(np.finfo(np.float64).eps)
+    size, likely = eps * float(np.sum(np.abs(dy * y))), eps * float(np.linalg.norm(dy * y))
+    found = []
+    for k in range(evidence.STEPS):
+        step = evidence.STEP / evidence.SHRINK**k
+        up, down = moved(step), moved(-step)
+        slope = float(np.sum(dy * (up - down))) / (2 * step)
+        bend = float(np.sum(np.abs(dy * (up - 2 * y + down)))) / step
+        found.append(Difference(backward, slope, bend, size / step, likely / step))
+    return found

@@ -1,21 +1,32 @@
 """Evidence for layers that the reference does not know: no certificate, but two independent views.
 
 A layer is a function `f(x, p)` of its input and its variables, and reverse mode claims
-`dx = J_x' dy` and `dp = J_p' dy`. Along a random direction `v` of all inputs together
+`dx = J_x' dy` and `dp = J_p' dy`. Along a direction `v` of an input or variable
 
     <dy, J v> = <J' dy, v>                                                     (1)
 
 Forward mode gives the left side exactly but for rounding (`tf.autodiff.ForwardAccumulator`); but it
 comes of the same derivatives, so a wrong formula may be wrong in both. Central differences of
-`<dy, f(x + t v)>` do not; Richardson's extrapolation (Ridders' tableau; Press et al., "Numerical
-recipes", section 5.7) gives them with an estimate of their own error. What the layer stops with
-`tf.stop_gradient` counts as constant.
+`<dy, f(x + t v)>` do not. Where `f` is smooth, Richardson's extrapolation makes them precise and
+estimates its own error (Ridders' tableau; Press et al., "Numerical recipes", section 5.7).
+
+Where `f` has kinks, as relu and max have, extrapolation from steps across them goes astray. But a
+convex combination of the slopes on both sides, which every subgradient is, differs from the central
+difference by no more than half their difference: by half of
+
+    |f(x + t v) - 2 f(x) + f(x - t v)| / t                                     (2)
+
+for each output. So (2), summed over the outputs without regard to sign, bounds the error of the
+difference at any step, kinks within it and at `x` itself included, and rounding too.
+
+What the layer stops with `tf.stop_gradient` counts as constant.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -30,6 +41,18 @@ from tftrain.streams import Purpose, stream
 from tftrain.traces import Node, is_discrete
 
 DIRECTIONS = 3
+"""Directions in which each layer is checked, at least; each of its inputs is moved in one."""
+
+MOST_DIRECTIONS = 12
+"""Directions at most; where there are more variables, several are moved together."""
+
+ALIGNED = 0.75
+"""Share of a direction's elements that have the sign of the gradient: a sum whose terms do not
+cancel shows an error of a few per cent."""
+
+STEP, SHRINK, STEPS = 0.05, 1.6, 16
+"""The first step along a direction, of the size of the values; the factor from one to the next."""
+
 ROUNDINGS = 1000
 """Units of roundoff, of the sizes of all products in (1), that rounding may explain."""
 
@@ -67,14 +90,21 @@ def alike(
         unit: how far apart the two may be, over the largest element; to be near is evidence.
         proven: whether the recorded one is; then one that equals it bit by bit is proven as well.
     """
-    apart = np.abs(plain.astype(np.float64) - recorded)
-    equal = (plain == recorded) | (np.isnan(plain) & np.isnan(recorded))
+    bound = unit * float(np.max(np.abs(recorded), initial=0.0))
+    check = within(plain, recorded, bound, mode, node, quantity)
+    return replace(check, kind=CERTIFICATE) if proven and check.error == 0 else check
+
+
+def within(
+    actual: np.ndarray, expected: np.ndarray, bound: float, mode: str, node: str, quantity: str
+) -> Check:
+    """Compare two arrays no element of which may be further apart than a bound: evidence."""
+    apart = np.abs(actual.astype(np.float64) - expected)
+    equal = (actual == expected) | (np.isnan(actual) & np.isnan(expected))
     apart = np.where(equal, 0.0, np.where(np.isnan(apart), np.inf, apart))
     error = float(np.max(apart, initial=0.0))
-    bound = unit * float(np.max(np.abs(recorded), initial=0.0))
     ratio = 0.0 if error == 0 else error / bound if bound else np.inf
-    kind = CERTIFICATE if proven and error == 0 else EVIDENCE
-    return Check(mode, recorded.dtype.name, node, quantity, error, bound, ratio, kind=kind)
+    return Check(mode, expected.dtype.name, node, quantity, error, bound, ratio, kind=EVIDENCE)
 
 
 def evidence(
@@ -93,7 +123,7 @@ def evidence(
     penalties = {n: l2 * p if p.ndim >= 2 else 0 * p for n, p in node.parameters.items()}
     _require_repeatable(part, node)
     claim = _Claim(part, node, mode, shared, penalties)
-    for number in range(DIRECTIONS):
+    for number in range(min(max(DIRECTIONS, claim.count), MOST_DIRECTIONS)):
         yield from claim.checks(number)
 
 
@@ -111,6 +141,22 @@ def _require_repeatable(part: Part, node: Node) -> None:
             f"{part.name} gives other outputs at each call for the same input, as dropout does: a "
             "gradient can only be checked with the randomness switched off or made a fixed mask"
         )
+
+
+def share_of(part: Part, node: Node, name: str) -> np.ndarray:
+    """Return the gradient of one layer alone with respect to one of its variables."""
+    variable = nn.named_variables(part.layer)[name]
+    with tf.GradientTape() as tape:
+        tape.watch(variable)
+        y = part.layer(tf.constant(node.x))
+    gradient = tape.gradient(
+        y,
+        variable,
+        output_gradients=tf.constant(node.dy),
+        unconnected_gradients=tf.UnconnectedGradients.ZERO,
+    )
+    found: np.ndarray = tf.convert_to_tensor(gradient).numpy()
+    return found
 
 
 class _Claim:
@@ -132,32 +178,72 @@ class _Claim:
         self.dtype = (node.dy if self.fixed else node.x).dtype.name
         self.dy = node.dy.astype(np.float64)
         trained = {name: gradient - penalties[name] for name, gradient in node.gradients.items()}
-        own = [self._of_layer(named[n]) if n in shared else trained[n] for n in part.places]
+        own = [share_of(part, node, n) if n in shared else trained[n] for n in part.places]
         self.gradients = [*self._if_moved(node.dx), *own]
 
+    @property
+    def count(self) -> int:
+        """The number of tensors that can be moved: the input and the variables."""
+        return len(self.gradients)
+
     def checks(self, number: int) -> Iterator[Check]:
-        rng = stream(number, Purpose.DIRECTIONS)
-        sources = [*self._if_moved(self.node.x), *(v.numpy() for v in self.variables)]
-        if not sources or is_discrete(self.node.y):
+        if not self.count or is_discrete(self.node.y):
             return
-        direction = [_direction(rng, value) for value in sources]
+        sources = [*self._if_moved(self.node.x), *(v.numpy() for v in self.variables)]
+        direction = self._direction(number, sources)
         claimed, size = _inner(self.gradients, direction)
         forward, more = _inner([self.dy], [self._forward(direction)])
         noise = rounding(self.dtype) * (size + more)
         yield self._check("forward mode", claimed, forward, noise)
-        _, values = _inner([self.dy], [self.node.y])
-
-        def differences(layer: nn.sequential.Layer) -> Check:
-            slope, uncertain = ridders(
-                lambda t: self._along(layer, sources, direction, t),
-                PRECISIONS[self.dtype].roundoff * values,
-            )
-            return self._check("central differences", claimed, slope, 10 * uncertain + noise)
-
-        found = differences(self.part.layer)
+        found = self._differences(self.part.layer, sources, direction, noise)
         if not found.ok and self._holding is not None:
-            found = replace(differences(self._holding), remark=STOPPED)
+            held = self._differences(self._holding, sources, direction, noise)
+            found = replace(held, remark=STOPPED)
         yield found
+
+    def _direction(self, number: int, sources: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Return where the sources are moved: only every so many of them, the others stay."""
+        rng = stream(number, Purpose.DIRECTIONS)
+        groups = min(self.count, MOST_DIRECTIONS)
+        return [
+            _direction(rng, value, gradient) if i % groups == number % groups else 0 * value
+            for i, (value, gradient) in enumerate(zip(sources, self.gradients, strict=True))
+        ]
+
+    def _differences(
+        self,
+        layer: nn.sequential.Layer,
+        sources: Sequence[np.ndarray],
+        direction: Sequence[np.ndarray],
+        noise: float,
+    ) -> Check:
+        """Check the claim against central differences.
+
+        Args:
+            layer: what is called, with the variables moved.
+            sources: input and variables at the point itself.
+            direction: in which they are moved.
+            noise: what rounding may do to the claim.
+        """
+        precision = PRECISIONS[self.dtype]
+        here = self._at(layer, sources)
+        size = float(np.sum(np.abs(self.dy * here)))
+        lost = precision.roundoff * size + precision.tiny * float(np.sum(np.abs(self.dy)))
+        likely = precision.roundoff * float(np.linalg.norm(self.dy * here))
+        rows: list[Difference] = []
+        for k in range(STEPS):
+            step = STEP / SHRINK**k
+            ends = [
+                [(s + t * v).astype(s.dtype) for s, v in zip(sources, direction, strict=True)]
+                for t in (step, -step)
+            ]
+            up, down = (self._at(layer, end) for end in ends)
+            moved = [(a.astype(np.float64) - b) / (2 * step) for a, b in zip(*ends, strict=True)]
+            claimed, _ = _inner(self.gradients, moved)
+            slope = float(np.sum(self.dy * (up - down))) / (2 * step)
+            bend = float(np.sum(np.abs(self.dy * (up - 2 * here + down)))) / step
+            rows.append(Difference(claimed, slope, bend, lost / step, likely / step))
+        return self._check("central differences", *judged(rows, noise))
 
     @cached_property
     def _holding(self) -> nn.sequential.Layer | None:
@@ -168,19 +254,6 @@ class _Claim:
         """Return in a list what belongs to the input, or none where that holds integers."""
         return [] if self.fixed else [of_input]
 
-    def _of_layer(self, variable: tf.Variable) -> np.ndarray:
-        """Return the gradient of the layer alone with respect to one of its variables."""
-        with tf.GradientTape() as tape:
-            y = self.part.layer(self.x)
-        gradient = tape.gradient(
-            y,
-            variable,
-            output_gradients=tf.constant(self.node.dy),
-            unconnected_gradients=tf.UnconnectedGradients.ZERO,
-        )
-        found: np.ndarray = tf.convert_to_tensor(gradient).numpy()
-        return found
-
     def _forward(self, direction: Sequence[np.ndarray]) -> np.ndarray:
         tangents = [tf.constant(v) for v in direction]
         primals = [*self._if_moved(self.x), *self.variables]
@@ -190,25 +263,19 @@ class _Claim:
         found: np.ndarray = tf.convert_to_tensor(tangent).numpy()  # of IndexedSlices, perhaps
         return found
 
-    def _along(
-        self,
-        layer: nn.sequential.Layer,
-        sources: Sequence[np.ndarray],
-        direction: Sequence[np.ndarray],
-        t: float,
-    ) -> float:
-        """Return `<dy, f>` at a point `t` along the direction."""
-        moved = [(s + t * v).astype(s.dtype) for s, v in zip(sources, direction, strict=True)]
+    def _at(self, layer: nn.sequential.Layer, values: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the layer's output, float64, where input and variables have these values."""
         own = len(self.variables)
-        x = self.x if self.fixed else tf.constant(moved[0])
+        before = [variable.numpy() for variable in self.variables]
+        x = self.x if self.fixed else tf.constant(values[0])
         try:
-            for variable, value in zip(self.variables, moved[-own:] if own else [], strict=True):
+            for variable, value in zip(self.variables, values[-own:] if own else [], strict=True):
                 variable.assign(value)
-            y = layer(x).numpy()
+            found: np.ndarray = tf.convert_to_tensor(layer(x)).numpy().astype(np.float64)
+            return found
         finally:
-            for variable, value in zip(self.variables, sources[-own:] if own else [], strict=True):
+            for variable, value in zip(self.variables, before, strict=True):
                 variable.assign(value)
-        return float(np.sum(self.dy * y))
 
     def _check(self, quantity: str, claimed: float, expected: float, bound: float) -> Check:
         error = abs(claimed - expected)
@@ -229,10 +296,82 @@ class _Claim:
         )
 
 
-def _direction(rng: np.random.Generator, value: np.ndarray) -> np.ndarray:
-    """Return a random direction of the size of the values themselves."""
+def _direction(rng: np.random.Generator, value: np.ndarray, gradient: np.ndarray) -> np.ndarray:
+    """Return a random direction of the size of the values, most of it along the gradient."""
     scale = float(np.sqrt(np.mean(np.square(value.astype(np.float64))))) or 1.0
-    return (scale * rng.standard_normal(value.shape)).astype(value.dtype)
+    size = scale * np.abs(rng.standard_normal(value.shape))
+    signs = np.where(rng.random(value.shape) < 0.5, 1.0, -1.0)
+    towards = (rng.random(value.shape) < ALIGNED) & (gradient != 0) & ~np.isnan(gradient)
+    found: np.ndarray = (np.where(towards, np.sign(gradient), signs) * size).astype(value.dtype)
+    return found
+
+
+class Difference(NamedTuple):
+    """What one step to both sides shows.
+
+    Attributes:
+        claimed: the inner product of gradient and direction.
+        slope: the central difference.
+        bend: as (2), over all outputs.
+        noise: what rounding can do to the slope.
+        likely: what it will hardly do more than, as its errors have both signs.
+    """
+
+    claimed: float
+    slope: float
+    bend: float
+    noise: float
+    likely: float
+
+    @property
+    def bound(self) -> float:
+        """How far the slope may be from any subgradient; twice what (2) says, for good measure."""
+        return self.bend + 10 * self.noise
+
+
+def judged(rows: Sequence[Difference], noise: float) -> tuple[float, float, float]:
+    """Return what is claimed, what differences say, and how far apart the two may be.
+
+    Args:
+        rows: the differences, from the largest step to the smallest.
+        noise: what rounding may do to the claim.
+    """
+    off, uncertain = extrapolated([r.slope - r.claimed for r in rows], [r.noise for r in rows])
+    bound = 10 * uncertain + noise
+    if not abs(off) <= bound and _is_on_kink(rows):
+        return *rows[-1][:2], SEVERAL * rows[-1].bound + noise
+    if not abs(off) <= bound and not _is_smooth(rows):
+        clear = min(rows, key=lambda row: row.bound)
+        return clear.claimed, clear.slope, clear.bound + noise
+    return rows[0].claimed, rows[0].claimed + off, bound
+
+
+SEVERAL = 8
+"""By so much more the slope may be off where an output has several kinks at the point itself, whose
+parts of (2) may cancel."""
+
+
+def _is_on_kink(rows: Sequence[Difference]) -> bool:
+    """Return whether the slopes on both sides of the point itself differ, at any step."""
+    return rows[-1].bend > max(rows[0].bend / 2, 100 * rows[-1].noise)
+
+
+def _is_smooth(rows: Sequence[Difference]) -> bool:
+    """Return whether extrapolated differences converge as those of a smooth function do.
+
+    From one step to the next, what is left of the error falls by `SHRINK ** 4`, down to rounding.
+    """
+    factor = SHRINK**2
+    off = [row.slope - row.claimed for row in rows]
+    better = [(b * factor - a) / (factor - 1) for a, b in pairwise(off)]
+    gaps = [abs(b - a) for a, b in pairwise(better)]
+    for (before, after), row in zip(pairwise(gaps), rows[2:], strict=False):
+        floor = 10 * row.likely
+        if not before > floor:
+            return True
+        if after > max(before / 3, floor):
+            return False
+    return True
 
 
 def _inner(left: Sequence[np.ndarray], right: Sequence[np.ndarray]) -> tuple[float, float]:
@@ -241,23 +380,25 @@ def _inner(left: Sequence[np.ndarray], right: Sequence[np.ndarray]) -> tuple[flo
     return float(sum(t.sum() for t in terms)), float(sum(np.abs(t).sum() for t in terms))
 
 
-def ridders(function: Callable[[float], float], noise: float) -> tuple[float, float]:
-    """Return the derivative at 0 of a function with values of this noise, and its estimated error.
+def extrapolated(slopes: Sequence[float], noises: Sequence[float]) -> tuple[float, float]:
+    """Return the limit of central differences, and its estimated error.
 
     The error is the spread of the tableau's entries, or what the noise does to the differences at
     the step of the best one, whichever is larger.
+
+    Args:
+        slopes: differences at steps each of which is the one before over `SHRINK`.
+        noises: what rounding can do to each.
     """
-    shrink, step = 1.6, 0.05
     best, uncertain = np.nan, np.inf
     row: list[float] = []
-    for _ in range(14):
-        last, row = row, [(function(step) - function(-step)) / (2 * step)]
-        factor = shrink**2
+    for slope, noise in zip(slopes, noises, strict=True):
+        last, row = row, [slope]
+        factor = SHRINK**2
         for before in last:
             row.append((row[-1] * factor - before) / (factor - 1))
-            factor *= shrink**2
-            spread = max(abs(row[-1] - row[-2]), abs(row[-1] - before), noise / step)
+            factor *= SHRINK**2
+            spread = max(abs(row[-1] - row[-2]), abs(row[-1] - before), noise)
             if spread <= uncertain:
                 best, uncertain = row[-1], spread
-        step /= shrink
     return best, uncertain

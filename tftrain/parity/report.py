@@ -21,11 +21,13 @@ class Report:
         checks: every comparison that was made.
         figures: what is worth knowing but decides nothing, by name.
         notes: sentences to read with the verdict.
+        all_zero: whether every gradient was zero, in one mode at least.
     """
 
     checks: Sequence[Check]
     figures: dict[str, float] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    all_zero: bool = False
 
     @property
     def ok(self) -> bool:
@@ -52,6 +54,7 @@ class Report:
             [*self.checks, *other.checks],
             {**self.figures, **other.figures},
             list(dict.fromkeys([*self.notes, *other.notes])),
+            self.all_zero or other.all_zero,
         )
 
     @property
@@ -72,8 +75,14 @@ class Report:
         words += f", but for {unsure} elements that overflow leaves undetermined" if unsure else ""
         return (
             f"{words}: {len(self.checks)} checks ({modes}; {dtypes}), the largest error is "
-            f"{self.worst.ratio:.2f} of its bound ({self.worst.where})"
+            f"{self.worst.ratio:.2f} of its bound ({self.worst.where}){self._updates}"
         )
+
+    @property
+    def _updates(self) -> str:
+        """The numbers of the updates that were looked at, as the end of a sentence."""
+        steps = sorted({check.step for check in self.checks if check.step is not None})
+        return f"; updates checked: {', '.join(str(step + 1) for step in steps)}" if steps else ""
 
     def rows(self) -> list[Check]:
         """Return the worst check of each node, quantity and dtype, over modes and repetitions."""

@@ -12,7 +12,7 @@ from tftrain.reference.layers import twin_of
 from tftrain.reference.network import Network, train_steps
 from tftrain.training import EpochRecord, Observer, fit
 from tftrain.training.evaluation import as_batch
-from tftrain.training.step import common_dtype
+from tftrain.training.parameters import dtype_of
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def trajectory(
     Raises:
         InputError: the reference does not know a layer.
     """
-    batch = as_batch(x, y, weight, common_dtype(network.trainable_variables))
+    batch = as_batch(x, y, weight, dtype_of(network))
     epochs = -(-steps // -(-len(batch.y) // batch_size))
     shared: dict[str, Any] = {
         "epochs": epochs,
