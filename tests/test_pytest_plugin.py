@@ -1,5 +1,6 @@
 """The plugin, in projects of its users."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -139,3 +140,60 @@ def test_what_cannot_be_checked_fails_without_a_traceback(project) -> None:
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*the gradients cannot be checked: unknown loss 'mes'*mse*"])
     assert "checking.py" not in result.stdout.str()
+
+
+def test_zero_gradients_notes_and_proof(project) -> None:
+    project.makepyfile(
+        """
+        import numpy as np
+        import pytest
+        import tensorflow as tf
+        from tftrain import nn
+
+        X, Y, ONE = np.ones((4, 3)), np.zeros((4, 1)), {"modes": ["eager"]}
+
+        def dead():
+            network = nn.MLP(3, [4], 1, activation="relu", seed=0)
+            network.layers[0].bias.assign([-1e3] * 4)
+            network.layers[-1].bias.assign([0.0])
+            return network
+
+        def test_zero(assert_gradient_parity):
+            assert_gradient_parity(dead(), X, Y, **ONE)
+
+        def test_allowed(assert_gradient_parity):
+            assert_gradient_parity(dead(), X, Y, allow_zero=True, **ONE)
+
+        def test_evidence(assert_gradient_parity):
+            assert_gradient_parity(nn.Sequential([nn.Dense(3, 1), tf.sin]), X, Y, **ONE)
+
+        def test_proof(assert_gradient_parity):
+            network = nn.Sequential([nn.Dense(3, 1), tf.sin])
+            assert_gradient_parity(network, X, Y, require_proof=True, **ONE)
+        """
+    )
+    result = outcome(project)
+    result.assert_outcomes(passed=2, failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "*every gradient is zero on this batch*allow_zero=True*",
+            "*not every gradient is proven*",
+            "*notes of gradient checks*",
+            "*test_allowed: Every gradient is zero on this batch*",
+            "*test_evidence: The reference does not know sin*",
+        ]
+    )
+
+
+def test_configs_in_addopts(project) -> None:
+    folder = project.mkdir("configs")
+    (folder / "bad.yaml").write_text("data: 3\n")
+    project.makeini("[pytest]\naddopts = --tftrain-configs configs\n")
+    project.makepyfile(test_one="def test_one(): pass\n")
+    project.mkdir("sub")
+    outcome(project).assert_outcomes(passed=1, failed=1)
+    outcome(project, "test_one.py").assert_outcomes(passed=1)
+    with contextlib.chdir(project.path / "sub"):
+        outcome(project, "--rootdir", str(project.path), "-c", "../tox.ini").assert_outcomes(
+            failed=1
+        )

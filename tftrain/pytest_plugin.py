@@ -34,20 +34,34 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Add the configs to what is collected."""
     for path in config.getoption("--tftrain-configs"):
-        place = config.invocation_params.dir / path
+        place = _place_of(config, path)
         if not place.exists():
             raise pytest.UsageError(f"--tftrain-configs {path}: no such file or folder")
         files = place.rglob("*") if place.is_dir() else [place]
         if not any(file.suffix in SUFFIXES for file in files):
             wanted = " or ".join(SUFFIXES)
             raise pytest.UsageError(f"--tftrain-configs {path}: no config ({wanted}) there")
-        config.args.append(str(config.invocation_params.dir / path))
+        if _wants_configs(config):
+            config.args.append(str(place))
+
+
+def _place_of(config: pytest.Config, path: str) -> Path:
+    """Return the place of a path: in the current folder, or else in that of pytest's settings."""
+    here = config.invocation_params.dir / path
+    return here if here.exists() else config.rootpath / path
+
+
+def _wants_configs(config: pytest.Config) -> bool:
+    """Return whether to add the configs: not where `addopts` names them, and others are wanted."""
+    given = [str(argument) for argument in config.invocation_params.args]
+    on_command_line = any(argument.startswith("--tftrain-configs") for argument in given)
+    return on_command_line or config.args_source != pytest.Config.ArgsSource.ARGS
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "ConfigFile | None":
     """Make a YAML file a test if it lies where the option says."""
     folders = [
-        (parent.config.invocation_params.dir / path).resolve()
+        _place_of(parent.config, path).resolve()
         for path in parent.config.getoption("--tftrain-configs")
     ]
     wanted = any(file_path.resolve().is_relative_to(folder) for folder in folders)
@@ -84,14 +98,25 @@ class GradientCheck(pytest.Item):
         return self.path, None, f"gradcheck {self.path.name}"
 
 
-@pytest.fixture(scope="session")
-def assert_gradient_parity() -> Callable[..., None]:
+@pytest.fixture
+def assert_gradient_parity(request: pytest.FixtureRequest) -> Callable[..., None]:
     """Return a function that fails unless every gradient of a network is right.
 
-    It takes the arguments of `tftrain.gradcheck`.
+    It takes the arguments of `tftrain.gradcheck`, and two more. `allow_zero` lets pass what the
+    check fails for otherwise: gradients that are all zero, which put nothing to the test.
+    `require_proof` fails for what is no more than evidence, too. Notes of the report stand in the
+    summary at the end of the session.
     """
 
-    def check(network: Any, x: Any, y: Any, **options: Any) -> None:
+    def check(
+        network: Any,
+        x: Any,
+        y: Any,
+        *,
+        allow_zero: bool = False,
+        require_proof: bool = False,
+        **options: Any,
+    ) -> None:
         __tracebackhide__ = True
         import tftrain
 
@@ -100,8 +125,34 @@ def assert_gradient_parity() -> Callable[..., None]:
         except TftrainError as error:
             pytest.fail(f"the gradients cannot be checked: {error}", pytrace=False)
         _require(report)
+        if report.all_zero and not allow_zero:
+            raise AssertionError(
+                "every gradient is zero on this batch, so that nothing was put to the test: give "
+                f"other data or weights, or allow_zero=True\n{report}"
+            )
+        if require_proof and not report.certified:
+            raise AssertionError(f"not every gradient is proven\n{report}")
+        request.node.user_properties += [(NOTE, note) for note in report.notes]
 
     return check
+
+
+NOTE = "note of the gradient check"
+"""Name of the property of a test that holds a sentence to read with its result."""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show the notes of all gradient checks that passed."""
+    notes = [
+        f"{report.nodeid}: {note}"
+        for report in terminalreporter.stats.get("passed", [])
+        for name, note in getattr(report, "user_properties", ())
+        if name == NOTE and report.when == "call"
+    ]
+    if notes:
+        terminalreporter.section("notes of gradient checks")
+        for note in notes:
+            terminalreporter.line(note)
 
 
 def _require(report: Any) -> None:
