@@ -58,6 +58,10 @@ ROUNDINGS = 1000
 
 STOPPED = "what tf.stop_gradient stops was taken for constant"
 
+CANCELLED = 64
+"""Units of roundoff, of the size of the outputs, that may be left of a derivative which is zero
+because all its terms cancel, as that of a bias before a batch normalisation."""
+
 NARROW_ROUNDINGS = 16
 """The same in bfloat16, whose roundoff is 2^-8."""
 
@@ -193,13 +197,21 @@ class _Claim:
         direction = self._direction(number, sources)
         claimed, size = _inner(self.gradients, direction)
         forward, more = _inner([self.dy], [self._forward(direction)])
-        noise = rounding(self.dtype) * (size + more)
+        noise = rounding(self.dtype) * (size + more) + CANCELLED * self._lost
         yield self._check("forward mode", claimed, forward, noise)
         found = self._differences(self.part.layer, sources, direction, noise)
         if not found.ok and self._holding is not None:
             held = self._differences(self._holding, sources, direction, noise)
             found = replace(held, remark=STOPPED)
         yield found
+
+    @property
+    def _lost(self) -> float:
+        """What one rounding of the outputs may cost in the left side of (1)."""
+        narrow = self.dtype in ("bfloat16", nn.MIXED)
+        roundoff = PRECISIONS["bfloat16" if narrow else self.dtype].roundoff
+        y = self.node.y.astype(np.float64)
+        return roundoff * float(np.sum(np.abs(self.dy * np.where(np.isfinite(y), y, 0.0))))
 
     def _direction(self, number: int, sources: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Return where the sources are moved: only every so many of them, the others stay."""

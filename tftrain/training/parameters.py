@@ -165,7 +165,13 @@ def _called(network: tf.Module, row: tf.Tensor) -> tuple[list[tf.Variable], Any]
         with tf.GradientTape() as tape:
             output = network(row)
         return list(tape.watched_variables()), output
-    except Exception:
+    except Exception as error:  # what is wrong, the training itself will say, if it comes so far
+        if not network.trainable_variables:
+            reason = str(error).strip().splitlines()[0]
+            raise InputError(
+                f"the network has no trainable variables, and makes none when it is called with "
+                f"inputs of shape {row.shape}: {reason}"
+            ) from error
         return [], None
     finally:
         for variable, value in before:
