@@ -377,13 +377,19 @@ def _is_smooth(rows: Sequence[Difference]) -> bool:
     off = [row.slope - row.claimed for row in rows]
     better = [(b * factor - a) / (factor - 1) for a, b in pairwise(off)]
     gaps = [abs(b - a) for a, b in pairwise(better)]
+    seen = 0
     for (before, after), row in zip(pairwise(gaps), rows[2:], strict=False):
         floor = 10 * row.likely
         if not before > floor:
-            return True
+            break
         if after > max(before / 3, floor):
             return False
-    return True
+        seen += 1
+    return seen >= SEEN
+
+
+SEEN = 3
+"""Times that the error must have fallen so before a function is taken for smooth."""
 
 
 def _inner(left: Sequence[np.ndarray], right: Sequence[np.ndarray]) -> tuple[float, float]:
