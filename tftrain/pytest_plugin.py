@@ -102,10 +102,9 @@ class GradientCheck(pytest.Item):
 def assert_gradient_parity(request: pytest.FixtureRequest) -> Callable[..., None]:
     """Return a function that fails unless every gradient of a network is right.
 
-    It takes the arguments of `tftrain.gradcheck`, and two more. `allow_zero` lets pass what the
-    check fails for otherwise: gradients that are all zero, which put nothing to the test.
-    `require_proof` fails for what is no more than evidence, too. Notes of the report stand in the
-    summary at the end of the session.
+    It takes the arguments of `tftrain.gradcheck`, and two more. Gradients that are all zero, which
+    test nothing, fail the check unless `allow_zero` is set. With `require_proof`, evidence alone
+    fails it too. The report's notes appear in pytest's summary.
     """
 
     def check(

@@ -1,12 +1,12 @@
 """Every row of the table against the NumPy reference, in every mode and dtype."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from parameters import slow_unless
+from scale_reference import ScaleReference
 from table import DTYPES, LAYERS, LOSSES, OPTIMIZERS, WIDTH, Row
 
 import tftrain
@@ -120,17 +120,6 @@ class Scale(tf.Module):
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         return x * tf.cast(self.gain, x.dtype)
-
-
-@dataclass
-class ScaleReference(reference.Layer):
-    gain: np.ndarray
-
-    def forward(self, x: Any) -> Any:
-        return x * self.gain
-
-    def backward(self, x: Any, y: Any, dy: Any) -> Any:
-        return dy * self.gain, {"gain": (dy * x).sum(axis=0)}
 
 
 @pytest.mark.usefixtures("needs_bfloat16")

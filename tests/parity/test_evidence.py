@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from parameters import slow
+from scale_reference import ScaleReference
 
 import tftrain
 from tftrain import nn, reference
@@ -101,16 +102,6 @@ class Shift(tf.Module):
 def test_what_a_stranger_shares_is_the_sum_of_all_shares(
     registered: bool, in_programs: bool, factor: float
 ) -> None:
-    @dataclass
-    class ScaleReference(reference.Layer):
-        gain: np.ndarray
-
-        def forward(self, x: Any) -> Any:
-            return x * self.gain
-
-        def backward(self, x: Any, y: Any, dy: Any) -> Any:
-            return dy * self.gain, {"gain": (dy * x).sum(axis=0)}
-
     if registered:
         reference.register(Scale)(ScaleReference)
     rng = np.random.default_rng(0)

@@ -137,8 +137,7 @@ def useless_columns(frame: pd.DataFrame, conventions: Conventions) -> dict[str, 
     reasons = {}
     for name in frame.columns:
         try:
-            column = understand(frame, name, conventions)
-            reason = _why_useless(frame[name], column, conventions)
+            reason = _why_useless(frame[name], understand(frame, name, conventions), conventions)
         except DataError as error:
             said = str(error).removeprefix(f"column {name!r} ").partition("; ")[0]
             reason = on_one_line(f"it {said}")

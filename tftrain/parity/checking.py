@@ -1,7 +1,6 @@
 """The door: a network, a batch, and the report on all its gradients."""
 
 import math
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -233,15 +232,19 @@ def _numbers_of(values: Sequence[Any]) -> tuple[set[int], list[optimizers.Schedu
             schedules.append(value)
         elif isinstance(value, (int, float, np.number)) and 1 < value < MOST_STEPS:
             numbers.add(math.ceil(value))
-        elif isinstance(value, (list, tuple, set, np.ndarray)) and len(value) <= MOST_LANDMARKS:
-            more, inside = _numbers_of(list(value))
-            numbers |= more
-            schedules += inside
-        elif isinstance(value, dict):
-            more, inside = _numbers_of([*value, *value.values()])
+        elif inner := _inside(value):
+            more, inside = _numbers_of(inner)
             numbers |= more
             schedules += inside
     return numbers, schedules
+
+
+def _inside(value: Any) -> list[Any]:
+    """Return what a setting holds, if it is a dictionary or a list that is not long."""
+    if isinstance(value, dict):
+        return [*value, *value.values()]
+    few = isinstance(value, (list, tuple, set, np.ndarray)) and len(value) <= MOST_LANDMARKS
+    return list(value) if few else []
 
 
 def _notes(parts: Sequence[Part], trace: Trace, checks: Sequence[Check]) -> list[str]:
@@ -263,12 +266,21 @@ def _notes(parts: Sequence[Part], trace: Trace, checks: Sequence[Check]) -> list
     return notes
 
 
+def _holders(parts: Sequence[Part], trace: Trace) -> dict[int, list[tuple[Part, Node, str]]]:
+    """Return the layers that have each parameter, by its place, with its name there."""
+    found: dict[int, list[tuple[Part, Node, str]]] = {}
+    for part, node in zip(parts, trace.nodes, strict=True):
+        for name, place in part.places.items():
+            found.setdefault(place, []).append((part, node, name))
+    return found
+
+
 def _by_evidence(step: Step, parts: Sequence[Part], trace: Trace, mode: str) -> Iterator[Check]:
     """Check the layers that the reference does not know."""
-    owners = Counter(place for part in parts for place in part.places.values())
+    holders = _holders(parts, trace)
     for part, node in zip(parts, trace.nodes, strict=True):
         if part.twin is None:
-            shared = [name for name, place in part.places.items() if owners[place] > 1]
+            shared = [name for name, place in part.places.items() if len(holders[place]) > 1]
             yield from evidence(part, node, mode, shared, step.l2)
 
 
@@ -278,12 +290,8 @@ def _of_shared(certificate: Certificate, trace: Trace) -> Iterator[Check]:
     Each must be the sum of what its layers contribute: the reference says what those do that it
     knows, a tape of its own what each of the others does, which evidence has judged.
     """
-    step, parts, mode = certificate.step, certificate.parts, certificate.mode
-    owners: dict[int, list[tuple[Part, Node, str]]] = {}
-    for part, node in zip(parts, trace.nodes, strict=True):
-        for name, place in part.places.items():
-            owners.setdefault(place, []).append((part, node, name))
-    for place, holders in owners.items():
+    step, mode = certificate.step, certificate.mode
+    for place, holders in _holders(certificate.parts, trace).items():
         strangers = [holder for holder in holders if holder[0].twin is None]
         if len(holders) == 1 or not strangers:
             continue

@@ -14,9 +14,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tftrain.parity import evidence
 from tftrain.parity.checks import Check
-from tftrain.parity.evidence import Difference, judged
+from tftrain.parity.evidence import differences, judged
 from tftrain.reference import PRECISIONS, Bounded, Layer, Loss
 from tftrain.reference.layers import Array, sent_on
 from tftrain.streams import Purpose, stream
@@ -105,7 +104,9 @@ def complex_step(name: str, twin: Layer, node: Node) -> Check | None:
             # An imaginary part below the smallest normal number has few digits.
             bound = 4 * float(room + lost + np.sum(np.abs(dy)) * precision.tiny / STEP)
         if not abs(forward - backward) <= bound:
-            _, slope, uncertain = judged(_differences(moved, dy, y, backward), 4 * float(room))
+            eps = float(np.finfo(np.float64).eps)
+            rows = differences(moved, lambda step: backward, dy, eps)
+            _, slope, uncertain = judged(rows, 4 * float(room))
             if abs(slope - backward) <= uncertain or tangent is None:
                 forward, bound, quantity = slope, uncertain, "central differences"
     error = abs(forward - backward)
@@ -130,19 +131,3 @@ def _tangent(moved: Callable[[complex], np.ndarray]) -> np.ndarray | None:
         return np.asarray(moved(1j * STEP).imag / STEP)
     except (TypeError, ValueError):
         return None
-
-
-def _differences(
-    moved: Callable[[float], np.ndarray], dy: np.ndarray, y: np.ndarray, backward: float
-) -> list[Difference]:
-    """Return differences of the real function, which know nothing of complex numbers."""
-    eps = float(np.finfo(np.float64).eps)
-    size, likely = eps * float(np.sum(np.abs(dy * y))), eps * float(np.linalg.norm(dy * y))
-    found = []
-    for k in range(evidence.STEPS):
-        step = evidence.STEP / evidence.SHRINK**k
-        up, down = moved(step), moved(-step)
-        slope = float(np.sum(dy * (up - down))) / (2 * step)
-        bend = float(np.sum(np.abs(dy * (up - 2 * y + down)))) / step
-        found.append(Difference(backward, slope, bend, size / step, likely / step))
-    return found

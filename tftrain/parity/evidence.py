@@ -22,7 +22,7 @@ difference at any step, kinks within it and at `x` itself included, and rounding
 What the layer stops with `tf.stop_gradient` counts as constant.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise
@@ -207,7 +207,7 @@ class _Claim:
 
     @property
     def _lost(self) -> float:
-        """What one rounding of the outputs may cost in the left side of (1)."""
+        """Error of the left side of (1) when every output is rounded once."""
         narrow = self.dtype in ("bfloat16", nn.MIXED)
         roundoff = PRECISIONS["bfloat16" if narrow else self.dtype].roundoff
         y = self.node.y.astype(np.float64)
@@ -238,23 +238,20 @@ class _Claim:
             noise: what rounding may do to the claim.
         """
         precision = PRECISIONS[self.dtype]
-        here = self._at(layer, sources)
-        size = float(np.sum(np.abs(self.dy * here)))
-        lost = precision.roundoff * size + precision.tiny * float(np.sum(np.abs(self.dy)))
-        likely = precision.roundoff * float(np.linalg.norm(self.dy * here))
-        rows: list[Difference] = []
-        for k in range(STEPS):
-            step = STEP / SHRINK**k
-            ends = [
-                [(s + t * v).astype(s.dtype) for s, v in zip(sources, direction, strict=True)]
-                for t in (step, -step)
-            ]
-            up, down = (self._at(layer, end) for end in ends)
-            moved = [(a.astype(np.float64) - b) / (2 * step) for a, b in zip(*ends, strict=True)]
-            claimed, _ = _inner(self.gradients, moved)
-            slope = float(np.sum(self.dy * (up - down))) / (2 * step)
-            bend = float(np.sum(np.abs(self.dy * (up - 2 * here + down)))) / step
-            rows.append(Difference(claimed, slope, bend, lost / step, likely / step))
+        flushed = precision.tiny * float(np.sum(np.abs(self.dy)))
+
+        def moved(t: float) -> list[np.ndarray]:
+            return [(s + t * v).astype(s.dtype) for s, v in zip(sources, direction, strict=True)]
+
+        def claimed(step: float) -> float:
+            """Return the claim along what the dtype lets the sources move."""
+            ends = zip(moved(step), moved(-step), strict=True)
+            way = [(a.astype(np.float64) - b) / (2 * step) for a, b in ends]
+            return _inner(self.gradients, way)[0]
+
+        rows = differences(
+            lambda t: self._at(layer, moved(t)), claimed, self.dy, precision.roundoff, flushed
+        )
         return self._check("central differences", *judged(rows, noise))
 
     @cached_property
@@ -319,14 +316,14 @@ def _direction(rng: np.random.Generator, value: np.ndarray, gradient: np.ndarray
 
 
 class Difference(NamedTuple):
-    """What one step to both sides shows.
+    """A central difference at one step size.
 
     Attributes:
         claimed: the inner product of gradient and direction.
         slope: the central difference.
         bend: as (2), over all outputs.
         noise: what rounding can do to the slope.
-        likely: what it will hardly do more than, as its errors have both signs.
+        likely: what rounding usually does, as its errors have both signs.
     """
 
     claimed: float
@@ -339,6 +336,35 @@ class Difference(NamedTuple):
     def bound(self) -> float:
         """How far the slope may be from any subgradient; twice what (2) says, for good measure."""
         return self.bend + 10 * self.noise
+
+
+def differences(
+    at: Callable[[float], np.ndarray],
+    claimed: Callable[[float], float],
+    dy: np.ndarray,
+    roundoff: float,
+    flushed: float = 0.0,
+) -> list[Difference]:
+    """Return central differences of `<dy, f>`, from the largest step to the smallest.
+
+    Args:
+        at: the outputs of `f` at a point along the direction.
+        claimed: the inner product of gradient and direction, for a step size.
+        dy: the delta at the outputs.
+        roundoff: relative error of each output.
+        flushed: what subnormal outputs that are flushed to zero may add.
+    """
+    here = at(0.0)
+    lost = roundoff * float(np.sum(np.abs(dy * here))) + flushed
+    likely = roundoff * float(np.linalg.norm(dy * here))
+    rows = []
+    for k in range(STEPS):
+        step = STEP / SHRINK**k
+        up, down = at(step), at(-step)
+        slope = float(np.sum(dy * (up - down))) / (2 * step)
+        bend = float(np.sum(np.abs(dy * (up - 2 * here + down)))) / step
+        rows.append(Difference(claimed(step), slope, bend, lost / step, likely / step))
+    return rows
 
 
 def judged(rows: Sequence[Difference], noise: float) -> tuple[float, float, float]:

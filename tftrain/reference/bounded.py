@@ -299,9 +299,7 @@ class Bounded(NDArrayOperatorsMixin):
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         if method != "__call__" or options:
             return NotImplemented
-        operands = [self._operand(one) for one in inputs]
-        narrowest = max((one.precision for one in operands), key=lambda kind: kind.roundoff)
-        operands = [one.cast(narrowest) for one in operands]
+        operands = _of_one_precision(inputs)
         if ufunc in COMPARISONS:
             return ufunc(*(one.value for one in operands))
         if ufunc not in RULES:
@@ -320,6 +318,14 @@ class Bounded(NDArrayOperatorsMixin):
                 f"{', '.join(sorted(known.__name__ for known in FUNCTIONS))}"
             )
         return FUNCTIONS[function](*args, **options)
+
+
+def _of_one_precision(arrays: Sequence[Any]) -> list[Bounded]:
+    """Return arrays, one of them `Bounded`, as `Bounded` ones of the narrowest precision."""
+    one = next(array for array in arrays if isinstance(array, Bounded))
+    parts = [one._operand(array) for array in arrays]
+    narrowest = max((part.precision for part in parts), key=lambda kind: kind.roundoff)
+    return [part.cast(narrowest) for part in parts]
 
 
 def _size(value: np.ndarray) -> np.ndarray:
@@ -561,15 +567,12 @@ RULES: dict[np.ufunc, Callable[..., Bounded]] = {
 
 def _joined(join: Callable[..., np.ndarray], arrays: Sequence[Any], **options: Any) -> Bounded:
     """Put arrays together, which computes nothing."""
-    one = next(array for array in arrays if isinstance(array, Bounded))
-    parts = [one._operand(array) for array in arrays]
-    narrowest = max((part.precision for part in parts), key=lambda kind: kind.roundoff)
-    parts = [part.cast(narrowest) for part in parts]
+    parts = _of_one_precision(arrays)
     value, bound, spills = (
         join([getattr(part, name) for part in parts], **options)
         for name in ("value", "bound", "spills")
     )
-    return Bounded(value, bound, narrowest, spills)
+    return Bounded(value, bound, parts[0].precision, spills)
 
 
 def _split(a: Bounded, sections: Any, axis: int = 0) -> list[Bounded]:
@@ -602,12 +605,11 @@ def _einsum(subscripts: str, *operands: Any) -> Bounded:
 
     In any order; every product and every partial sum may be flushed.
     """
-    one = next(operand for operand in operands if isinstance(operand, Bounded))
-    parts = [one._operand(operand) for operand in operands]
+    parts = _of_one_precision(operands)
     if "..." in subscripts:
         raise InputError("np.einsum follows rounding errors only without '...': name every axis")
-    letters, _, kept = subscripts.replace(" ", "").partition("->")
-    if not _:
+    letters, arrow, kept = subscripts.replace(" ", "").partition("->")
+    if not arrow:
         named = letters.replace(",", "")
         kept = "".join(sorted(letter for letter in set(named) if named.count(letter) == 1))
     lengths = {
@@ -620,19 +622,18 @@ def _einsum(subscripts: str, *operands: Any) -> Bounded:
     def summed(arrays: Sequence[np.ndarray]) -> np.ndarray:
         return np.asarray(np.einsum(f"{letters}->{kept}", *arrays))
 
-    def with_one(i: int, instead: np.ndarray, others: str) -> np.ndarray:
-        return summed([instead if k == i else getattr(p, others) for k, p in enumerate(parts)])
+    def one_by_one(chosen: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the sum over the operands, each `chosen` once among the others."""
+        each = [summed([*others[:i], one, *others[i + 1 :]]) for i, one in enumerate(chosen)]
+        return np.asarray(sum(each))
 
-    inherited = sum(with_one(i, part.bound, "magnitude") for i, part in enumerate(parts))
+    magnitudes = [part.magnitude for part in parts]
+    inherited = one_by_one([part.bound for part in parts], magnitudes)
     lost = [(np.isinf(part.bound) | part.spills).astype(np.float64) for part in parts]
-    ones = [np.ones(part.shape) for part in parts]
-    unsure = sum(summed([*ones[:i], mark, *ones[i + 1 :]]) for i, mark in enumerate(lost))
+    unsure = one_by_one(lost, [np.ones(part.shape) for part in parts]) > 0
     value = summed([part.value for part in parts])
-    size = summed([part.magnitude for part in parts])
     units = count + len(parts) - 2
-    return one._rounded(
-        value, np.asarray(inherited), units, size, units + 1, unsure=np.asarray(unsure) > 0
-    )
+    return parts[0]._rounded(value, inherited, units, summed(magnitudes), units + 1, unsure)
 
 
 def _arranged(move: Callable[..., np.ndarray]) -> Callable[..., Bounded]:

@@ -162,6 +162,7 @@ class Engine:
         watch: ends each epoch.
         order_seed: seed of the batch order, or None for the order of the table.
         first_epoch: which of the seed's orders the first epoch takes, counted from 0.
+        automatic: whether graph mode may take the place of XLA where that cannot compile a program.
         together: whether a chunk may run over the end of an epoch, where that is of use.
 
     Attributes:
@@ -182,11 +183,13 @@ class Engine:
         *,
         order_seed: int | None = None,
         first_epoch: int = 0,
+        automatic: bool = False,
         together: bool = True,
     ) -> None:
         self.step = step
         self.data = data
         self.mode = mode
+        self.automatic = automatic
         self.watch = watch
         self.rows = int(data.x.shape[0])
         self.batch_size = min(batch_size, self.rows)
@@ -210,11 +213,8 @@ class Engine:
         self._step_seconds = CHUNK_SECONDS
         self._period_seconds: float | None = None
 
-    def prepare(self, automatic: bool = False) -> None:
+    def prepare(self) -> None:
         """Trace and compile the program, without running a step.
-
-        Args:
-            automatic: whether graph mode may take the place of XLA where that cannot compile it.
 
         Raises:
             InputError: it cannot be run in this mode.
@@ -223,7 +223,7 @@ class Engine:
             with self.mode.runnable():
                 self._prepare()
         except InputError as error:
-            if not (automatic and self.mode.name == "xla" and error.__cause__):
+            if not (self.automatic and self.mode.name == "xla" and error.__cause__):
                 raise
             reason = str(error.__cause__).splitlines()[0][:200]
             self.mode = Mode("graph", f"XLA cannot compile the network: {reason}")

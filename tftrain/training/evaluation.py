@@ -78,8 +78,7 @@ class Evaluator:
     def error_sums(self, sums: np.ndarray) -> ErrorSums | None:
         """Return what the metrics are computed from, out of `sums()`.
 
-        None where predictions are no numbers beside the targets, but have a shape of their own: as
-        logits have, beside labels.
+        None where predictions and targets differ in shape, as logits and labels do.
         """
         squared, absolute = np.split(sums[2:], 2)
         if np.isnan(squared).all():

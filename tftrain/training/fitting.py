@@ -164,6 +164,7 @@ def fit(
         watch,
         order_seed=order_seed,
         first_epoch=first,
+        automatic=compile == "auto",
         together=not any(observer.looks_at_network for observer in observers),
     )
     loop = Loop(
@@ -172,7 +173,6 @@ def fit(
         observers=observers,
         history=History() if history is None else history,
         saver=saver,
-        automatic=compile == "auto",
     )
     return loop.run()
 

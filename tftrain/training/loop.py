@@ -35,7 +35,6 @@ class Loop:
     Args:
         engine: runs the steps, and decides at the end of each epoch.
         saver: saves where training is, and knows where it was, if there are checkpoints.
-        automatic: whether graph mode may take the place of XLA.
     """
 
     def __init__(
@@ -46,7 +45,6 @@ class Loop:
         observers: Sequence[Observer],
         history: History,
         saver: Saver | None = None,
-        automatic: bool = False,
     ) -> None:
         self.engine = engine
         self.watch = engine.watch
@@ -54,7 +52,6 @@ class Loop:
         self.observers = observers
         self.history = history
         self.saver = saver
-        self.automatic = automatic
         self.done = 0
         self.total = engine.watch.epochs * engine.steps
         self._seconds = 0.0
@@ -67,7 +64,7 @@ class Loop:
         """Train until something says stop; return the history."""
         history = self.history
         began = time.monotonic()
-        self.engine.prepare(self.automatic)
+        self.engine.prepare()
         history.mode = self.engine.mode
         self.started = time.monotonic()
         history.seconds["compile"] = self.started - began
@@ -107,6 +104,7 @@ class Loop:
                 reason = self._take(chunk, stop)
             except DivergedError as error:
                 raise diagnosed(error, self.engine, before, self.done) from None
+            self._require_same_optimizer()
             if reason != stop or (when and not reason and when.due(self.done, steps)):
                 self._save(reason)
 
@@ -136,23 +134,21 @@ class Loop:
         return self._first_reason(observer.on_chunk(*place) for observer in self.observers)
 
     def _first_reason(self, answers: Iterable[str | None]) -> str | None:
-        """Return the first reason that observers give, once all of them have been told.
-
-        Raises:
-            InputError: one has changed the optimizer, of which the program has taken the settings.
-        """
+        """Return the first reason that observers give, once all of them have been told."""
         reasons = [answer for answer in answers if answer is not None]
+        wanted = "a text that says why to stop, or None"
+        for reason in reasons:
+            of_type("what an observer returns", reason, str, wanted)
+        return next(iter(reasons), None)
+
+    def _require_same_optimizer(self) -> None:
+        """Raise InputError where an observer has changed it: the program has its settings."""
         if described(self.engine.step.optimizer) != self._optimizer:
             raise InputError(
                 "an observer has changed the optimizer while it trains, but the program has its "
                 "settings already: give a schedule (tftrain.optimizers.Schedule), or train in "
                 "several calls of fit"
             )
-        for reason in reasons:
-            of_type(
-                "what an observer returns", reason, str, "a text that says why to stop, or None"
-            )
-        return next(iter(reasons), None)
 
     def _take(self, chunk: Chunk, stop: str | None) -> str | None:
         """Record what a chunk did.

@@ -110,7 +110,7 @@ STATEFUL_DRAWS = frozenset(
 def stateful_draws(network: tf.Module, x: tf.Tensor) -> list[str]:
     """Return the operations by which a network draws from the global state of `tf.random`."""
     try:
-        program = tf.function(network, autograph=False).get_concrete_function(x[:1])
+        program, _ = _traced(network, x[:1])
     except Exception:  # as of `if tensor:`
         return []
     graph = program.graph.as_graph_def()
@@ -124,17 +124,18 @@ def _read(network: tf.Module, row: tf.Tensor) -> tuple[list[tf.Variable], Any]:
     Those that are not there yet are made.
     """
     try:
-        return _traced(network, row)
+        program, output = _traced(network, row)
     except Exception:  # a variable is made, or a tensor asked for its value, as by `if tensor:`
         called = _called(network, row)
-    try:
-        return _traced(network, row)
-    except Exception:  # what is really wrong, the training itself will say
-        return called
+        try:
+            program, output = _traced(network, row)
+        except Exception:  # what is really wrong, the training itself will say
+            return called
+    return [variable for variable in program.graph.variables if variable.trainable], output
 
 
-def _traced(network: tf.Module, row: tf.Tensor) -> tuple[list[tf.Variable], Any]:
-    """Return what is read and given, found without computing anything.
+def _traced(network: tf.Module, row: tf.Tensor) -> tuple[Any, Any]:
+    """Return the forward pass as a program, and its output, found without computing anything.
 
     Raises:
         Exception: the network makes a variable, or cannot be traced.
@@ -155,7 +156,7 @@ def _traced(network: tf.Module, row: tf.Tensor) -> tuple[list[tf.Variable], Any]
         program = tf.compat.v1.wrap_function(forward, [tf.TensorSpec(row.shape, row.dtype)])
     finally:
         tf.config.run_functions_eagerly(eagerly)
-    return [variable for variable in program.graph.variables if variable.trainable], outputs[0]
+    return program, outputs[0]
 
 
 def _called(network: tf.Module, row: tf.Tensor) -> tuple[list[tf.Variable], Any]:
