@@ -2,14 +2,17 @@
 
 import re
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
 from tftrain.cli.main import run
 from tftrain.config import load_config
 from tftrain.errors import ConfigError
+from tftrain.reference import layers
 
 README = Path(__file__).parent.parent / "README.md"
+CONTRIBUTING = README.with_name("CONTRIBUTING.md")
 
 
 def block(language: str) -> str:
@@ -42,3 +45,12 @@ def test_the_explanation_is_the_real_one(capsys: pytest.CaptureFixture[str]) -> 
     # The tables have a column of rounding errors, which may differ between machines.
     written = text[: text.index("3. GRADIENTS")]
     assert written in README.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", [README, CONTRIBUTING], ids=lambda page: page.name)
+def test_what_the_examples_register_is_proven(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layers, "TWINS", dict(layers.TWINS))
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    [example] = [dedent(block) for block in blocks if "reference.register" in block]
+    assert "assert report.certified" in example
+    exec(compile(example, page.name, "exec"), {"__name__": "example"})

@@ -23,6 +23,7 @@ What the layer stops with `tf.stop_gradient` counts as constant.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise
@@ -39,6 +40,7 @@ from tftrain.parity.stopped import holding_constant
 from tftrain.reference import PRECISIONS
 from tftrain.streams import Purpose, stream
 from tftrain.traces import Node, is_discrete
+from tftrain.training.engine import Mode
 
 DIRECTIONS = 3
 """Directions in which each layer is checked, at least; each of its inputs is moved in one."""
@@ -58,9 +60,13 @@ ROUNDINGS = 1000
 
 STOPPED = "what tf.stop_gradient stops was taken for constant"
 
+NEARBY = 4
+"""Points one rounding away at which a derivative is taken that may be ill-conditioned."""
+
 CANCELLED = 64
 """Units of roundoff, of the size of the outputs, that may be left of a derivative which is zero
-because all its terms cancel, as that of a bias before a batch normalisation."""
+because all its terms cancel, as that of a bias before a batch normalisation; and of the size of the
+penalty, where that is taken off what is left."""
 
 NARROW_ROUNDINGS = 16
 """The same in bfloat16, whose roundoff is 2^-8."""
@@ -184,6 +190,8 @@ class _Claim:
         trained = {name: gradient - penalties[name] for name, gradient in node.gradients.items()}
         own = [share_of(part, node, n) if n in shared else trained[n] for n in part.places]
         self.gradients = [*self._if_moved(node.dx), *own]
+        taken_off = [0 * penalties[n] if n in shared else penalties[n] for n in part.places]
+        self.taken_off = [*self._if_moved(0 * node.dx), *taken_off]
 
     @property
     def count(self) -> int:
@@ -193,29 +201,40 @@ class _Claim:
     def checks(self, number: int) -> Iterator[Check]:
         if not self.count or is_discrete(self.node.y):
             return
+        rng = stream(number, Purpose.DIRECTIONS)
         sources = [*self._if_moved(self.node.x), *(v.numpy() for v in self.variables)]
-        direction = self._direction(number, sources)
+        direction = self._direction(number, rng, sources)
         claimed, size = _inner(self.gradients, direction)
-        forward, more = _inner([self.dy], [self._forward(direction)])
-        noise = rounding(self.dtype) * (size + more) + CANCELLED * self._lost
-        yield self._check("forward mode", claimed, forward, noise)
-        found = self._differences(self.part.layer, sources, direction, noise)
+        forward, more = self._forward(self.x, direction)
+        _, taken_off = _inner(self.taken_off, direction)
+        lost = self._lost + self._roundoff * taken_off
+        noise = rounding(self.dtype) * (size + more) + CANCELLED * lost
+        if not abs(claimed - forward) <= noise:
+            noise += self._change_nearby(sources, direction, forward, rng)
+        if not abs(claimed - forward) <= noise:  # programs may round otherwise than eager does
+            forward, _ = self._forward(self.x, direction, self.mode)
+        yield self._check("forward mode", claimed, forward, noise, size)
+        found = self._differences(self.part.layer, sources, direction, noise, size)
         if not found.ok and self._holding is not None:
-            held = self._differences(self._holding, sources, direction, noise)
+            held = self._differences(self._holding, sources, direction, noise, size)
             found = replace(held, remark=STOPPED)
         yield found
 
     @property
+    def _roundoff(self) -> float:
+        narrow = self.dtype in ("bfloat16", nn.MIXED)
+        return PRECISIONS["bfloat16" if narrow else self.dtype].roundoff
+
+    @property
     def _lost(self) -> float:
         """Error of the left side of (1) when every output is rounded once."""
-        narrow = self.dtype in ("bfloat16", nn.MIXED)
-        roundoff = PRECISIONS["bfloat16" if narrow else self.dtype].roundoff
         y = self.node.y.astype(np.float64)
-        return roundoff * float(np.sum(np.abs(self.dy * np.where(np.isfinite(y), y, 0.0))))
+        return self._roundoff * float(np.sum(np.abs(self.dy * np.where(np.isfinite(y), y, 0.0))))
 
-    def _direction(self, number: int, sources: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def _direction(
+        self, number: int, rng: np.random.Generator, sources: Sequence[np.ndarray]
+    ) -> list[np.ndarray]:
         """Return where the sources are moved: only every so many of them, the others stay."""
-        rng = stream(number, Purpose.DIRECTIONS)
         groups = min(self.count, MOST_DIRECTIONS)
         return [
             _direction(rng, value, gradient) if i % groups == number % groups else 0 * value
@@ -228,6 +247,7 @@ class _Claim:
         sources: Sequence[np.ndarray],
         direction: Sequence[np.ndarray],
         noise: float,
+        size: float,
     ) -> Check:
         """Check the claim against central differences.
 
@@ -236,6 +256,7 @@ class _Claim:
             sources: input and variables at the point itself.
             direction: in which they are moved.
             noise: what rounding may do to the claim.
+            size: of the terms of the claim.
         """
         precision = PRECISIONS[self.dtype]
         flushed = precision.tiny * float(np.sum(np.abs(self.dy)))
@@ -252,7 +273,7 @@ class _Claim:
         rows = differences(
             lambda t: self._at(layer, moved(t)), claimed, self.dy, precision.roundoff, flushed
         )
-        return self._check("central differences", *judged(rows, noise))
+        return self._check("central differences", *judged(rows, noise), size)
 
     @cached_property
     def _holding(self) -> nn.sequential.Layer | None:
@@ -263,34 +284,71 @@ class _Claim:
         """Return in a list what belongs to the input, or none where that holds integers."""
         return [] if self.fixed else [of_input]
 
-    def _forward(self, direction: Sequence[np.ndarray]) -> np.ndarray:
-        tangents = [tf.constant(v) for v in direction]
-        primals = [*self._if_moved(self.x), *self.variables]
-        with tf.autodiff.ForwardAccumulator(primals, tangents) as accumulator:
-            y = self.part.layer(self.x)
-        tangent = accumulator.jvp(y, unconnected_gradients="zero")
-        found: np.ndarray = tf.convert_to_tensor(tangent).numpy()  # of IndexedSlices, perhaps
-        return found
+    def _change_nearby(
+        self,
+        sources: Sequence[np.ndarray],
+        direction: Sequence[np.ndarray],
+        forward: float,
+        rng: np.random.Generator,
+    ) -> float:
+        """Return what rounding may do to a derivative that changes much from a point to the next.
+
+        That is by how much it has changed where input and variables are off by one rounding.
+        """
+        found = [forward]
+        for _ in range(NEARBY):
+            off = [1 + self._roundoff * rng.choice([-2.0, 2.0], s.shape) for s in sources]
+            near = [(s * o).astype(s.dtype) for s, o in zip(sources, off, strict=True)]
+            with self._moved(near) as x:
+                found.append(self._forward(x, direction)[0])
+        return SEVERAL * float(np.ptp(found))
+
+    def _forward(
+        self, x: tf.Tensor, direction: Sequence[np.ndarray], mode: str = "eager"
+    ) -> tuple[float, float]:
+        """Return the left side of (1) by forward mode, and the sum of the sizes of its terms."""
+
+        def tangent(x: tf.Tensor) -> tf.Tensor:
+            tangents = [tf.constant(v) for v in direction]
+            primals = [*self._if_moved(x), *self.variables]
+            with tf.autodiff.ForwardAccumulator(primals, tangents) as accumulator:
+                y = self.part.layer(x)
+            tangent = accumulator.jvp(y, unconnected_gradients="zero")
+            return tf.convert_to_tensor(tangent)  # of IndexedSlices, perhaps
+
+        program = Mode(mode).compile(tangent, tf.TensorSpec(x.shape, x.dtype))
+        return _inner([self.dy], [program(x).numpy()])
 
     def _at(self, layer: nn.sequential.Layer, values: Sequence[np.ndarray]) -> np.ndarray:
         """Return the layer's output, float64, where input and variables have these values."""
+        with self._moved(values) as x:
+            found: np.ndarray = tf.convert_to_tensor(layer(x)).numpy().astype(np.float64)
+            return found
+
+    @contextmanager
+    def _moved(self, values: Sequence[np.ndarray]) -> Iterator[tf.Tensor]:
+        """Give the variables other values in this context, which is entered with the input."""
         own = len(self.variables)
         before = [variable.numpy() for variable in self.variables]
-        x = self.x if self.fixed else tf.constant(values[0])
         try:
             for variable, value in zip(self.variables, values[-own:] if own else [], strict=True):
                 variable.assign(value)
-            found: np.ndarray = tf.convert_to_tensor(layer(x)).numpy().astype(np.float64)
-            return found
+            yield self.x if self.fixed else tf.constant(values[0])
         finally:
             for variable, value in zip(self.variables, before, strict=True):
                 variable.assign(value)
 
-    def _check(self, quantity: str, claimed: float, expected: float, bound: float) -> Check:
+    def _check(
+        self, quantity: str, claimed: float, expected: float, bound: float, size: float
+    ) -> Check:
+        undetermined = not np.isfinite(expected) or (
+            not np.isfinite(claimed) and self._may_overflow
+        )
         error = abs(claimed - expected)
-        ratio = 0.0 if error == 0 else error / bound if bound else np.inf
-        if np.isnan(error):  # both must have gone wrong, or neither
-            ratio = 0.0 if np.isnan(claimed) and np.isnan(expected) else np.inf
+        if undetermined:
+            error, bound = 0.0, np.inf
+        elif np.isnan(error):
+            error = np.inf
         return Check(
             self.mode,
             self.dtype,
@@ -298,21 +356,45 @@ class _Claim:
             quantity,
             error=error,
             bound=bound,
-            ratio=ratio,
+            ratio=0.0 if error == 0 else error / bound if bound else np.inf,
             actual=claimed,
             expected=expected,
             kind=EVIDENCE,
+            unsure=int(undetermined),
+            relative_bound=np.inf if undetermined else bound / size if size else 0.0,
         )
+
+    @cached_property
+    def _may_overflow(self) -> bool:
+        """Whether numbers are so large that a product of four of them may be too large."""
+        most = float(PRECISIONS[self.dtype].largest) ** 0.25
+        node = self.node
+        arrays = [node.x, node.y, node.dy, *self.gradients, *node.parameters.values()]
+        return any((np.abs(a) > most).any() for a in arrays if not is_discrete(a))
 
 
 def _direction(rng: np.random.Generator, value: np.ndarray, gradient: np.ndarray) -> np.ndarray:
     """Return a random direction of the size of the values, most of it along the gradient."""
-    scale = float(np.sqrt(np.mean(np.square(value.astype(np.float64))))) or 1.0
-    size = scale * np.abs(rng.standard_normal(value.shape))
+    size = _sizes(value) * np.abs(rng.standard_normal(value.shape))
     signs = np.where(rng.random(value.shape) < 0.5, 1.0, -1.0)
     towards = (rng.random(value.shape) < ALIGNED) & (gradient != 0) & ~np.isnan(gradient)
     found: np.ndarray = (np.where(towards, np.sign(gradient), signs) * size).astype(value.dtype)
     return found
+
+
+def _sizes(value: np.ndarray) -> np.ndarray:
+    """Return by how much each element may be moved: by the mean size, a small one by less."""
+    size = np.abs(value.astype(np.float64))
+    size = np.where(np.isfinite(size), size, 0.0)
+    if not size.any():
+        return np.ones_like(size)
+    least = np.where(size > 0, DECADES * size, np.median(size[size > 0]))
+    found: np.ndarray = np.minimum(size.max() * np.sqrt(np.mean((size / size.max()) ** 2)), least)
+    return found
+
+
+DECADES = 1000
+"""By how many times its own size an element is moved at most."""
 
 
 class Difference(NamedTuple):
@@ -379,8 +461,10 @@ def judged(rows: Sequence[Difference], noise: float) -> tuple[float, float, floa
     if not abs(off) <= bound and _is_on_kink(rows):
         return *rows[-1][:2], SEVERAL * rows[-1].bound + noise
     if not abs(off) <= bound and not _is_smooth(rows):
-        clear = min(rows, key=lambda row: row.bound)
-        return clear.claimed, clear.slope, clear.bound + noise
+        least = min(row.bound for row in rows)
+        clear = [row for row in rows if row.bound <= 2 * least] or rows
+        nearest = min(clear, key=lambda row: abs(row.slope - row.claimed) / (row.bound or 1))
+        return nearest.claimed, nearest.slope, nearest.bound + noise
     return rows[0].claimed, rows[0].claimed + off, bound
 
 
