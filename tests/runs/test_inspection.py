@@ -4,6 +4,7 @@ import json
 import os
 import random
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
@@ -19,7 +20,7 @@ import tftrain
 from tftrain.config.model import ActivationName
 from tftrain.errors import InputError, RunError
 from tftrain.experiment.train import resume
-from tftrain.runs import Run
+from tftrain.runs import Run, RunDirectory
 from tftrain.runs.inspection import FILES, load_model, require_harmless
 from tftrain.runs.listing import runs_in
 
@@ -396,6 +397,28 @@ def test_a_list_of_runs_with_odd_summaries(copy: Path) -> None:
         (copy / "summary.json").write_text(summary)
         (one,) = runs_in(copy.parent)
         assert (one.path, one.value) == (str(copy), None)
+
+
+def test_a_run_is_listed_while_its_checkpoints_come_and_go(copy: Path) -> None:
+    """As another process makes them, and removes those of before."""
+
+    def churn() -> None:
+        while not over.is_set():
+            for i in range(20):
+                (copy / f"checkpoints/{i}").mkdir(parents=True, exist_ok=True)
+                (copy / f"checkpoints/{i}/weights").touch()
+            shutil.rmtree(copy / "checkpoints")
+
+    over = threading.Event()
+    thread = threading.Thread(target=churn)
+    thread.start()
+    try:
+        for _ in range(200):
+            assert [run.path for run in runs_in(copy.parent)] == [str(copy)]
+            RunDirectory(copy).require_plain()
+    finally:
+        over.set()
+        thread.join()
 
 
 def test_nothing_is_written_through_a_link(copy: Path, tmp_path: Path) -> None:

@@ -141,14 +141,15 @@ class RunDirectory:
         What is written to a link hits others, and a pipe would be waited for. tftrain makes
         neither, so somebody else has put it there.
         """
-        for path in sorted(self.path.rglob("*")):
-            if path.is_symlink():
-                raise RunError(
-                    f"{path}: is a link, and what is written to a run could end elsewhere; put the "
-                    "file or folder itself there"
-                )
-            if not (path.is_file() or path.is_dir()):
-                raise RunError(f"{path}: is neither a file nor a folder; remove it")
+        for place, folders, files in os.walk(self.path):
+            for path in (Path(place, name) for name in sorted([*folders, *files])):
+                if path.is_symlink():
+                    raise RunError(
+                        f"{path}: is a link, and what is written to a run could end elsewhere; put "
+                        "the file or folder itself there"
+                    )
+                if not (path.is_file() or path.is_dir()) and os.path.lexists(path):
+                    raise RunError(f"{path}: is neither a file nor a folder; remove it")
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -106,7 +106,7 @@ def _listed(directory: RunDirectory) -> Listed:
         metric=metric,
         value=value,
         written=_written(directory),
-        size=sum(map(_size, directory.path.rglob("*"))),
+        size=_size(directory.path),
     )
 
 
@@ -114,12 +114,14 @@ def _written(directory: RunDirectory) -> float:
     return directory.summary.lstat().st_mtime
 
 
-def _size(file: Path) -> int:
-    """Return the bytes of a file, which may be gone by now."""
-    try:
-        return file.lstat().st_size
-    except OSError:
-        return 0
+def _size(folder: Path) -> int:
+    """Return the bytes of all files in a folder, any of which may be gone by now."""
+    size = 0
+    for place, _, files in os.walk(folder):
+        for file in files:
+            with suppress(OSError):
+                size += Path(place, file).lstat().st_size
+    return size
 
 
 def _metric(summary: dict[str, Any]) -> tuple[str | None, float | None]:
