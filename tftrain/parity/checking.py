@@ -11,9 +11,9 @@ import tensorflow as tf
 from tftrain import losses, nn, optimizers
 from tftrain.errors import InputError, number, of_type, unknown
 from tftrain.parity.certificate import Certificate, Part, parts_of, precision_of
-from tftrain.parity.checks import Check
+from tftrain.parity.checks import CERTIFICATE, EVIDENCE, Check
 from tftrain.parity.complex_step import complex_step, complex_step_of_loss
-from tftrain.parity.evidence import alike, evidence, rounding, share_of, within
+from tftrain.parity.evidence import CANCELLED, alike, evidence, lost_in, rounding, share_of, within
 from tftrain.parity.report import Report
 from tftrain.reference.layers import twin_of
 from tftrain.streams import Purpose, stream
@@ -44,6 +44,11 @@ BY_EVIDENCE = (
     "The reference does not know {}: checked along random directions only, which is evidence and "
     "no certificate. Register its mathematics with @tftrain.reference.register to have it proven."
 )
+
+WEAK = 0.01
+"""The relative error of a gradient that evidence should find; where it may not, a note says so."""
+
+COULD_PASS = "On this batch an error of {} could pass, as there are kinks or much rounding: {}."
 
 NOT_FINITE = (
     "The reference of {} could not be checked against its own forward pass, which gives numbers "
@@ -256,14 +261,29 @@ def _notes(parts: Sequence[Part], trace: Trace, checks: Sequence[Check]) -> list
         for name, node in zip(trace.names(), trace.nodes, strict=True)
         for of, gradient in node.gradients.items()
     }
-    lost = [check.where for check in checks if not check.relative_bound < 1]
+    proven = [check for check in checks if check.kind == CERTIFICATE]
+    lost = [check.where for check in proven if not check.relative_bound < 1]
     lost += [where for where, gradient in gradients.items() if not np.isfinite(gradient).all()]
     notes += dict.fromkeys(f"{c.node}: {c.remark}." for c in checks if c.ok and c.remark)
+    notes += _of_weak_evidence(checks)
     if not any(gradient.any() for gradient in gradients.values()):
         notes.append(ALL_ZERO)
     elif lost:
         notes.append(WITHOUT_WORTH.format(", ".join(dict.fromkeys(lost))))
     return notes
+
+
+def _of_weak_evidence(checks: Sequence[Check]) -> list[str]:
+    """Return a note for each layer of which larger errors than those of `WEAK` could pass."""
+    weakest: dict[str, float] = {}
+    for check in checks:
+        if check.kind == EVIDENCE:
+            weakest[check.node] = max(weakest.get(check.node, 0.0), check.relative_bound)
+    return [
+        COULD_PASS.format(f"{size:.0%}" if size < 1 else "any size", node)
+        for node, size in weakest.items()
+        if size > WEAK
+    ]
 
 
 def _holders(parts: Sequence[Part], trace: Trace) -> dict[int, list[tuple[Part, Node, str]]]:
@@ -324,9 +344,11 @@ def _as_recorded(
     How they are `judged`: `unit` and `proven` of `alike`.
     """
     for part, node in zip(parts, trace.nodes, strict=True):
+        lost = 0.0 if part.twin else CANCELLED * lost_in(node)
         for name, place in part.places.items():
-            what = f"{name} as trained"
-            yield alike(plain[place], node.gradients[name], mode, part.name, what, **judged)
+            what, recorded = f"{name} as trained", node.gradients[name]
+            least = lost / max(1.0, float(np.max(np.abs(node.parameters[name]), initial=0.0)))
+            yield alike(plain[place], recorded, mode, part.name, what, lost=least, **judged)
 
 
 def _of_reference(parts: Sequence[Part], step: Step, trace: Trace) -> tuple[list[Check], list[str]]:
