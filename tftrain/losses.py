@@ -150,6 +150,11 @@ def require_same(prediction: tf.Tensor, target: tf.Tensor) -> None:
             f"the network predicts {prediction.dtype.name} but the targets are "
             f"{target.dtype.name}: use one dtype for both"
         )
+    if prediction.shape.rank is None:
+        raise ShapeError(
+            "the network's prediction has no known shape, as after tf.py_function: give it one with "
+            "tf.ensure_shape"
+        )
     same_rank = prediction.shape.rank == target.shape.rank is not None
     if not (same_rank and prediction.shape.is_compatible_with(target.shape)):
         raise ShapeError(

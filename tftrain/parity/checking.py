@@ -344,7 +344,7 @@ def _as_recorded(
     How they are `judged`: `unit` and `proven` of `alike`.
     """
     for part, node in zip(parts, trace.nodes, strict=True):
-        lost = 0.0 if part.twin else CANCELLED * lost_in(node)
+        lost = 0.0 if part.twin else CANCELLED * lost_in(node, inside=True)
         for name, place in part.places.items():
             what, recorded = f"{name} as trained", node.gradients[name]
             least = lost / max(1.0, float(np.max(np.abs(node.parameters[name]), initial=0.0)))

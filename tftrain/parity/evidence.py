@@ -59,6 +59,9 @@ ROUNDINGS = 1000
 
 STOPPED = "what tf.stop_gradient stops was taken for constant"
 
+LEAST = 0.001
+"""Derivatives that are smaller than so much of the outputs need not be known to a per cent."""
+
 NEARBY = 4
 """Points one rounding away at which a derivative is taken that may be ill-conditioned."""
 
@@ -85,22 +88,25 @@ def _is_narrow(dtype: str) -> bool:
     return dtype in ("bfloat16", nn.MIXED)
 
 
-def lost_in(node: Node) -> float:
-    """Return the error of the left side of (1) when every output is rounded once, and once inside.
+def lost_in(node: Node, inside: bool = False) -> float:
+    """Return the error of the left side of (1) when every output is rounded once.
 
-    Inside there may be products of inputs and variables that are larger than the outputs, as before
-    a softmax; by so much more counts what is rounded after them.
+    Args:
+        node: the layer.
+        inside: whether to count what is rounded inside as well: there may be products of inputs and
+            variables that are larger than the outputs, as before a softmax.
     """
     cases = max(len(node.y), 1)
     y, dy = (np.abs(a.astype(np.float64)).reshape(cases, -1) for a in (node.y, node.dy))
     y = np.where(np.isfinite(y), y, 0.0)
-    factor = max(_largest(value) for value in (1.0, *node.parameters.values()))
-    x = np.array([0.0 if is_discrete(node.x) else _largest(case) for case in node.x])
-    outputs = np.max(y, axis=1, initial=0.0)
-    inside = np.divide(x * factor, outputs, out=np.ones(cases), where=outputs > 0)
-    return roundoff(node.dy.dtype.name) * float(
-        np.sum((dy * y).sum(axis=1) * np.maximum(1, inside))
-    )
+    terms = (dy * y).sum(axis=1)
+    if inside and not is_discrete(node.x):
+        outputs = np.max(y, axis=1, initial=0.0)
+        factor = max(_largest(value) for value in (1.0, *node.parameters.values()))
+        products = factor * np.array([_largest(case) for case in node.x])
+        larger = np.divide(products, outputs, out=np.ones(cases), where=outputs > 0)
+        terms *= np.maximum(1.0, larger)
+    return roundoff(node.dy.dtype.name) * float(np.sum(terms))
 
 
 def _largest(value: Any) -> float:
@@ -237,9 +243,10 @@ class _Claim:
         claimed, size = _inner(self.gradients, direction)
         forward, more = self._forward(self.x, direction)
         _, taken_off = _inner(self.taken_off, direction)
-        lost = CANCELLED * (lost_in(self.node) + roundoff(self.dtype) * taken_off)
-        noise = rounding(self.dtype) * (size + more) + lost
+        lost = lost_in(self.node) + roundoff(self.dtype) * taken_off
+        noise = rounding(self.dtype) * (size + more) + CANCELLED * lost
         if not abs(claimed - forward) <= noise:
+            noise += CANCELLED * lost_in(self.node, inside=True)
             noise += self._change_nearby(sources, direction, forward, rng)
         yield self._check("forward mode", claimed, forward, noise, size)
         found = self._differences(self.part.layer, sources, direction, noise, size)
@@ -273,7 +280,8 @@ class _Claim:
             sources: input and variables at the point itself.
             direction: in which they are moved.
             noise: what rounding may do to the claim.
-            size: of the terms of the claim.
+            size: of the terms of the claim: the bound is compared with it, or with what the
+                outputs do if that is more.
         """
         precision = PRECISIONS[self.dtype]
         flushed = precision.tiny * float(np.sum(np.abs(self.dy)))
@@ -290,6 +298,8 @@ class _Claim:
         rows = differences(
             lambda t: self._at(layer, moved(t)), claimed, self.dy, precision.roundoff, flushed
         )
+        least = LEAST * float(np.sum(np.abs(self.dy * self.node.y)))
+        size = max(size, rows[0].size, least)
         return self._check("central differences", *judged(rows, noise), size)
 
     @cached_property
@@ -414,6 +424,7 @@ class Difference(NamedTuple):
     Attributes:
         claimed: the inner product of gradient and direction.
         slope: the central difference.
+        size: of the terms of the slope.
         bend: as (2), over all outputs.
         noise: what rounding can do to the slope.
         likely: what rounding usually does, as its errors have both signs.
@@ -421,6 +432,7 @@ class Difference(NamedTuple):
 
     claimed: float
     slope: float
+    size: float
     bend: float
     noise: float
     likely: float
@@ -454,9 +466,10 @@ def differences(
     for k in range(STEPS):
         step = STEP / SHRINK**k
         up, down = at(step), at(-step)
-        slope = float(np.sum(dy * (up - down))) / (2 * step)
+        slopes = dy * (up - down) / (2 * step)
         bend = float(np.sum(np.abs(dy * (up - 2 * here + down)))) / step
-        rows.append(Difference(claimed(step), slope, bend, lost / step, likely / step))
+        slope, size = float(np.sum(slopes)), float(np.sum(np.abs(slopes)))
+        rows.append(Difference(claimed(step), slope, size, bend, lost / step, likely / step))
     return rows
 
 
