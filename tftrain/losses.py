@@ -152,8 +152,8 @@ def require_same(prediction: tf.Tensor, target: tf.Tensor) -> None:
         )
     if prediction.shape.rank is None:
         raise ShapeError(
-            "the network's prediction has no known shape, as after tf.py_function: give it one with "
-            "tf.ensure_shape"
+            "the network's prediction has no known shape, as after tf.py_function: give it one "
+            "with tf.ensure_shape"
         )
     same_rank = prediction.shape.rank == target.shape.rank is not None
     if not (same_rank and prediction.shape.is_compatible_with(target.shape)):

@@ -67,6 +67,34 @@ def test_inputs_on_every_kink() -> None:
         assert report.ok, report.verdict
 
 
+def test_a_gradient_that_is_not_a_number_is_refused() -> None:
+    """The trap of `tf.where`: what is not chosen still sends zero times infinity back."""
+
+    class Sinc(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.w = tf.Variable([[1.0], [1.0]])
+
+        def __call__(self, x: tf.Tensor) -> tf.Tensor:
+            h = x @ self.w
+            return tf.where(h != 0, tf.sin(h) / h, 1.0)
+
+    x = np.array([[1.0, 2.0], [1.0, -1.0], [3.0, 1.0]])
+    report = tftrain.gradcheck(Sinc(), x, np.ones((3, 1)), modes=["eager"])
+    assert not report.ok
+    assert "central differences" in {failure.quantity for failure in report.failures}
+
+
+@pytest.mark.parametrize("on_kinks", [False, True])
+def test_a_note_says_how_large_an_error_could_pass(on_kinks: bool) -> None:
+    network = Stranger(tf.nn.relu, 0, "float64")
+    rng = np.random.default_rng(0)
+    x = np.where(rng.random((8, 1)) < 0.5 * on_kinks, 0.0, rng.standard_normal((8, 4)))
+    report = tftrain.gradcheck(network, x, np.ones((8, 1)), modes=["eager"])
+    assert report.ok
+    assert any("could pass" in note for note in report.notes) == on_kinks
+
+
 class Scale(tf.Module):
     """`x * gain`, whose gradient of the gain is wrong by a factor, perhaps in programs alone."""
 

@@ -226,8 +226,9 @@ class _Claim:
         trained = {name: gradient - penalties[name] for name, gradient in node.gradients.items()}
         own = [share_of(part, node, n) if n in shared else trained[n] for n in part.places]
         self.gradients = [*self._if_moved(node.dx), *own]
+        self.finite = [np.where(np.isfinite(g), g, 0.0) for g in self.gradients]
         taken_off = [0 * penalties[n] if n in shared else penalties[n] for n in part.places]
-        self.taken_off = [*self._if_moved(0 * node.dx), *taken_off]
+        self.taken_off = [*self._if_moved(np.zeros_like(node.dx)), *taken_off]
 
     @property
     def count(self) -> int:
@@ -240,12 +241,14 @@ class _Claim:
         rng = stream(number, Purpose.DIRECTIONS)
         sources = [*self._if_moved(self.node.x), *(v.numpy() for v in self.variables)]
         direction = self._direction(number, rng, sources)
-        claimed, size = _inner(self.gradients, direction)
+        claimed, size = self._claimed(direction)
         forward, more = self._forward(self.x, direction)
         _, taken_off = _inner(self.taken_off, direction)
         lost = lost_in(self.node) + roundoff(self.dtype) * taken_off
-        noise = rounding(self.dtype) * (size + more) + CANCELLED * lost
-        if not abs(claimed - forward) <= noise:
+        noise = rounding(self.dtype) * (size + np.nan_to_num(more)) + CANCELLED * lost
+        if self._may_overflow and not np.isfinite([claimed, forward]).all():
+            noise = np.inf
+        elif np.isfinite(forward) and not abs(claimed - forward) <= noise:
             noise += CANCELLED * lost_in(self.node, inside=True)
             noise += self._change_nearby(sources, direction, forward, rng)
         yield self._check("forward mode", claimed, forward, noise, size)
@@ -254,6 +257,12 @@ class _Claim:
             held = self._differences(self._holding, sources, direction, noise, size)
             found = replace(held, remark=STOPPED)
         yield found
+
+    def _claimed(self, direction: Sequence[np.ndarray]) -> tuple[float, float]:
+        """Return the right side of (1), and the sum of the sizes of its terms, if finite."""
+        claimed, size = _inner(self.finite, direction)
+        pairs = zip(self.gradients, direction, strict=True)
+        return claimed if all(np.isfinite(g[v != 0]).all() for g, v in pairs) else np.nan, size
 
     def _direction(
         self, number: int, rng: np.random.Generator, sources: Sequence[np.ndarray]
@@ -293,14 +302,16 @@ class _Claim:
             """Return the claim along what the dtype lets the sources move."""
             ends = zip(moved(step), moved(-step), strict=True)
             way = [(a.astype(np.float64) - b) / (2 * step) for a, b in ends]
-            return _inner(self.gradients, way)[0]
+            return _inner(self.finite, way)[0]
 
         rows = differences(
             lambda t: self._at(layer, moved(t)), claimed, self.dy, precision.roundoff, flushed
         )
         least = LEAST * float(np.sum(np.abs(self.dy * self.node.y)))
         size = max(size, rows[0].size, least)
-        return self._check("central differences", *judged(rows, noise), size)
+        claim, slope, bound = judged(rows, noise)
+        claim = claim if np.isfinite(self._claimed(direction)[0]) else np.nan
+        return self._check("central differences", claim, slope, bound, size)
 
     @cached_property
     def _holding(self) -> nn.sequential.Layer | None:
@@ -362,9 +373,7 @@ class _Claim:
     def _check(
         self, quantity: str, claimed: float, expected: float, bound: float, size: float
     ) -> Check:
-        undetermined = not np.isfinite([expected, bound]).all() or (
-            not np.isfinite(claimed) and self._may_overflow
-        )
+        undetermined = not np.isfinite([expected, bound]).all()
         error = abs(claimed - expected)
         if undetermined:
             error, bound = 0.0, np.inf
@@ -390,7 +399,7 @@ class _Claim:
         """Whether numbers are so large that a product of four of them may be too large."""
         most = float(PRECISIONS[self.dtype].largest) ** 0.25
         node = self.node
-        arrays = [node.x, node.y, node.dy, *self.gradients, *node.parameters.values()]
+        arrays = [node.x, node.y, node.dy, *node.parameters.values()]
         return any((np.abs(a) > most).any() for a in arrays if not is_discrete(a))
 
 
