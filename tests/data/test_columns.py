@@ -322,7 +322,7 @@ def test_durations_of_any_length_and_unit() -> None:
 
 
 def test_a_zone_written_out_is_that_zone() -> None:
-    for zone in ("UTC", " UTC", " GMT", "Z", "+00:00"):
+    for zone in ("UTC", " UTC", " GMT", " utc", "Z", "+00:00"):
         frame = frame_of([f"2020-01-01 12:00:00{zone}", f"2021-01-01 09:00:00{zone}"])
         column = understand(frame, "c", Conventions())
         assert (column.kind, column.notation.zone) == ("date", True)

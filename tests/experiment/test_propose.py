@@ -246,15 +246,21 @@ def test_dates_with_two_readings_are_left_out_by_init_and_an_error_in_training(
         assert seconds[0] == pd.Timestamp(first).timestamp()
 
 
+@pytest.mark.parametrize("missing", [False, True])
 @pytest.mark.parametrize("name", ["t.csv", "t.parquet"])
-def test_days_written_as_whole_numbers(tmp_path: Path, name: str) -> None:
-    whole = pd.Series(DAYS.strftime("%Y%m%d").astype(int))
+def test_days_written_as_whole_numbers(tmp_path: Path, name: str, missing: bool) -> None:
+    whole = pd.Series(DAYS.strftime("%Y%m%d").astype("Int64"))
+    expected = np.array((DAYS - pd.Timestamp(0)) / pd.Timedelta("1s"))
+    if missing:  # so that pandas writes the others with a point: 20200131.0
+        whole = whole.astype(float).where(whole.index != 7)
+        expected[7] = np.nan
     frame = pd.DataFrame({"day": whole, "price": np.arange(60) * 1.5})
     frame.to_csv(tmp_path / name, index=False) if name[2:] == "csv" else None
     frame.to_parquet(tmp_path / name) if name[2:] != "csv" else None
     prepared = prepare(load_config(proposed(tmp_path / name, "price")))
-    expected = (DAYS - pd.Timestamp(0)) / pd.Timedelta("1s")
-    for days in (whole, whole.astype(float), whole.astype(str), pd.Series(DAYS)):
+    dates = pd.Series(DAYS).where(whole.notna())
+    iso = dates.dt.strftime("%Y-%m-%d")
+    for days in (whole, whole.astype("Float64"), whole.astype("string"), dates, iso):
         raw = prepared.plan.raw_columns(prepared.frame.assign(day=days))
         np.testing.assert_array_equal(raw["day"], expected)
     with pytest.raises(DataError, match="must hold dates, as it did in training, but row 1 holds"):

@@ -1,6 +1,5 @@
 """What the columns of a table are, and their values as plain arrays."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
@@ -19,6 +18,7 @@ from tftrain.data.notation import (
     Notation,
     Reading,
     durations,
+    is_compact,
     moments,
     numbers,
     reading_of,
@@ -208,8 +208,7 @@ def understand(
 
 def _digits(series: pd.Series, notation: Notation) -> pd.Series:
     """Return whole numbers as text where dates have a form without separators, as 20200131 has."""
-    compact = re.fullmatch(r"(?:%[YymdHMSj])+", notation.date_format)
-    if not compact or not pd.api.types.is_numeric_dtype(series.dtype):
+    if not is_compact(notation.date_format) or not pd.api.types.is_numeric_dtype(series.dtype):
         return series
     whole = series.astype("Float64")
     if not (whole.dropna() % 1 == 0).all():

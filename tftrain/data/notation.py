@@ -83,7 +83,7 @@ ISO_DATE = (
     r"(?:[T ]+\d{1,2}(?::\d{2}){1,2}(?:[.,]\d+)?\s*(?:Z|[+-]\d{2}(?::?\d{2})?)?)?$"
 )
 ZONE = r":\d{2}.*(?:Z|z|[+-]\d{2}(?::?\d{2})?)$"
-UTC = r"(\d{2}(?:[.,]\d+)?(?: ?[AaPp][Mm])?)\s*(?:UTC|GMT)$"
+UTC = r"(\d{2}(?:[.,]\d+)?(?: ?[AaPp][Mm])?)\s*(?i:UTC|GMT)$"
 """The end of a time whose zone is written out. It is replaced by `Z`."""
 
 CLOCK = (
@@ -237,6 +237,8 @@ def moments(texts: pd.Series, notation: Notation) -> tuple[pd.Series, np.ndarray
         and which carry a time zone. All of shape `(rows,)`.
     """
     plain = pc.replace_substring_regex(stripped(texts), UTC, r"\1Z")
+    if is_compact(notation.date_format):  # pandas writes 20200131.0 where others are missing
+        plain = pc.replace_substring_regex(plain, r"^(\d+)\.0*$", r"\1")
     missing = is_missing(plain, notation, MISSING)
     zoned = ~missing & _matches(plain, ZONE)
     words = plain.to_pandas().where(~missing)
@@ -244,9 +246,14 @@ def moments(texts: pd.Series, notation: Notation) -> tuple[pd.Series, np.ndarray
     if notation.date_format:
         values = _parsed(words, notation.date_format)
     left = values.isna().to_numpy() & ~missing & _matches(plain, ISO_DATE)
-    if left.any() and not notation.date_format.startswith("%Y"):
+    if left.any() and not re.match(r"%Y[-/.]", notation.date_format):
         values = values.where(~left, _parsed(words.where(left), "ISO8601"))
     return values, ~missing & values.isna().to_numpy(), zoned
+
+
+def is_compact(date_format: str) -> bool:
+    """Return whether dates have a form without separators, as 20200131 has."""
+    return bool(re.fullmatch(r"(?:%[YymdHMSj])+", date_format))
 
 
 def _matches(texts: pa.ChunkedArray, pattern: str) -> np.ndarray:

@@ -102,10 +102,13 @@ def compact_dates(frame: pd.DataFrame) -> list[str]:
     """Return the columns of whole numbers that are all days of these centuries, as 20200131 is."""
     found = []
     for name in frame.columns:
-        if pd.api.types.is_integer_dtype(frame[name]):
-            values = frame[name].dropna().unique()
-            if len(values) > 2 and values.min() >= 1900_01_01 and values.max() < 2100_01_01:
-                days = pd.to_datetime(values.astype(str), format=COMPACT, errors="coerce")
+        if pd.api.types.is_numeric_dtype(frame[name]):
+            values = frame[name].dropna().unique().astype(float)  # of integers where some miss
+            whole = len(values) > 2 and (values % 1 == 0).all()
+            if whole and values.min() >= 1900_01_01 and values.max() < 2100_01_01:
+                days = pd.to_datetime(
+                    values.astype(int).astype(str), format=COMPACT, errors="coerce"
+                )
                 found += [name] if days.notna().all() else []
     return found
 
