@@ -149,8 +149,20 @@ def within(
     equal = (actual == expected) | (np.isnan(actual) & np.isnan(expected))
     apart = np.where(equal, 0.0, np.where(np.isnan(apart), np.inf, apart))
     error = float(np.max(apart, initial=0.0))
-    ratio = 0.0 if error == 0 else error / bound if bound else np.inf
-    return Check(mode, expected.dtype.name, node, quantity, error, bound, ratio, kind=EVIDENCE)
+    place = np.unravel_index(int(np.argmax(apart)), apart.shape) if apart.size else ()
+    return Check(
+        mode,
+        expected.dtype.name,
+        node,
+        quantity,
+        error,
+        bound,
+        ratio=0.0 if error == 0 else error / bound if bound else np.inf,
+        place=tuple(map(int, place)),
+        actual=float(actual[place]) if apart.size else 0.0,
+        expected=float(expected[place]) if apart.size else 0.0,
+        kind=EVIDENCE,
+    )
 
 
 def evidence(
