@@ -133,10 +133,33 @@ class Returning(nn.Dense):
 
 
 @pytest.mark.parametrize("use", [tftrain.fit, tftrain.gradcheck, tftrain.trace])
-@pytest.mark.parametrize("what", [lambda y: (y, y), lambda y: [y], lambda y: {"y": y}])
-def test_a_network_returns_one_tensor(what: Any, use: Any) -> None:
-    with pytest.raises(InputError, match=r"the network returns a (tuple|list|dict) of \d: return"):
+@pytest.mark.parametrize(
+    ("what", "returned"),
+    [
+        (lambda y: (y, y), "a tuple of 2"),
+        (lambda y: [y], "a list of 1"),
+        (lambda y: {"y": y}, "a dict of 1"),
+        (lambda y: None, "None"),
+        (tf.RaggedTensor.from_tensor, "a RaggedTensor"),
+    ],
+)
+def test_a_network_returns_one_tensor(what: Any, returned: str, use: Any) -> None:
+    with pytest.raises(InputError, match=f"the network returns {returned}: return one tensor"):
         use(Returning(what), X, Y)
+
+
+@pytest.mark.parametrize("value", [3, True, 1j])
+def test_only_floating_point_numbers_are_trained(value: Any) -> None:
+    network = nn.Dense(3, 1)
+    network.other = tf.Variable(value, name="other")
+    with pytest.raises(InputError, match=r"other:0 holds .*: only floating-point numbers are tr"):
+        tftrain.fit(network, X, Y)
+
+
+def test_complex_numbers_stay_inside_a_layer() -> None:
+    layers = [nn.Dense(3, 1), lambda h: tf.complex(h, h), tf.abs, nn.Dense(1, 1)]
+    with pytest.raises(InputError, match=r"<lambda> gives numbers of complex64 to the next layer"):
+        tftrain.gradcheck(nn.Sequential(layers), X, Y)
 
 
 def test_a_variable_has_a_shape() -> None:

@@ -15,9 +15,10 @@ from tftrain.parity.checks import CERTIFICATE, EVIDENCE, Check
 from tftrain.parity.complex_step import complex_step, complex_step_of_loss
 from tftrain.parity.evidence import CANCELLED, alike, evidence, lost_in, rounding, share_of, within
 from tftrain.parity.report import Report
+from tftrain.reference import PRECISIONS
 from tftrain.reference.layers import twin_of
 from tftrain.streams import Purpose, stream
-from tftrain.traces import Node, Trace
+from tftrain.traces import Node, Trace, is_discrete
 from tftrain.training.engine import Mode
 from tftrain.training.evaluation import as_batch
 from tftrain.training.parameters import dtype_of, parameters_of
@@ -162,6 +163,7 @@ def _check(tracer: Tracer, *, first: bool, updates: bool) -> Report:
     plain = tracer.plain_gradients()
     with step.unchanged():
         trace = tracer.run()
+    _require_real(trace)
     checks = list(certificate.of_trace(trace))
     figures: dict[str, float] = {}
     known = all(part.twin for part in parts)
@@ -183,6 +185,18 @@ def _check(tracer: Tracer, *, first: bool, updates: bool) -> Report:
     checks += _of_later_steps(tracer, certificate, updates)
     checks = [replace(c, dtype=dtype) if c.mode == mode else c for c in checks]
     return Report(checks, figures, notes, all_zero=ALL_ZERO in notes)
+
+
+def _require_real(trace: Trace) -> None:
+    """Raise InputError for a layer that gives complex numbers, or others without bounds."""
+    for name, node in zip(trace.names(), trace.nodes, strict=True):
+        dtype = node.y.dtype.name
+        if dtype not in PRECISIONS and not is_discrete(node.y):
+            raise InputError(
+                f"{name} gives numbers of {dtype} to the next layer, and gradients are checked in "
+                f"{', '.join(PRECISIONS)}: put both into one layer, which may compute inside in "
+                f"{dtype}"
+            )
 
 
 def _of_later_steps(tracer: Tracer, certificate: Certificate, updates: bool) -> Iterator[Check]:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tftrain import nn
@@ -15,6 +16,10 @@ WANTED = (
     "a tf.Module with a __call__ and trainable variables, such as tftrain.nn.MLP(3, [8], 1) or "
     "tftrain.nn.Sequential([...])"
 )
+
+
+UNKNOWN = object()
+"""In place of the output of a network that cannot be called by itself."""
 
 
 def dtype_of(network: tf.Module) -> tf.DType:
@@ -46,14 +51,13 @@ def parameters_of(network: tf.Module, x: tf.Tensor) -> Sequence[tf.Variable]:
             one that is not among those of its modules, so that nothing would train it; or it
             returns something else than a tensor.
     """
-    read, output = ([], None) if _is_ours(network) else _read(network, x[:1])
-    if isinstance(output, (tuple, list, dict)):
-        raise InputError(
-            f"the network returns a {type(output).__name__} of {len(output)}: return one tensor, "
-            "shape (rows, ...), the predictions"
-        )
+    read: Sequence[tf.Variable] = []
+    if not _is_ours(network):
+        read, output = _read(network, x[:1])
+        _require_tensor(output)
     parameters = network.trainable_variables
-    common_dtype(parameters)
+    if parameters or not read:
+        common_dtype(parameters)
     for parameter in parameters:
         if not parameter.shape.is_fully_defined():
             raise InputError(
@@ -66,6 +70,18 @@ def parameters_of(network: tf.Module, x: tf.Tensor) -> Sequence[tf.Variable]:
         if strays:
             raise InputError(_not_trained(network, strays[0]))
     return parameters
+
+
+def _require_tensor(output: Any) -> None:
+    """Raise InputError for an output that is not a tensor."""
+    if output is UNKNOWN or isinstance(output, (tf.Tensor, tf.Variable, np.ndarray)):
+        return
+    several = isinstance(output, (tuple, list, dict))
+    what = f"a {type(output).__name__}" + (f" of {len(output)}" if several else "")
+    raise InputError(
+        f"the network returns {'None' if output is None else what}: return one tensor, shape "
+        "(rows, ...), the predictions"
+    )
 
 
 def _is_ours(network: tf.Module) -> bool:
@@ -89,6 +105,12 @@ def common_dtype(parameters: Sequence[tf.Variable]) -> tf.DType:
     """Return the dtype of all parameters; raise InputError where there are several, or none."""
     if not parameters:
         raise InputError("the network has no trainable variables")
+    for parameter in parameters:
+        if not parameter.dtype.is_floating:
+            raise InputError(
+                f"the variable {parameter.name} holds {parameter.dtype.name}: only floating-point "
+                "numbers are trained, so create it with trainable=False"
+            )
     names = sorted({parameter.dtype.name for parameter in parameters})
     if len(names) > 1:
         raise InputError(
@@ -173,7 +195,7 @@ def _called(network: tf.Module, row: tf.Tensor) -> tuple[list[tf.Variable], Any]
                 f"the network has no trainable variables, and makes none when it is called with "
                 f"inputs of shape {row.shape}: {reason}"
             ) from error
-        return [], None
+        return [], UNKNOWN
     finally:
         for variable, value in before:
             variable.assign(value)
