@@ -440,10 +440,14 @@ def main():
     # A process is replaced after ten chunks: TensorFlow keeps every program that it ever compiled.
     with context.Pool(options.processes, maxtasksperchild=10) as pool:
         seeds = range(options.first, options.first + options.networks)
-        for result in pool.imap(checked, seeds, chunksize=20):
-            tally.add(result)
-            if tally.networks % 500 == 0:
-                print(f"{tally.networks} networks, {time.monotonic() - began:.0f} s", flush=True)
+        try:
+            for result in pool.imap(checked, seeds, chunksize=20):
+                tally.add(result)
+                if tally.networks % 500 == 0:
+                    seconds = time.monotonic() - began
+                    print(f"{tally.networks} networks, {seconds:.0f} s", flush=True)
+        except KeyboardInterrupt:
+            print("interrupted: the networks so far")
     tally.print()
 
 

@@ -185,6 +185,7 @@ def test_zero_gradients_notes_and_proof(project) -> None:
     )
 
 
+@pytest.mark.slow
 def test_configs_in_addopts(project) -> None:
     folder = project.mkdir("configs")
     (folder / "bad.yaml").write_text("data: 3\n")
