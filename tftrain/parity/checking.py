@@ -49,7 +49,10 @@ BY_EVIDENCE = (
 WEAK = 0.01
 """The relative error of a gradient that evidence should find; where it may not, a note says so."""
 
-COULD_PASS = "On this batch an error of {} could pass, as there are kinks or much rounding: {}."
+COULD_PASS = (
+    "On this batch, an error of {} in the gradients of {} could pass unnoticed, because of kinks or "
+    "rounding. Give other data."
+)
 
 NOT_FINITE = (
     "The reference of {} could not be checked against its own forward pass, which gives numbers "

@@ -60,10 +60,10 @@ ROUNDINGS = 1000
 STOPPED = "what tf.stop_gradient stops was taken for constant"
 
 LEAST = 0.001
-"""Derivatives that are smaller than so much of the outputs need not be known to a per cent."""
+"""Smallest derivative, relative to the outputs, whose relative error is reported."""
 
 NEARBY = 4
-"""Points one rounding away at which a derivative is taken that may be ill-conditioned."""
+"""Points, one rounding away, at which an ill-conditioned derivative is taken again."""
 
 CANCELLED = 64
 """Units of roundoff, of the size of the outputs, that may be left of a derivative which is zero
@@ -301,8 +301,8 @@ class _Claim:
             sources: input and variables at the point itself.
             direction: in which they are moved.
             noise: what rounding may do to the claim.
-            size: of the terms of the claim: the bound is compared with it, or with what the
-                outputs do if that is more.
+            size: sum of the sizes of the claim's terms, with which the bound is compared; that of
+                the slope's terms is taken instead where it is larger.
         """
         precision = PRECISIONS[self.dtype]
         flushed = precision.tiny * float(np.sum(np.abs(self.dy)))
@@ -341,9 +341,9 @@ class _Claim:
         forward: float,
         rng: np.random.Generator,
     ) -> float:
-        """Return what rounding may do to a derivative that changes much from a point to the next.
+        """Return the effect of rounding on an ill-conditioned derivative.
 
-        That is by how much it has changed where input and variables are off by one rounding.
+        It is measured: by how much the derivative changes at points that are one rounding away.
         """
         found = [forward]
         for _ in range(NEARBY):
@@ -425,7 +425,7 @@ def _direction(rng: np.random.Generator, value: np.ndarray, gradient: np.ndarray
 
 
 def _sizes(value: np.ndarray) -> np.ndarray:
-    """Return by how much each element may be moved: by the mean size, a small one by less."""
+    """Return the size of the move of each element: the mean size, or less for a small element."""
     size = np.abs(value.astype(np.float64))
     size = np.where(np.isfinite(size), size, 0.0)
     if not size.any():
@@ -436,7 +436,7 @@ def _sizes(value: np.ndarray) -> np.ndarray:
 
 
 DECADES = 1000
-"""By how many times its own size an element is moved at most."""
+"""Largest move of an element, relative to its own size."""
 
 
 class Difference(NamedTuple):
