@@ -50,8 +50,8 @@ WEAK = 0.01
 """The relative error of a gradient that evidence should find; where it may not, a note says so."""
 
 COULD_PASS = (
-    "On this batch, an error of {} in the gradients of {} could pass unnoticed, because of kinks or "
-    "rounding. Give other data."
+    "On this batch, an error of {} in the gradients of {} could pass unnoticed, because of kinks "
+    "or rounding. Give other data."
 )
 
 NOT_FINITE = (
