@@ -15,7 +15,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tftrain.parity.checks import Check
-from tftrain.parity.evidence import differences, judged
+from tftrain.parity.differences import differences, judged
 from tftrain.reference import PRECISIONS, Bounded, Layer, Loss
 from tftrain.reference.layers import Array, sent_on
 from tftrain.streams import Purpose, stream

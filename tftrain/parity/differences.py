@@ -1,0 +1,156 @@
+"""Central differences of smooth and of kinked functions, with bounds on their errors.
+
+Where `f` is smooth, Richardson's extrapolation makes central differences of `<dy, f(x + t v)>`
+precise and estimates its own error (Ridders' tableau; Press et al., "Numerical recipes", section
+5.7).
+
+Where `f` has kinks, as relu and max have, extrapolation from steps across them goes astray. But a
+convex combination of the slopes on both sides, which every subgradient is, differs from the central
+difference by no more than half their difference: by half of
+
+    |f(x + t v) - 2 f(x) + f(x - t v)| / t                                     (1)
+
+for each output. So (1), summed over the outputs without regard to sign, bounds the error of the
+difference at any step, kinks within it and at `x` itself included, and rounding too.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+STEP, SHRINK, STEPS = 0.05, 1.6, 16
+"""The first step along a direction, of the size of the values; the factor from one to the next."""
+
+
+class Difference(NamedTuple):
+    """A central difference at one step size.
+
+    Attributes:
+        claimed: the inner product of gradient and direction.
+        slope: the central difference.
+        size: of the terms of the slope.
+        bend: as (1), over all outputs.
+        noise: what rounding can do to the slope.
+        likely: what rounding usually does, as its errors have both signs.
+    """
+
+    claimed: float
+    slope: float
+    size: float
+    bend: float
+    noise: float
+    likely: float
+
+    @property
+    def bound(self) -> float:
+        """How far the slope may be from any subgradient; twice what (1) says, for good measure."""
+        return self.bend + 10 * self.noise
+
+
+def differences(
+    at: Callable[[float], np.ndarray],
+    claimed: Callable[[float], float],
+    dy: np.ndarray,
+    roundoff: float,
+    flushed: float = 0.0,
+) -> list[Difference]:
+    """Return central differences of `<dy, f>`, from the largest step to the smallest.
+
+    Args:
+        at: the outputs of `f` at a point along the direction.
+        claimed: the inner product of gradient and direction, for a step size.
+        dy: the delta at the outputs.
+        roundoff: relative error of each output.
+        flushed: what subnormal outputs that are flushed to zero may add.
+    """
+    here = at(0.0)
+    lost = roundoff * float(np.sum(np.abs(dy * here))) + flushed
+    likely = roundoff * float(np.linalg.norm(dy * here))
+    rows = []
+    for k in range(STEPS):
+        step = STEP / SHRINK**k
+        up, down = at(step), at(-step)
+        slopes = dy * (up - down) / (2 * step)
+        bend = float(np.sum(np.abs(dy * (up - 2 * here + down)))) / step
+        slope, size = float(np.sum(slopes)), float(np.sum(np.abs(slopes)))
+        rows.append(Difference(claimed(step), slope, size, bend, lost / step, likely / step))
+    return rows
+
+
+def judged(rows: Sequence[Difference], noise: float) -> tuple[float, float, float]:
+    """Return what is claimed, what differences say, and how far apart the two may be.
+
+    Args:
+        rows: the differences, from the largest step to the smallest.
+        noise: what rounding may do to the claim.
+    """
+    off, uncertain = extrapolated([r.slope - r.claimed for r in rows], [r.noise for r in rows])
+    bound = 10 * uncertain + noise
+    if not abs(off) <= bound and _is_on_kink(rows):
+        return *rows[-1][:2], SEVERAL * rows[-1].bound + noise
+    if not abs(off) <= bound and not _is_smooth(rows):
+        least = min(row.bound for row in rows)
+        clear = [row for row in rows if row.bound <= 2 * least] or rows
+        nearest = min(clear, key=lambda row: abs(row.slope - row.claimed) / (row.bound or 1))
+        return nearest.claimed, nearest.slope, nearest.bound + noise
+    return rows[0].claimed, rows[0].claimed + off, bound
+
+
+SEVERAL = 8
+"""By so much more the slope may be off where an output has several kinks at the point itself, whose
+parts of (1) may cancel."""
+
+
+def _is_on_kink(rows: Sequence[Difference]) -> bool:
+    """Return whether the slopes on both sides of the point itself differ, at any step."""
+    return rows[-1].bend > max(rows[0].bend / 2, 100 * rows[-1].noise)
+
+
+def _is_smooth(rows: Sequence[Difference]) -> bool:
+    """Return whether extrapolated differences converge as those of a smooth function do.
+
+    From one step to the next, what is left of the error falls by `SHRINK ** 4`, down to rounding.
+    """
+    factor = SHRINK**2
+    off = [row.slope - row.claimed for row in rows]
+    better = [(b * factor - a) / (factor - 1) for a, b in pairwise(off)]
+    gaps = [abs(b - a) for a, b in pairwise(better)]
+    seen = 0
+    for (before, after), row in zip(pairwise(gaps), rows[2:], strict=False):
+        floor = 10 * row.likely
+        if not before > floor:
+            break
+        if after > max(before / 3, floor):
+            return False
+        seen += 1
+    return seen >= SEEN
+
+
+SEEN = 3
+"""Times that the error must have fallen so before a function is taken for smooth."""
+
+
+def extrapolated(slopes: Sequence[float], noises: Sequence[float]) -> tuple[float, float]:
+    """Return the limit of central differences, and its estimated error.
+
+    The error is the spread of the tableau's entries, or what the noise does to the differences at
+    the step of the best one, whichever is larger.
+
+    Args:
+        slopes: differences at steps each of which is the one before over `SHRINK`.
+        noises: what rounding can do to each.
+    """
+    best, uncertain = np.nan, np.inf
+    row: list[float] = []
+    for slope, noise in zip(slopes, noises, strict=True):
+        last, row = row, [slope]
+        factor = SHRINK**2
+        for before in last:
+            row.append((row[-1] * factor - before) / (factor - 1))
+            factor *= SHRINK**2
+            spread = max(abs(row[-1] - row[-2]), abs(row[-1] - before), noise)
+            if spread <= uncertain:
+                best, uncertain = row[-1], spread
+    return best, uncertain
