@@ -4,6 +4,7 @@ import json
 import math
 import os
 import platform
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import chain, islice
@@ -143,12 +144,16 @@ class RunDirectory:
         """
         for place, folders, files in os.walk(self.path):
             for path in (Path(place, name) for name in sorted([*folders, *files])):
-                if path.is_symlink():
+                try:
+                    mode = path.lstat().st_mode
+                except FileNotFoundError:  # another process has removed it
+                    continue
+                if stat.S_ISLNK(mode):
                     raise RunError(
                         f"{path}: is a link, and what is written to a run could end elsewhere; put "
                         "the file or folder itself there"
                     )
-                if not (path.is_file() or path.is_dir()) and os.path.lexists(path):
+                if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
                     raise RunError(f"{path}: is neither a file nor a folder; remove it")
 
     @contextmanager
