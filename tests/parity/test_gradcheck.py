@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -637,3 +638,52 @@ def test_a_module_without_call_is_refused() -> None:
     for door in (tftrain.gradcheck, tftrain.trace):
         with pytest.raises(InputError, match="no __call__"):
             door(Silent(), X, Y)
+
+
+class Gated(tf.Module):
+    """`gain relu(x)`; the gradient of its input is off by a factor."""
+
+    def __init__(self, factor: float = 1.0) -> None:
+        super().__init__()
+        self.gain = tf.Variable([1.5, 2.0, 0.5], dtype=tf.float64)
+        self.factor = factor
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        @tf.custom_gradient
+        def gated(x: tf.Tensor, gain: tf.Tensor) -> Any:
+            y = tf.nn.relu(x)
+            slope = tf.cast(x > 0, x.dtype)
+            return y * gain, lambda dy: (
+                self.factor * dy * gain * slope,
+                tf.reduce_sum(dy * y, axis=0),
+            )
+
+        return gated(x, self.gain.read_value())
+
+
+@dataclass
+class GatedReference(reference.Layer):
+    """Wrong in the same way."""
+
+    gain: np.ndarray
+    factor: float
+
+    def forward(self, x):
+        return np.maximum(x, 0.0) * self.gain
+
+    def backward(self, x, y, dy):
+        return self.factor * dy * self.gain * (x > 0), {"gain": (dy * np.maximum(x, 0)).sum(axis=0)}
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 1.0])
+@pytest.mark.parametrize("factor", [1.0, 1.001, 1.1, 2.0])
+def test_kinks_hide_no_wrong_reference(share: float, factor: float) -> None:
+    rng = np.random.default_rng(3)
+    x, y = rng.standard_normal((2, 32, 3))
+    x[rng.random(x.shape) < share] = 0
+    reference.register(Gated)(GatedReference)
+    try:
+        report = tftrain.gradcheck(Gated(factor), x, y, modes=["eager"])
+    finally:
+        del TWINS[Gated]
+    assert report.ok == report.certified == (factor == 1)

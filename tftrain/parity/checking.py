@@ -181,10 +181,9 @@ def _check(tracer: Tracer, *, first: bool, updates: bool) -> Report:
         checks += certificate.as_trained(trace, plain)
     else:  # in bfloat16 a bound through the whole network is as large as the gradient
         checks += _as_recorded(parts, trace, plain, mode, unit=rounding(dtype), proven=known)
-    notes = _notes(parts, trace, checks)
-    if first:
-        own, more = _of_reference(parts, step, trace)
-        checks, notes = checks + own, notes + more
+    own, more = _of_reference(parts, step, trace) if first else ([], [])
+    checks += own
+    notes = [*_notes(parts, trace, checks), *more]
     checks += _of_later_steps(tracer, certificate, updates)
     checks = [replace(c, dtype=dtype) if c.mode == mode else c for c in checks]
     return Report(checks, figures, notes, all_zero=ALL_ZERO in notes)

@@ -11,10 +11,12 @@ functions".
 """
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 
-from tftrain.parity.checks import Check
+from tftrain.parity.checks import CERTIFICATE, EVIDENCE, Check
 from tftrain.parity.differences import differences, judged
 from tftrain.reference import PRECISIONS, Bounded, Layer, Loss
 from tftrain.reference.layers import Array, sent_on
@@ -22,6 +24,17 @@ from tftrain.streams import Purpose, stream
 from tftrain.traces import Node, Trace, is_discrete
 
 STEP = 1e-40
+
+NEARBY = 0.05, 0.1
+"""Least and largest distance of the point nearby, relative to the values."""
+
+STEPS = 32
+"""Differences, the last of which has a step of 2e-8."""
+
+LOOSE = 1e-4
+"""Bound on differences, relative to what is summed, above which they prove nothing."""
+
+PRECISION = PRECISIONS["float64"]
 
 
 class LossLayer(Layer):
@@ -57,77 +70,142 @@ def complex_step(name: str, twin: Layer, node: Node) -> Check | None:
     """Check a reference node at the values of a trace.
 
     Returns:
-        The check, by differences of real numbers where the node takes no complex ones or is not
-        analytic; None where its numbers are not finite.
+        The check, which is evidence where only differences with a loose bound could be had; None
+        where the node's numbers are not finite.
     """
-    precision = PRECISIONS["float64"]
-    rng = stream(0, Purpose.DIRECTIONS)
-    fixed = is_discrete(node.x)
-    x = node.x if fixed else node.x.astype(np.float64)
-    dy = node.dy.astype(np.float64)
-    twin = twin.with_parameters(lambda value: np.asarray(value, np.float64))
-    with np.errstate(all="ignore"):
-        y = twin.forward(x)
-        dx, gradients = twin.backward(x, y, dy)
-    along = rng.standard_normal(x.shape)
-    ways = {
-        name: rng.standard_normal(p.shape) if name in gradients else np.zeros(p.shape)
-        for name, p in twin.parameters.items()
-    }
+    here = _Point(name, twin.with_parameters(_as_float64), node.x, node.dy.astype(np.float64))
+    exact = here.by_complex_step()
+    if exact and exact.ok:
+        return exact
+    found = here.by_differences()
+    if found is None or not found.ok:
+        return exact or found
+    if found.kind == CERTIFICATE:
+        return found
+    there = here.nearby()
+    exact = there.by_complex_step()
+    if exact and exact.ok:
+        return exact
+    return there.by_differences() or found
 
-    def moved(t: complex) -> np.ndarray:
-        """Return the output at a point `t` along the direction."""
-        moves = iter(ways.values())
+
+class _Point:
+    """A reference node at a point, and a random direction in which its values are moved.
+
+    Args:
+        name: of the node.
+        twin: the reference, with float64 parameters.
+        x: inputs; integers stay as they are.
+        dy: the delta at the outputs, float64.
+    """
+
+    def __init__(self, name: str, twin: Layer, x: np.ndarray, dy: np.ndarray) -> None:
+        self.name, self.twin, self.dy = name, twin, dy
+        self.fixed = is_discrete(x)
+        self.x = x if self.fixed else _as_float64(x)
+        rng = self.rng = stream(0, Purpose.DIRECTIONS)
         with np.errstate(all="ignore"):
-            moved_x = x if fixed else x + t * along
-            return twin.with_parameters(lambda p: p + t * next(moves)).forward(moved_x)
+            self.dx, self.gradients = twin.backward(self.x, twin.forward(self.x), dy)
+        self.along = rng.standard_normal(x.shape)
+        self.ways = {
+            name: rng.standard_normal(p.shape) if name in self.gradients else np.zeros(p.shape)
+            for name, p in twin.parameters.items()
+        }
 
-    tangent = _tangent(moved)
-    exact = twin.with_parameters(lambda value: Bounded.exact(value, precision))
-    bounded_x = x if fixed else Bounded.exact(x, precision)
-    with np.errstate(all="ignore"):
-        wide_dx, wide = exact.backward(
-            bounded_x, exact.forward(bounded_x), Bounded.exact(dy, precision)
-        )
-        wide_dx = Bounded.exact(0 * along, precision) + sent_on(wide_dx, bounded_x)
-        terms = [sent_on(dx, x) * along, *(g * ways[name] for name, g in gradients.items())]
-        backward = float(sum(map(np.sum, terms)))
-        room = np.sum(wide_dx.bound * np.abs(along))
-        room += sum(np.sum(g.bound * np.abs(ways[name])) for name, g in wide.items())
-        for products in terms:  # what is lost in the sums themselves
-            room += products.size * precision.roundoff * np.sum(np.abs(products))
-        forward, bound, quantity = np.nan, np.nan, "complex step"
-        if tangent is not None:
-            products = dy * tangent
-            forward = float(np.sum(products))
-            lost = products.size * precision.roundoff * np.sum(np.abs(products))
+    def nearby(self) -> "_Point":
+        """Return a point near this one, where no value is zero and no two are equal."""
+
+        def moved(value: np.ndarray) -> np.ndarray:
+            mean = np.sqrt(np.sum(value**2) / max(value.size, 1)) or 1.0
+            size = np.where(value == 0, mean, np.abs(value))
+            way = self.rng.choice([-1.0, 1.0], value.shape) * self.rng.uniform(*NEARBY, value.shape)
+            return np.asarray(value + way * size)
+
+        x = self.x if self.fixed else moved(self.x)
+        return _Point(self.name, self.twin.with_parameters(moved), x, self.dy)
+
+    def by_complex_step(self) -> Check | None:
+        """Check by a complex step; None where the node takes no complex numbers."""
+        try:
+            tangent = np.asarray(self._moved(1j * STEP).imag / STEP)
+        except (TypeError, ValueError):
+            return None
+        with np.errstate(all="ignore"):
+            products = self.dy * tangent
             # An imaginary part below the smallest normal number has few digits.
-            bound = 4 * float(room + lost + np.sum(np.abs(dy)) * precision.tiny / STEP)
-        if not abs(forward - backward) <= bound:
+            few = np.sum(np.abs(self.dy)) * PRECISION.tiny / STEP
+            bound = 4 * float(self.room + _lost(products) + few)
+        return self._check("complex step", float(np.sum(products)), bound)
+
+    def by_differences(self) -> Check | None:
+        """Check by differences of real numbers: evidence where their bound is loose."""
+        with np.errstate(all="ignore"):
             eps = float(np.finfo(np.float64).eps)
-            rows = differences(moved, lambda step: backward, dy, eps)
-            _, slope, uncertain = judged(rows, 4 * float(room))
-            if abs(slope - backward) <= uncertain or tangent is None:
-                forward, bound, quantity = slope, uncertain, "central differences"
-    error = abs(forward - backward)
-    if not (np.isfinite(error) and np.isfinite(bound)):
-        return None
-    return Check(
-        "numpy",
-        "float64",
-        name,
-        quantity,
-        error=error,
-        bound=bound,
-        ratio=0.0 if error == 0 else error / bound if bound else np.inf,
-        actual=backward,
-        expected=forward,
-    )
+            rows = differences(self._moved, lambda step: self.backward, self.dy, eps, steps=STEPS)
+            _, slope, bound = judged(rows, 4 * self.room)
+        check = self._check("central differences", slope, bound)
+        if check is None or bound <= LOOSE * self.size:
+            return check
+        relative = bound / self.size if self.size else np.inf
+        return replace(check, kind=EVIDENCE, relative_bound=relative)
+
+    @cached_property
+    def backward(self) -> float:
+        """The derivative along the direction, from the backward pass."""
+        return float(sum(map(np.sum, self._terms)))
+
+    @cached_property
+    def size(self) -> float:
+        """Sum of the sizes of its terms."""
+        return float(sum(np.sum(np.abs(terms)) for terms in self._terms))
+
+    @cached_property
+    def room(self) -> float:
+        """What rounding may do to it."""
+        x = self.x if self.fixed else Bounded.exact(self.x, PRECISION)
+        twin = self.twin.with_parameters(lambda value: Bounded.exact(value, PRECISION))
+        with np.errstate(all="ignore"):
+            dx, gradients = twin.backward(x, twin.forward(x), Bounded.exact(self.dy, PRECISION))
+            dx = Bounded.exact(0 * self.along, PRECISION) + sent_on(dx, x)
+            found = np.sum(dx.bound * np.abs(self.along))
+            found += sum(np.sum(g.bound * np.abs(self.ways[n])) for n, g in gradients.items())
+            return float(found + sum(_lost(terms) for terms in self._terms))
+
+    @cached_property
+    def _terms(self) -> list[np.ndarray]:
+        own = (gradient * self.ways[name] for name, gradient in self.gradients.items())
+        with np.errstate(all="ignore"):
+            return [sent_on(self.dx, self.x) * self.along, *own]
+
+    def _moved(self, t: complex) -> np.ndarray:
+        """Return the output at a distance `t` along the direction."""
+        ways = iter(self.ways.values())
+        with np.errstate(all="ignore"):
+            x = self.x if self.fixed else self.x + t * self.along
+            return self.twin.with_parameters(lambda p: p + t * next(ways)).forward(x)
+
+    def _check(self, quantity: str, forward: float, bound: float) -> Check | None:
+        """Compare the backward pass with the forward pass; None where either is not finite."""
+        error = abs(forward - self.backward)
+        if not (np.isfinite(error) and np.isfinite(bound)):
+            return None
+        return Check(
+            "numpy",
+            "float64",
+            self.name,
+            quantity,
+            error=error,
+            bound=bound,
+            ratio=0.0 if error == 0 else error / bound if bound else np.inf,
+            actual=self.backward,
+            expected=forward,
+        )
 
 
-def _tangent(moved: Callable[[complex], np.ndarray]) -> np.ndarray | None:
-    """Return the derivative along the direction by a complex step, or None without one."""
-    try:
-        return np.asarray(moved(1j * STEP).imag / STEP)
-    except (TypeError, ValueError):
-        return None
+def _lost(products: np.ndarray) -> float:
+    """Return what rounding may do to the sum of products."""
+    return float(products.size * PRECISION.roundoff * np.sum(np.abs(products)))
+
+
+def _as_float64(value: np.ndarray) -> np.ndarray:
+    return np.asarray(value, np.float64)

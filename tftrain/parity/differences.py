@@ -55,6 +55,7 @@ def differences(
     dy: np.ndarray,
     roundoff: float,
     flushed: float = 0.0,
+    steps: int = STEPS,
 ) -> list[Difference]:
     """Return central differences of `<dy, f>`, from the largest step to the smallest.
 
@@ -64,12 +65,13 @@ def differences(
         dy: the delta at the outputs.
         roundoff: relative error of each output.
         flushed: what subnormal outputs that are flushed to zero may add.
+        steps: how many.
     """
     here = at(0.0)
     lost = roundoff * float(np.sum(np.abs(dy * here))) + flushed
     likely = roundoff * float(np.linalg.norm(dy * here))
     rows = []
-    for k in range(STEPS):
+    for k in range(steps):
         step = STEP / SHRINK**k
         up, down = at(step), at(-step)
         slopes = dy * (up - down) / (2 * step)

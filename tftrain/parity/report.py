@@ -46,8 +46,8 @@ class Report:
 
     @property
     def certified(self) -> bool:
-        """Whether all rests on computed bounds, and nothing on evidence."""
-        return not any(check.kind == EVIDENCE for check in self.checks)
+        """Whether every check holds by a computed bound, and none by evidence alone."""
+        return self.ok and not any(check.kind == EVIDENCE for check in self.checks)
 
     def __add__(self, other: "Report") -> "Report":
         return Report(
