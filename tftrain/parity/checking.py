@@ -1,6 +1,5 @@
 """The door: a network, a batch, and the report on all its gradients."""
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,13 +10,13 @@ import tensorflow as tf
 from tftrain import losses, nn, optimizers
 from tftrain.errors import InputError, number, of_type, unknown
 from tftrain.parity.certificate import Certificate, Part, parts_of, precision_of
-from tftrain.parity.checks import CERTIFICATE, EVIDENCE, Check
+from tftrain.parity.checks import CERTIFICATE, EVIDENCE, RATE, Check, compare
 from tftrain.parity.complex_step import complex_step, complex_step_of_loss
 from tftrain.parity.evidence import CANCELLED, alike, evidence, lost_in, rounding, share_of, within
 from tftrain.parity.report import Report
+from tftrain.parity.steps import FIRST, steps_of_rates, steps_of_updates
 from tftrain.reference import PRECISIONS
 from tftrain.reference.layers import twin_of
-from tftrain.streams import Purpose, stream
 from tftrain.traces import Node, Trace, is_discrete
 from tftrain.training.engine import Mode
 from tftrain.training.evaluation import as_batch
@@ -25,21 +24,6 @@ from tftrain.training.parameters import dtype_of, parameters_of
 from tftrain.training.step import Batch, Step
 from tftrain.training.tracing import TRACED_MODES as MODES
 from tftrain.training.tracing import Tracer
-
-UPDATES = 3
-"""Steps whose update is checked: slots start at zero, so that the first one shows little."""
-
-LATE = {100, 10_000}
-"""Steps whose update is checked besides, and those about which settings change something."""
-
-SAMPLED = 6
-"""Steps whose update is checked besides, drawn from the first million, small ones more often."""
-
-MOST_LANDMARKS = 40
-"""Steps about which a setting may change something, at most: the first ones and the last."""
-
-MOST_STEPS = 2**53
-"""Steps that float64, in which schedules are computed, can count."""
 
 BY_EVIDENCE = (
     "The reference does not know {}: checked along random directions only, which is evidence and "
@@ -61,6 +45,10 @@ NOT_FINITE = (
 WITHOUT_WORTH = (
     "On this batch these numbers are not finite, or rounding may be as large as they are, so that "
     "little was put to the test: {}. Give other data."
+)
+LEFT_OUT = (
+    "The settings of {1} hold more numbers than are taken for lengths in steps: {0:,} steps about "
+    "which it may change something were not looked at."
 )
 ALL_ZERO = "Every gradient is zero on this batch, so little was put to the test: give other data."
 
@@ -185,6 +173,9 @@ def _check(tracer: Tracer, *, first: bool, updates: bool) -> Report:
     checks += own
     notes = [*_notes(parts, trace, checks), *more]
     checks += _of_later_steps(tracer, certificate, updates)
+    if updates:
+        checks += _of_rates(tracer)
+        notes += _of_steps_left_out(step.optimizer) if first else []
     checks = [replace(c, dtype=dtype) if c.mode == mode else c for c in checks]
     return Report(checks, figures, notes, all_zero=ALL_ZERO in notes)
 
@@ -204,12 +195,12 @@ def _require_real(trace: Trace) -> None:
 def _of_later_steps(tracer: Tracer, certificate: Certificate, updates: bool) -> Iterator[Check]:
     """Make further steps; check the nodes where the weights have moved, and perhaps the updates."""
     optimizer = tracer.step.optimizer
-    first = list(range(UPDATES if updates else 2))
-    later = sorted(_later_steps(optimizer) - set(first)) if updates else []
-    for count in [*first, *later]:
-        if count in later:
-            optimizer.step.assign(max(count, int(optimizer.step)))
-        moved = count == first[-1]
+    now = int(optimizer.step)
+    soon = range(now, now + (FIRST if updates else 2))
+    late = [s for s in steps_of_updates(optimizer).chosen if s > soon[-1]] if updates else []
+    for count in [*soon, *late]:
+        optimizer.step.assign(max(count, int(optimizer.step)))
+        moved = count == soon[-1]
         if moved:
             certificate = Certificate(tracer.step, parts_of(tracer.step), tracer.mode)
         trace = tracer.run()
@@ -218,54 +209,30 @@ def _of_later_steps(tracer: Tracer, certificate: Certificate, updates: bool) -> 
         assert trace.update is not None
         if updates:
             for check in certificate.of_update(trace.update):
-                yield replace(check, step=count)
+                yield replace(check, step=trace.update.step)
 
 
-def _later_steps(optimizer: optimizers.Optimizer) -> set[int]:
-    """Return the steps beyond the first whose update is checked."""
-    sample = np.exp(stream(0, Purpose.STEPS).uniform(np.log(UPDATES), np.log(1e6), SAMPLED))
-    marks = sorted(_landmarks(optimizer))
-    half = MOST_LANDMARKS // 2
-    return {*LATE, *sample.astype(int).tolist(), *marks[:half], *marks[-half:]}
+def _of_rates(tracer: Tracer) -> Iterator[Check]:
+    """Check the learning rate itself, at every step about which its schedule may change."""
+    schedule = tracer.step.optimizer.schedule
+    twin = twin_of(schedule)
+    steps = steps_of_rates(schedule).chosen
+    if not steps:
+        return
+    place = tf.TensorSpec([], tf.int64)
+    rate = Mode(tracer.mode).compile(lambda step: schedule(step), place)
+    for step in steps:
+        actual = np.asarray(rate(tf.constant(step, tf.int64)))
+        yield replace(compare(actual, twin(step), tracer.mode, "optimizer", RATE), step=step)
 
 
-def _landmarks(thing: Any) -> set[int]:
-    """Return the steps about which an optimizer or a schedule may change what it does.
-
-    Any number among its settings may be a length in steps, those in lists and in schedules inside
-    included; and a schedule inside may begin when such a length is over.
-    """
-    lengths, inner = _numbers_of(list(vars(thing).values()))
-    ends = {
-        *lengths,
-        *(2 * length for length in lengths),
-        *(length + end for of in inner for end in _landmarks(of) for length in (0, *lengths)),
+def _of_steps_left_out(optimizer: optimizers.Optimizer) -> list[str]:
+    """Return notes that say where steps are left out about which settings may change something."""
+    left_out = {
+        type(optimizer).__name__: steps_of_updates(optimizer).left_out,
+        type(optimizer.schedule).__name__: steps_of_rates(optimizer.schedule).left_out,
     }
-    return {step for end in ends for step in (end - 1, end) if 0 <= step < MOST_STEPS}
-
-
-def _numbers_of(values: Sequence[Any]) -> tuple[set[int], list[optimizers.Schedule]]:
-    """Return the numbers above 1 among some settings, rounded up, and the schedules among them."""
-    numbers: set[int] = set()
-    schedules: list[optimizers.Schedule] = []
-    for value in values:
-        if isinstance(value, optimizers.Schedule):
-            schedules.append(value)
-        elif isinstance(value, (int, float, np.number)) and 1 < value < MOST_STEPS:
-            numbers.add(math.ceil(value))
-        elif inner := _inside(value):
-            more, inside = _numbers_of(inner)
-            numbers |= more
-            schedules += inside
-    return numbers, schedules
-
-
-def _inside(value: Any) -> list[Any]:
-    """Return what a setting holds, if it is a dictionary or a list that is not long."""
-    if isinstance(value, dict):
-        return [*value, *value.values()]
-    few = isinstance(value, (list, tuple, set, np.ndarray)) and len(value) <= MOST_LANDMARKS
-    return list(value) if few else []
+    return [LEFT_OUT.format(count, name) for name, count in left_out.items() if count]
 
 
 def _notes(parts: Sequence[Part], trace: Trace, checks: Sequence[Check]) -> list[str]:

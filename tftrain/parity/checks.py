@@ -11,6 +11,9 @@ CERTIFICATE = "certificate"
 END_TO_END = "end to end"
 EVIDENCE = "evidence"
 
+RATE = "learning rate"
+"""The quantity of checks of a schedule."""
+
 
 @dataclass(frozen=True)
 class Check:
@@ -32,7 +35,7 @@ class Check:
         unsure: number of elements of which overflow leaves undetermined what they should be.
         relative_bound: norm of the bound over the norm of the array.
         remark: what else there is to say.
-        step: of a check of an update, the number of updates made before.
+        step: of a check of an update or a learning rate, the number of updates made before.
     """
 
     mode: str

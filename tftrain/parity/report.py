@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from tftrain.parity.checks import END_TO_END, EVIDENCE, Check
+from tftrain.parity.checks import END_TO_END, EVIDENCE, RATE, Check
 from tftrain.terminal import rendered
 
 
@@ -80,9 +80,20 @@ class Report:
 
     @property
     def _updates(self) -> str:
-        """The numbers of the updates that were looked at, as the end of a sentence."""
-        steps = sorted({check.step for check in self.checks if check.step is not None})
-        return f"; updates checked: {', '.join(str(step + 1) for step in steps)}" if steps else ""
+        """What updates and learning rates were looked at, as the end of a sentence."""
+        seen = {
+            (check.quantity == RATE, check.step + 1)
+            for check in self.checks
+            if check.step is not None
+        }
+        updates, rates = (
+            sorted(n for rate, n in seen if rate == wanted) for wanted in (False, True)
+        )
+        words = f"; updates checked: {', '.join(map(str, updates))}" if updates else ""
+        if rates:
+            span = f"of steps {rates[0]:,} to {rates[-1]:,}"
+            words += f"; learning rates checked: {len(rates):,}, {span}"
+        return words
 
     def rows(self) -> list[Check]:
         """Return the worst check of each node, quantity and dtype, over modes and repetitions."""

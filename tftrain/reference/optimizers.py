@@ -29,10 +29,15 @@ class Schedule(Mirror):
 
     def __call__(self, step: int) -> Bounded:
         """Return the learning rate of a step, in float64 with its bound."""
-        return self.learning_rate * self.factor(Bounded.exact(float(step), PRECISIONS["float64"]))
+        precision = PRECISIONS["float64"]
+        factor = self.factor(Bounded.exact(float(step), precision))
+        if not isinstance(factor, Bounded):
+            factor = Bounded.exact(factor, precision)
+        rate: Bounded = self.learning_rate * factor
+        return rate
 
-    def factor(self, step: Bounded) -> Bounded:
-        """Return the factor on the learning rate."""
+    def factor(self, step: Bounded) -> Array:
+        """Return the factor on the learning rate; a plain number has no rounding error."""
         raise NotImplementedError
 
 
