@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from tftrain.optimizers import SGD, Optimizer, clip_by_global_norm, clip_by_value, global_norm
+from tftrain.reference.optimizers import clip_by_global_norm as by_hand
 
 # TensorFlow flushes subnormal numbers to zero.
 numbers = arrays.arrays(
@@ -49,6 +50,21 @@ def test_gradients_within_the_norm_are_left_bitwise_alone() -> None:
     gradient = np.array([0.1, -0.7, 0.3])
     (clipped,) = clip_by_global_norm(tensors([gradient]), 1.0)
     np.testing.assert_array_equal(clipped, gradient)
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_what_is_not_finite_does_not_pass_as_it_is(value: float) -> None:
+    gradients = [np.array([1.0, value]), np.ones(3), np.ones(0)]
+    for clipped in (clip_by_global_norm(tensors(gradients), 1.0), by_hand(gradients, 1.0)):
+        for gradient in clipped:
+            assert np.isnan(gradient).all()
+
+
+def test_a_parameter_without_elements() -> None:
+    gradients = [np.ones(0), np.array([3.0, 4.0])]
+    for clipped in (clip_by_global_norm(tensors(gradients), 1.0), by_hand(gradients, 1.0)):
+        np.testing.assert_allclose(clipped[1], [0.6, 0.8])
 
 
 def test_norm_runs_over_all_gradients_together() -> None:

@@ -175,6 +175,8 @@ def test_whole_numbers_that_are_rounded_are_named(given: Any) -> None:
         tftrain.fit(nn.Dense(1, 1), given, [[0.0], [1.0]], epochs=1)
     floats = np.array([[2**24 + 1.0], [3]])
     with pytest.warns(TftrainWarning, match=r"x\[0, 0\] is 16777217"):
+        tftrain.trace(nn.Dense(1, 1), [[2**24 + 1.0], [2.0**60]], [[0.0], [1.0]])
+    with pytest.warns(TftrainWarning, match=r"x\[0, 0\] is 16777217"):
         tftrain.fit(nn.Dense(1, 1), floats, [[0.0], [1.0]], epochs=1)
 
 
@@ -281,25 +283,93 @@ def test_an_observer_may_stop_training(mode: str, moment: str) -> None:
     assert (history.stop_reason, len(history.epochs)) == ("enough", 3)
 
 
-def test_what_an_observer_returns_is_a_reason() -> None:
-    class Odd(tftrain.Observer):
-        def on_epoch(self, record: Any) -> Any:
-            return True
+@pytest.mark.parametrize("mode", MODES)
+def test_a_reason_that_is_given_once_is_kept(mode: str) -> None:
+    class Once(tftrain.Observer):
+        looks_at_network = False
 
+        def on_epoch(self, record: Any) -> str | None:
+            return f"epoch {record.epoch}" if record.epoch in (3, 5) else None
+
+    history = tftrain.fit(nn.Dense(3, 1), X, Y, epochs=5000, compile=mode, observers=[Once()])
+    assert history.stop_reason == "epoch 3"
+    assert len(history.epochs) < 5000
+
+
+@pytest.mark.parametrize("moment", ["on_epoch", "on_chunk"])
+@pytest.mark.parametrize("answer", [True, "", " "])
+def test_what_an_observer_returns_is_a_reason(moment: str, answer: Any) -> None:
+    odd = tftrain.Observer()
+    setattr(odd, moment, lambda *_: answer)
     with pytest.raises(InputError, match="what an observer returns must be a text that says why"):
-        tftrain.fit(nn.Dense(3, 1), X, Y, epochs=3, observers=[Odd()])
+        tftrain.fit(nn.Dense(3, 1), X, Y, epochs=3, observers=[odd])
+
+
+class Listed(tftrain.optimizers.Schedule):
+    """Settings in containers; it holds itself."""
+
+    def __init__(self) -> None:
+        super().__init__(0.1)
+        self.values, self.array, self.by_name = [1.0, 0.5], np.ones(2), {"a": {"b": 1.0}}
+        self.itself = [self]
+
+    def factor(self, step: tf.Tensor) -> tf.Tensor:
+        return self.values[0] * self.array[0] * tf.ones_like(step)
+
+
+CHANGES: dict[str, Any] = {
+    "a number": lambda schedule: setattr(schedule, "learning_rate", 0.05),
+    "in a list": lambda schedule: schedule.values.append(3.0),
+    "in an array": lambda schedule: schedule.array.fill(0.5),
+    "in a dictionary": lambda schedule: schedule.by_name["a"].update(b=2.0),
+}
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_learning_rate_that_changes_in_between_is_refused(mode: str) -> None:
-    optimizer = tftrain.optimizers.SGD(0.1)
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_learning_rate_that_changes_in_between_is_refused(mode: str, change: Any) -> None:
+    optimizer = tftrain.optimizers.SGD(Listed())
 
     class Slower(tftrain.Observer):
         def on_epoch(self, record: Any) -> None:
-            optimizer.schedule.learning_rate /= 2
+            change(optimizer.schedule)
 
     with pytest.raises(InputError, match="an observer has changed the optimizer while it trains"):
         tftrain.fit(nn.Dense(3, 1), X, Y, optimizer=optimizer, observers=[Slower()], compile=mode)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_optimizer_may_count_by_itself(mode: str) -> None:
+    class Counting(tftrain.optimizers.SGD):
+        calls = 0
+
+        def apply(self, gradients: Any, parameters: Any) -> None:
+            self.calls += 1
+            super().apply(gradients, parameters)
+
+    optimizer, quiet = Counting(0.1), tftrain.Observer()
+    tftrain.fit(nn.Dense(3, 1), X, Y, optimizer=optimizer, compile=mode, epochs=3)
+    tftrain.fit(
+        nn.Dense(3, 1), X, Y, optimizer=Counting(0.1), compile=mode, epochs=3, observers=[quiet]
+    )
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_validation_of_a_shape_that_only_the_program_knows(mode: str) -> None:
+    class Open(nn.Dense):
+        def __call__(self, x: tf.Tensor) -> tf.Tensor:
+            y = super().__call__(x)
+            return tf.reshape(y, [-1, tf.cast(tf.round(tf.norm(y) * 0 + 1), tf.int32)])
+
+    networks = [nn.Dense(3, 1, seed=0), Open(3, 1, seed=0)]
+    modes = ["graph" if mode == "xla" else mode for _ in networks]
+    own, other = (
+        tftrain.fit(n, X, Y, validation=(X[:9], Y[:9]), epochs=2, compile=m).epochs[-1].validation
+        for n, m in zip(networks, modes, strict=True)
+    )
+    assert own is not None
+    assert other is not None
+    np.testing.assert_allclose(own.squared, other.squared, rtol=1e-5)
 
 
 def test_a_second_call_goes_on_with_other_orders() -> None:

@@ -14,12 +14,13 @@ def clip_by_global_norm(gradients: Sequence[tf.Tensor], limit: float) -> list[tf
     """Return the gradients times `min(1, limit / global_norm)`.
 
     Source: Pascanu, Mikolov and Bengio (2013), "On the difficulty of training recurrent neural
-    networks", algorithm 1. Squares are taken of what is at most 1, so that none overflows.
+    networks", algorithm 1. Squares are taken of what is at most 1, so that none overflows. Where an
+    element is infinite or NaN, all are NaN.
     """
     scale = tf.maximum(_largest(gradients), limit)
     shares = [gradient / tf.cast(scale, gradient.dtype) for gradient in gradients]
     norm = _root_of_squares(shares)
-    clipped = norm > limit / scale
+    clipped = ~(norm <= limit / scale)
     factor = limit / norm
     return [
         tf.where(clipped, share * tf.cast(factor, share.dtype), gradient)

@@ -128,7 +128,9 @@ def alike(
     """
     bound = unit * _largest(recorded) + lost
     check = within(plain, recorded, bound, mode, node, quantity)
-    return replace(check, kind=CERTIFICATE) if proven and check.error == 0 else check
+    if not proven:
+        return check
+    return replace(check, relative_bound=0.0, kind=EVIDENCE if check.error else CERTIFICATE)
 
 
 def within(
@@ -140,6 +142,7 @@ def within(
     apart = np.where(equal, 0.0, np.where(np.isnan(apart), np.inf, apart))
     error = float(np.max(apart, initial=0.0))
     place = np.unravel_index(int(np.argmax(apart)), apart.shape) if apart.size else ()
+    size = float(np.linalg.norm(np.where(np.isfinite(expected), expected, 0.0).astype(np.float64)))
     return Check(
         mode,
         expected.dtype.name,
@@ -152,6 +155,7 @@ def within(
         actual=float(actual[place]) if apart.size else 0.0,
         expected=float(expected[place]) if apart.size else 0.0,
         kind=EVIDENCE,
+        relative_bound=bound * float(np.sqrt(apart.size)) / size if size else 0.0,
     )
 
 

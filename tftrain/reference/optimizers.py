@@ -120,7 +120,8 @@ def clip_by_value(gradients: Sequence[Array], limit: float) -> list[Array]:
 
 def clip_by_global_norm(gradients: Sequence[Array], limit: float) -> list[Array]:
     """Return the gradients times `limit / max(norm, limit)`, all over what no element exceeds."""
-    scale = functools.reduce(np.maximum, (np.abs(gradient).max() for gradient in gradients), limit)
+    largest = (np.abs(gradient).max() for gradient in gradients if gradient.size)
+    scale = functools.reduce(np.maximum, largest, limit)
     shares = [gradient / scale for gradient in gradients]
     factor = limit / np.maximum(global_norm(shares), limit / scale)
     return [share * factor for share in shares]

@@ -89,11 +89,9 @@ class Evaluator:
         """Return the sums over one batch; errors are float64 before they are squared."""
         prediction = self.network(batch.x)
         loss = tf.cast(self.loss(prediction, batch.y, batch.weight), tf.float64)
-        if prediction.shape[1:] == batch.y.shape[1:]:
-            error = tf.cast(prediction, tf.float64) - tf.cast(batch.y, tf.float64)
-            error = tf.reshape(error, [rows, -1])
-        else:
-            error = tf.fill([rows, len(self.deviation)], tf.constant(np.nan, tf.float64))
+        error = tf.fill([rows, len(self.deviation)], tf.constant(np.nan, tf.float64))
+        if prediction.shape[1:].is_compatible_with(batch.y.shape[1:]):
+            error = _errors(prediction, batch.y, error)
         weight = tf.ones([rows]) if batch.weight is None else batch.weight
         weights = tf.expand_dims(tf.cast(weight, tf.float64), 1)
         return tf.concat(
@@ -104,6 +102,24 @@ class Evaluator:
             ],
             axis=0,
         )
+
+
+def _errors(prediction: tf.Tensor, target: tf.Tensor, otherwise: tf.Tensor) -> tf.Tensor:
+    """Return prediction minus target, float64, shape `(rows, targets)`.
+
+    Or something else, where a shape that is only known as the program runs is another.
+    """
+
+    def difference() -> tf.Tensor:
+        found = tf.cast(tf.reshape(prediction, tf.shape(target)), tf.float64)
+        return tf.reshape(found - tf.cast(target, tf.float64), tf.shape(otherwise))
+
+    if prediction.shape.is_fully_defined():
+        return difference()
+    rank = target.shape.rank
+    sizes = tf.pad(tf.shape(prediction), [[0, rank]])[:rank]  # of a rank that may be unknown, too
+    same = tf.reduce_all(sizes == tf.shape(target)) & (tf.rank(prediction) == rank)
+    return tf.cond(same, difference, lambda: otherwise)
 
 
 def predict_in_blocks(network: Callable[[tf.Tensor], tf.Tensor], x: np.ndarray) -> np.ndarray:
@@ -171,16 +187,15 @@ def _warn_of_rounded(name: str, given: np.ndarray, values: np.ndarray) -> None:
         return
     wide = given.astype(np.longdouble)
     columns = tuple(range(max(1, given.ndim - 1)))
-    whole = (wide % 1 == 0).all(axis=columns, keepdims=True)
+    rounded = (wide % 1 == 0).all(axis=columns, keepdims=True) & (wide != values)
     if given.dtype.kind == "f":  # beyond 2^53 all are whole
-        whole &= (np.abs(wide) < 2.0**53).all(axis=columns, keepdims=True)
-    rounded = whole & (wide != values)
+        rounded &= np.abs(wide) < 2.0**53
     if rounded.any():
         place = tuple(int(i) for i in np.unravel_index(int(np.argmax(rounded)), rounded.shape))
         warnings.warn(
             f"{name}{list(place)} is {int(wide[place])}, which {values.dtype} can only hold as "
-            f"{int(values[place])}: if such numbers tell things apart, number these from 0, or "
-            "make the network in float64",
+            f"{int(values[place])}: if they are identifiers, renumber them from 0; if not, make "
+            "the network in float64",
             TftrainWarning,
             stacklevel=5,
         )

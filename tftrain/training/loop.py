@@ -1,7 +1,7 @@
 """The training loop around the engine: records, observers, and reasons to stop from outside."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -56,7 +56,6 @@ class Loop:
         self.total = engine.watch.epochs * engine.steps
         self._seconds = 0.0
         self._epochs: list[Epoch] = []
-        self._optimizer = described(engine.step.optimizer)
         self._snapshot: Snapshot | None = None
         self._snapshot_at = 0.0
 
@@ -69,8 +68,10 @@ class Loop:
         self.started = time.monotonic()
         history.seconds["compile"] = self.started - began
         reason = self._restore() if self.saver and self.saver.before else None
+        settings = described(self.engine.step.optimizer)
         for observer in self.observers:
             observer.on_start(self.watch.epochs, self.engine.steps, self.engine.rows)
+        self._require_settings(settings)
         try:
             with deferred_interrupt() as interrupt:
                 self._run_chunks(interrupt, reason)
@@ -98,13 +99,14 @@ class Loop:
             before = self._recent_snapshot()
             chunk = self.engine.run(self.done, self._deadline, most)
             self.done = chunk.done
+            settings = described(self.engine.step.optimizer)
             asked = self._tell_of(chunk)
             stop = "interrupted" if interrupt.number is not None else asked or self._overtime()
             try:
                 reason = self._take(chunk, stop)
             except DivergedError as error:
                 raise diagnosed(error, self.engine, before, self.done) from None
-            self._require_same_optimizer()
+            self._require_settings(settings)
             if reason != stop or (when and not reason and when.due(self.done, steps)):
                 self._save(reason)
 
@@ -131,19 +133,14 @@ class Loop:
         """Tell the observers of a chunk; return why they want to stop, or None."""
         epoch, step = divmod(len(chunk.results) - 1, self.engine.steps)
         place = chunk.epoch + epoch + 1, step + 1, float(chunk.results[-1, 0])
-        return self._first_reason(observer.on_chunk(*place) for observer in self.observers)
+        return _first_reason([observer.on_chunk(*place) for observer in self.observers])
 
-    def _first_reason(self, answers: Iterable[str | None]) -> str | None:
-        """Return the first reason that observers give, once all of them have been told."""
-        reasons = [answer for answer in answers if answer is not None]
-        wanted = "a text that says why to stop, or None"
-        for reason in reasons:
-            of_type("what an observer returns", reason, str, wanted)
-        return next(iter(reasons), None)
+    def _require_settings(self, settings: str) -> None:
+        """Raise InputError where an observer has changed the optimizer's settings.
 
-    def _require_same_optimizer(self) -> None:
-        """Raise InputError where an observer has changed it: the program has its settings."""
-        if described(self.engine.step.optimizer) != self._optimizer:
+        The program has them already.
+        """
+        if described(self.engine.step.optimizer) != settings:
             raise InputError(
                 "an observer has changed the optimizer while it trains, but the program has its "
                 "settings already: give a schedule (tftrain.optimizers.Schedule), or train in "
@@ -158,7 +155,7 @@ class Loop:
             stop: why no further one may follow, if there is a reason.
 
         Returns:
-            Why training stops, or None.
+            Why training stops, or None: the first reason of several.
         """
         steps, made = self.engine.steps, len(chunk.results)
         bad = first_not_finite(chunk.results)
@@ -174,7 +171,9 @@ class Loop:
             if row[0] == Verdict.DIVERGED:
                 raise self._diverged(epoch, Line.of(row), chunk.epoch * steps + end)
             if final or end == begin + steps:
-                reason = self._end_epoch(epoch, row, chunk.results[begin:end, 0], final)
+                found = self._end_epoch(epoch, row, chunk.results[begin:end, 0], final)
+                reason = reason or found
+        self.history.stop_reason = reason or self.history.stop_reason
         return reason
 
     def _end_epoch(
@@ -199,9 +198,7 @@ class Loop:
         self._remember(Epoch(row, record, losses))
         self.history.stop_reason = reason or stop or "unfinished"
         self._seconds = 0.0
-        asked = self._first_reason(observer.on_epoch(record) for observer in self.observers)
-        if asked and not (reason or stop):
-            self.history.stop_reason = asked
+        asked = _first_reason([observer.on_epoch(record) for observer in self.observers])
         return reason or stop or asked
 
     def _remember(self, epoch: Epoch) -> None:
@@ -363,6 +360,21 @@ class Loop:
         for variable, best in zip(self.watch.variables, self.watch.best, strict=True):
             variable.assign(best)
         self.history.best_epoch = best_epoch
+
+
+def _first_reason(answers: Sequence[str | None]) -> str | None:
+    """Return the first reason to stop among the answers of all observers.
+
+    Raises:
+        InputError: an answer is something else.
+    """
+    reasons = [answer for answer in answers if answer is not None]
+    wanted = "a text that says why to stop, or None"
+    for reason in reasons:
+        of_type("what an observer returns", reason, str, wanted)
+        if not reason.strip():
+            raise InputError(f"what an observer returns must be {wanted}; got an empty text")
+    return next(iter(reasons), None)
 
 
 def _not_finite(
