@@ -221,6 +221,11 @@ LONGEST_GUESS = 200
 """Characters of a name that may be guessed; longer ones cannot be told apart at a glance."""
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text, or the name of its class where it has none."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
 def on_one_line(name: str) -> str:
     """Return a name as it is, or quoted and escaped where it holds line ends or the like."""
     return name if name.isprintable() else repr(name)

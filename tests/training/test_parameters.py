@@ -98,7 +98,9 @@ def by_closure() -> Any:
 @pytest.mark.parametrize("use", [tftrain.fit, tftrain.gradcheck, tftrain.trace])
 def test_a_variable_that_nothing_would_train_is_named(layer: Any, place: str, use: Any) -> None:
     network = nn.Sequential([layer, nn.Dense(3, 1)])
-    with pytest.raises(InputError, match=rf"hidden:0 of shape \(3, 3\), which .*{place}.* holds"):
+    with pytest.raises(
+        InputError, match=rf"hidden:0 of shape \(3, 3\), which is held by .*{place}"
+    ):
         use(network, X, Y)
 
 

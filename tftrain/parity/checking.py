@@ -20,7 +20,7 @@ from tftrain.reference.layers import twin_of
 from tftrain.traces import Node, Trace, is_discrete
 from tftrain.training.engine import Mode
 from tftrain.training.evaluation import as_batch
-from tftrain.training.parameters import dtype_of, parameters_of
+from tftrain.training.parameters import dtype_of, used_by
 from tftrain.training.step import Batch, Step
 from tftrain.training.tracing import TRACED_MODES as MODES
 from tftrain.training.tracing import Tracer
@@ -97,9 +97,10 @@ def gradcheck(
     if not modes:
         raise InputError(f"modes names none of {', '.join(MODES)}")
     batch = as_batch(x, y, weight, dtype)
-    parameters = parameters_of(network, batch.x)
+    used = used_by(network, batch.x, len(batch.x))
     chosen = optimizers.get("sgd" if optimizer is None else optimizer)
-    step = Step(network, parameters, losses.get(loss), chosen, number("l2", l2))
+    penalty = number("l2", l2)
+    step = Step(network, used.parameters, losses.get(loss), chosen, penalty, used.others)
     precision_of(step)
     _require_owners(step, batch)
     for thing in (step.loss, step.optimizer, step.optimizer.schedule):

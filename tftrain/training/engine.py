@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tftrain.errors import InputError
+from tftrain.errors import InputError, first_line
 from tftrain.training.orders import Orders
 from tftrain.training.step import Batch, Step
 from tftrain.training.watch import State, Verdict, Watch
@@ -61,9 +61,8 @@ class Mode:
         try:
             yield
         except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
-            reason = str(error).splitlines()[0]
             raise InputError(
-                f"the network cannot be run in the mode {self.name}: {reason}"
+                f"the network cannot be run in the mode {self.name}: {first_line(error)}"
                 + ("; take another mode" if self.name == "xla" else "")
             ) from error
 
@@ -225,7 +224,7 @@ class Engine:
         except InputError as error:
             if not (self.automatic and self.mode.name == "xla" and error.__cause__):
                 raise
-            reason = str(error.__cause__).splitlines()[0][:200]
+            reason = first_line(error.__cause__)[:200]
             self.mode = Mode("graph", f"XLA cannot compile the network: {reason}")
             self._prepare()
 
@@ -239,6 +238,8 @@ class Engine:
             tf.TensorSpec.from_tensor(self._state),
             tf.TensorSpec.from_tensor(self._results),
         )
+        if graph := getattr(self._program, "graph", None):
+            self.step.require_trained(graph.variables)
         self._call(0, 0, 0)
 
     def close(self) -> None:

@@ -16,14 +16,10 @@ from tftrain.training.evaluation import Evaluator, as_batch
 from tftrain.training.footprint import require_memory
 from tftrain.training.history import History, Observer, described
 from tftrain.training.loop import Loop
-from tftrain.training.parameters import (
-    dtype_of,
-    parameters_of,
-    stateful_draws,
-    variables_of,
-)
+from tftrain.training.parameters import dtype_of, used_by
 from tftrain.training.step import Batch, Step
 from tftrain.training.stopping import Convergence, EarlyStopping
+from tftrain.training.trial import stateful_draws
 from tftrain.training.watch import Watch
 
 NO_BFLOAT16 = (
@@ -115,16 +111,16 @@ def fit(
     epochs = whole_number("epochs", epochs)
     dtype = dtype_of(network)
     data = as_batch(x, y, weight, dtype)
-    parameters = parameters_of(network, data.x)
+    size = _rows_per_step(batch_size, int(data.x.shape[0]))
+    parameters, others = used_by(network, data.x, size)
     if nn.is_mixed(network) and not nn.has_bfloat16():
         warnings.warn(NO_BFLOAT16, TftrainWarning, stacklevel=2)
-    size = _rows_per_step(batch_size, int(data.x.shape[0]))
     loss, optimizer = losses.get(loss), optimizers.get(optimizer)
     evaluator = None
     if validation is not None:
         x_val, y_val, weight_val = (*validation, None)[:3]
         evaluator = Evaluator(network, loss, as_batch(x_val, y_val, weight_val, dtype))
-    step = Step(network, parameters, loss, optimizer, number("l2", l2))
+    step = Step(network, parameters, loss, optimizer, number("l2", l2), others)
     operations, steps = _workload(parameters, int(data.x.shape[0]), size, epochs)
     mode = choose_mode(compile, operations, steps, nn.is_mixed(network))
     require_memory(
@@ -139,7 +135,7 @@ def fit(
     optimizer.build(parameters)
     watch = Watch(
         parameters,
-        variables_of(network, parameters),
+        step.network_variables,
         evaluator,
         epochs=epochs,
         validate_every=whole_number("validate_every", validate_every),
@@ -152,7 +148,7 @@ def fit(
     if checkpoints is not None:
         told = _told(step, data, watch) if checkpoints.about is None else {}
         saver = Saver(checkpoints, _told_always(data, size, order_seed, first) | told)
-    if saver and saver.before and (draws := stateful_draws(network, data.x)):
+    if saver and saver.before and (draws := stateful_draws(network, data.x[:size])):
         warnings.warn(UNREPEATABLE.format(", ".join(draws)), TftrainWarning, stacklevel=2)
     if saver and saver.before and compile == "auto":
         mode = Mode(**saver.before[1].mode)

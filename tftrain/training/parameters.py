@@ -1,25 +1,21 @@
 """The parameters of a network: all of them, layers that make theirs at the first call included."""
 
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from tftrain import nn
 from tftrain.errors import InputError, of_type
+from tftrain.training.holders import held_by
+from tftrain.training.trial import UNKNOWN, trial_of
 
 WANTED = (
     "a tf.Module with a __call__ and trainable variables, such as tftrain.nn.MLP(3, [8], 1) or "
     "tftrain.nn.Sequential([...])"
 )
-
-
-UNKNOWN = object()
-"""In place of the output of a network that cannot be called by itself."""
 
 
 def dtype_of(network: tf.Module) -> tf.DType:
@@ -35,41 +31,81 @@ def dtype_of(network: tf.Module) -> tf.DType:
     return common_dtype(parameters) if parameters else tf.float32
 
 
-def parameters_of(network: tf.Module, x: tf.Tensor) -> Sequence[tf.Variable]:
-    """Return the trainable variables of a network, once every layer has made its own.
+class Used(NamedTuple):
+    """The variables that a network uses.
 
-    Some layers, as Sonnet's, make their variables at the first call. So the network is traced on a
-    row, which computes nothing; where it cannot be traced it is called, and its variables get their
-    values back.
+    Attributes:
+        parameters: those that are trained.
+        others: those that no module holds, as of plain Python objects; none is trained.
+    """
+
+    parameters: Sequence[tf.Variable]
+    others: Sequence[tf.Variable]
+
+
+def used_by(network: tf.Module, x: tf.Tensor, rows: int) -> Used:
+    """Return the variables that a network uses, once every layer has made its own.
 
     Args:
         network: maps a batch of inputs to a batch of predictions.
         x: inputs, shape `(rows, ...)`.
+        rows: of a batch, on which the network is tried where it cannot be called with one row.
 
     Raises:
         InputError: it has no trainable variables, or of several dtypes or without a shape, or uses
             one that is not among those of its modules, so that nothing would train it; or it
             returns something else than a tensor.
     """
-    read: Sequence[tf.Variable] = []
-    if not _is_ours(network):
-        read, output = _read(network, x[:1])
-        _require_tensor(output)
+    if _is_ours(network):
+        _require_trainable(network.trainable_variables)
+        return Used(network.trainable_variables, [])
+    there = [*variables_of(network, []), *(variable for _, variable in held_by(network, ""))]
+    trial = trial_of(network, x[:1], there)
+    if trial.output is UNKNOWN and rows > 1:
+        again = trial_of(network, x[:rows], there)
+        trial = again._replace(made={**again.made, **trial.made})
+    _require_tensor(trial.output)
     parameters = network.trainable_variables
-    if parameters or not read:
-        common_dtype(parameters)
+    if parameters or not any(variable.trainable for variable in trial.read):
+        _require_trainable(parameters)
+    require_trained(network, parameters, trial.read, trial.made)
+    found = [*trial.read, *(v for _, v in held_by(network, "") if trial.touches(v))]
+    known = {variable.ref() for variable in variables_of(network, parameters)}
+    others = {v.ref(): v for v in found if v.ref() not in known}
+    return Used(parameters, list(others.values()))
+
+
+def require_trained(
+    network: tf.Module,
+    parameters: Sequence[tf.Variable],
+    read: Sequence[tf.Variable],
+    made: Mapping[Any, str],
+) -> None:
+    """Raise InputError for a trainable variable that the network reads and nothing would train.
+
+    Args:
+        network: one that says itself what is trained may leave out what it likes.
+        parameters: what is trained.
+        read: what is read.
+        made: where a variable was made, by its `ref()`, if that is known.
+    """
+    if type(network).trainable_variables is not tf.Module.trainable_variables:
+        return
+    known = {parameter.ref() for parameter in parameters}
+    for variable in read:
+        if variable.trainable and variable.ref() not in known:
+            raise InputError(_not_trained(network, variable, made.get(variable.ref(), "")))
+
+
+def _require_trainable(parameters: Sequence[tf.Variable]) -> None:
+    """Raise InputError for parameters of several dtypes, or without a fixed shape, or for none."""
+    common_dtype(parameters)
     for parameter in parameters:
         if not parameter.shape.is_fully_defined():
             raise InputError(
                 f"the variable {parameter.name} has the shape {parameter.shape}, which is not "
                 "fixed: create it without shape="
             )
-    if type(network).trainable_variables is tf.Module.trainable_variables:
-        known = {parameter.ref() for parameter in parameters}
-        strays = [variable for variable in read if variable.ref() not in known]
-        if strays:
-            raise InputError(_not_trained(network, strays[0]))
-    return parameters
 
 
 def _require_tensor(output: Any) -> None:
@@ -119,139 +155,13 @@ def common_dtype(parameters: Sequence[tf.Variable]) -> tf.DType:
     return parameters[0].dtype
 
 
-STATEFUL_DRAWS = frozenset(
-    (
-        *("RandomUniform", "RandomUniformInt", "RandomStandardNormal", "TruncatedNormal"),
-        *("ParameterizedTruncatedNormal", "RandomShuffle", "RandomGamma", "RandomPoissonV2"),
-        "Multinomial",
-    )
-)
-"""Operations of `tf.random` whose state nothing can save."""
-
-
-def stateful_draws(network: tf.Module, x: tf.Tensor) -> list[str]:
-    """Return the operations by which a network draws from the global state of `tf.random`."""
-    try:
-        program, _ = _traced(network, x[:1])
-    except Exception:  # as of `if tensor:`
-        return []
-    graph = program.graph.as_graph_def()
-    inner = (node for function in graph.library.function for node in function.node_def)
-    return sorted({node.op for node in (*graph.node, *inner)} & STATEFUL_DRAWS)
-
-
-def _read(network: tf.Module, row: tf.Tensor) -> tuple[list[tf.Variable], Any]:
-    """Return the trainable variables that the forward pass reads, and its output.
-
-    Those that are not there yet are made.
-    """
-    try:
-        program, output = _traced(network, row)
-    except Exception:  # a variable is made, or a tensor asked for its value, as by `if tensor:`
-        called = _called(network, row)
-        try:
-            program, output = _traced(network, row)
-        except Exception:  # what is really wrong, the training itself will say
-            return called
-    return [variable for variable in program.graph.variables if variable.trainable], output
-
-
-def _traced(network: tf.Module, row: tf.Tensor) -> tuple[Any, Any]:
-    """Return the forward pass as a program, and its output, found without computing anything.
-
-    Raises:
-        Exception: the network makes a variable, or cannot be traced.
-    """
-
-    def refuse(*arguments: Any, **more: Any) -> Any:
-        raise ValueError("a variable would be made")
-
-    def forward(x: tf.Tensor) -> tf.Tensor:
-        with tf.variable_creator_scope(refuse):
-            outputs.append(network(x))
-        return x
-
-    outputs: list[Any] = []
-    eagerly = tf.config.functions_run_eagerly()
-    tf.config.run_functions_eagerly(True)  # a tf.function within would note the failure
-    try:
-        program = tf.compat.v1.wrap_function(forward, [tf.TensorSpec(row.shape, row.dtype)])
-    finally:
-        tf.config.run_functions_eagerly(eagerly)
-    return program, outputs[0]
-
-
-def _called(network: tf.Module, row: tf.Tensor) -> tuple[list[tf.Variable], Any]:
-    """Return what is read and given by a call; variables that were there get their values back."""
-    before = [(variable, variable.read_value()) for variable in network.variables]
-    try:
-        with tf.GradientTape() as tape:
-            output = network(row)
-        return list(tape.watched_variables()), output
-    except Exception as error:  # what is wrong, the training itself will say, if it comes so far
-        if not network.trainable_variables:
-            reason = str(error).strip().splitlines()[0]
-            raise InputError(
-                f"the network has no trainable variables, and makes none when it is called with "
-                f"inputs of shape {row.shape}: {reason}"
-            ) from error
-        return [], UNKNOWN
-    finally:
-        for variable, value in before:
-            variable.assign(value)
-
-
-def _not_trained(network: tf.Module, variable: tf.Variable) -> str:
-    place = _place_of(variable, network)
-    held = f", which {place} holds," if place else ""
+def _not_trained(network: tf.Module, variable: tf.Variable, made: str) -> str:
+    place = next((path for path, one in held_by(network, "network") if one is variable), None)
+    facts = [f"is held by {place}" if place else "", f"was made in {made}" if made else ""]
+    about = " and ".join(fact for fact in facts if fact)
     return (
-        f"the variable {variable.name} of shape {tuple(variable.shape)}{held} is used by the "
-        "network but is not among its trainable_variables: keep it in an attribute of a tf.Module "
-        "(a list, tuple or dictionary there will do), or create it with trainable=False"
+        f"the variable {variable.name} of shape {tuple(variable.shape)}"
+        f"{f', which {about},' if about else ''} is used by the network but is not among its "
+        "trainable_variables: keep it in an attribute of a tf.Module (a list, tuple or dictionary "
+        "there will do), or create it with trainable=False"
     )
-
-
-def _place_of(variable: tf.Variable, network: tf.Module) -> str | None:
-    """Return where a variable is that TensorFlow does not find, such as `layers[0].weight`."""
-    left: deque[tuple[str, Any]] = deque([("network", network)])
-    seen: set[int] = set()
-    while left:
-        path, thing = left.popleft()
-        if thing is variable:
-            return path
-        if id(thing) not in seen:
-            seen.add(id(thing))
-            left += [(path + step, inner) for step, inner in _held_by(thing)]
-    return None
-
-
-def _held_by(thing: Any) -> Iterator[tuple[str, Any]]:
-    """Yield what an object holds, each with how it is reached: `.name` or `[number]`."""
-    if isinstance(thing, Mapping):
-        yield from ((f"[{key!r}]", value) for key, value in thing.items())
-    elif isinstance(thing, (list, tuple, set)):
-        yield from ((f"[{number}]", value) for number, value in enumerate(thing))
-    elif isinstance(thing, partial):
-        yield from (("", thing.func), (".args", thing.args), (".keywords", thing.keywords))
-    elif not isinstance(thing, (tf.Tensor, tf.Variable, type)):
-        inner: Iterable[Any] = getattr(thing, "__dict__", {}).items()
-        yield from ((f".{name}", value) for name, value in inner if not name.startswith("_self_"))
-        yield from (("", value) for value in _of_function(thing))
-
-
-def _of_function(thing: Any) -> list[Any]:
-    """Return the variables of the functions around a function, and the object of a method."""
-    cells = getattr(thing, "__closure__", None) or ()
-    around = [cell.cell_contents for cell in cells if _is_filled(cell)]
-    return [
-        *around,
-        *(getattr(thing, name) for name in ("__self__", "__wrapped__") if hasattr(thing, name)),
-    ]
-
-
-def _is_filled(cell: Any) -> bool:
-    try:
-        cell.cell_contents  # noqa: B018 - it raises where nothing is in it
-    except ValueError:
-        return False
-    return True

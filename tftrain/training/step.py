@@ -10,7 +10,8 @@ import tensorflow as tf
 from tftrain.errors import InputError
 from tftrain.losses import Loss, l2_penalty
 from tftrain.optimizers import Optimizer, global_norm
-from tftrain.training.parameters import variables_of
+from tftrain.training.holders import held_by
+from tftrain.training.parameters import require_trained, variables_of
 
 T = TypeVar("T")
 
@@ -51,6 +52,7 @@ class Step:
         loss: the loss.
         optimizer: built for `parameters`.
         l2: strength of the L2 penalty.
+        others: variables that the network uses besides those of its modules.
     """
 
     network: tf.Module
@@ -58,18 +60,30 @@ class Step:
     loss: Loss
     optimizer: Optimizer
     l2: float = 0.0
+    others: Sequence[tf.Variable] = ()
+
+    @property
+    def network_variables(self) -> list[tf.Variable]:
+        """All variables of the network, parameters first, each once."""
+        return [*variables_of(self.network, self.parameters), *self.others]
 
     @property
     def variables(self) -> list[tf.Variable]:
         """All variables of the network and the optimizer, parameters first, each once."""
-        own = variables_of(self.network, self.parameters)
-        return list({v.ref(): v for v in [*own, *self.optimizer.variables]}.values())
+        own = [*self.network_variables, *self.optimizer.variables]
+        return list({variable.ref(): variable for variable in own}.values())
+
+    def require_trained(self, read: Sequence[tf.Variable]) -> None:
+        """Raise InputError where a program of this step reads a variable that should be trained."""
+        own = self.variables
+        own += (v for held in (self.loss, self.optimizer) for _, v in held_by(held, ""))
+        require_trained(self.network, own, read, {})
 
     @contextmanager
     def unchanged(self) -> Iterator[None]:
         """Give all variables their values back at the end."""
         self.optimizer.build(self.parameters)
-        before = [(variable, variable.numpy().copy()) for variable in self.variables]
+        before = [(variable, variable.read_value()) for variable in self.variables]
         try:
             yield
         finally:

@@ -13,7 +13,7 @@ from tftrain.errors import number, unknown
 from tftrain.traces import Arrays, Node, Trace, Update
 from tftrain.training.engine import Mode
 from tftrain.training.evaluation import as_batch
-from tftrain.training.parameters import dtype_of, parameters_of
+from tftrain.training.parameters import dtype_of, used_by
 from tftrain.training.step import Batch, Step, parameter_tape, require_gradients
 
 TRACED_MODES = ("eager", "graph", "xla")
@@ -236,8 +236,10 @@ def trace(
     if mode not in TRACED_MODES:
         raise unknown("mode", mode, TRACED_MODES)
     batch = as_batch(x, y, weight, dtype_of(network))
-    parameters = parameters_of(network, batch.x)
-    step = Step(network, parameters, losses.get(loss), optimizers.SGD(), number("l2", l2))
+    used = used_by(network, batch.x, len(batch.x))
+    step = Step(
+        network, used.parameters, losses.get(loss), optimizers.SGD(), number("l2", l2), used.others
+    )
     with step.unchanged(), Mode(mode).runnable():
         tracer = Tracer(step, batch, mode, update=False)
         found = tracer.run()

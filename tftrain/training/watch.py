@@ -114,7 +114,9 @@ class Watch:
         self.validate_every = validate_every
         self.early_stopping = early_stopping
         self.convergence = convergence
-        self.best = [tf.Variable(v, trainable=False) for v in variables if early_stopping]
+        self.best = [
+            tf.Variable(v, trainable=False, shape=v.shape) for v in variables if early_stopping
+        ]
 
     @property
     def width(self) -> int:
@@ -216,7 +218,14 @@ class Watch:
             return state.best, state.best_epoch, tf.constant(False)
         improved = finite & self.early_stopping.improved(sums[0], state.best)
         for kept, variable in zip(self.best, self.variables, strict=True):
-            kept.assign(tf.where(improved, variable, kept))
+            kept.assign(_either(improved, variable, kept))
         best = tf.where(improved, sums[0], state.best)
         best_epoch = tf.where(improved, epoch, state.best_epoch)
         return best, best_epoch, validated(sums) & self.early_stopping.over(epoch, best_epoch)
+
+
+def _either(condition: tf.Tensor, one: tf.Variable, other: tf.Variable) -> tf.Tensor:
+    """Return the value of one of two variables, whose shape may change as the program runs."""
+    if one.shape.is_fully_defined():
+        return tf.where(condition, one, other)
+    return tf.cond(condition, one.read_value, other.read_value)

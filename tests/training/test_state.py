@@ -1,0 +1,222 @@
+"""State that is no parameter, wherever it is kept: found, left alone by checks, restored."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tftrain
+from tftrain import nn
+from tftrain.errors import InputError
+from tftrain.training import Checkpoints
+from tftrain.training.engine import MODES
+
+RNG = np.random.default_rng(0)
+X, Y = RNG.standard_normal((40, 3)), RNG.standard_normal((40, 1))
+
+
+class Statistics:
+    """A plain Python object with a moving mean, and a counter that nothing reads."""
+
+    def __init__(self) -> None:
+        self.mean = tf.Variable(tf.zeros(3), trainable=False)
+        self.calls = tf.Variable(0, trainable=False)
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        self.calls.assign_add(1)
+        mean = tf.reduce_mean(x, 0)
+        self.mean.assign(0.9 * self.mean + 0.1 * mean)
+        return x - mean
+
+
+class WithState(tf.Module):
+    """A layer around state that TensorFlow does not find."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = tf.Variable(tf.ones([3, 1]))
+        self.held = {1: Statistics()}
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        return self.held[1](x) @ self.w
+
+    def state(self) -> list[np.ndarray]:
+        return [self.held[1].mean.numpy(), self.held[1].calls.numpy()]
+
+
+@pytest.mark.parametrize("mode", ["eager", "graph", "xla"])
+def test_checking_and_tracing_leave_plain_objects_alone(mode: str) -> None:
+    network = WithState()
+    before = network.state()
+    tftrain.gradcheck(network, X[:8], Y[:8], optimizer="adam", modes=[mode])
+    tftrain.trace(network, X, Y, mode=mode)
+    np.testing.assert_equal(network.state(), before)
+
+
+def test_early_stopping_restores_plain_objects() -> None:
+    network, seen = WithState(), {}
+
+    class Keep(tftrain.Observer):
+        def on_epoch(self, record: Any) -> None:
+            seen[record.epoch] = network.held[1].mean.numpy()
+
+    history = tftrain.fit(
+        network,
+        X,
+        Y,
+        validation=(X[:9], -Y[:9]),
+        epochs=40,
+        early_stopping=tftrain.EarlyStopping(5),
+        optimizer=tftrain.optimizers.Adam(0.05),
+        observers=[Keep()],
+    )
+    assert history.best_epoch < max(seen)
+    np.testing.assert_array_equal(network.held[1].mean, seen[history.best_epoch])
+
+
+@pytest.mark.parametrize("compiled", ["graph", "eager"])
+def test_training_that_goes_on_keeps_plain_objects(tmp_path: Path, compiled: str) -> None:
+    def trained(folder: Path, *epochs: int) -> list[np.ndarray]:
+        for count in epochs:
+            network = WithState()
+            options = {"compile": compiled, "checkpoints": Checkpoints(folder)}
+            tftrain.fit(network, X, Y, epochs=count, **options)
+        return [network.w.numpy(), network.held[1].mean.numpy()]
+
+    whole = trained(tmp_path / "one", 6)
+    np.testing.assert_equal(trained(tmp_path / "two", 3, 6), whole)
+
+
+class LazyNorm(tf.Module):
+    """Makes its moving mean at the first call, and moves it at once."""
+
+    mean: tf.Variable | None = None
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        if self.mean is None:
+            self.mean = tf.Variable(tf.zeros(x.shape[1]), trainable=False)
+            self.gain = tf.Variable(tf.ones(x.shape[1]))
+        mean = tf.reduce_mean(x, 0)
+        self.mean.assign(0.9 * self.mean + 0.1 * mean)
+        return self.gain * (x - mean)
+
+
+class Decorated(LazyNorm):
+    __call__ = tf.function(LazyNorm.__call__, autograph=False)
+
+
+class Drawing(tf.Module):
+    """Draws from a generator in a dictionary with keys that are no text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = tf.Variable(tf.ones([3, 1]))
+        self.generators = {0: tf.random.Generator.from_seed(1)}
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        noise = self.generators[0].normal([3])
+        return (x + 0.1 * noise) @ self.w if x.numpy().size else x  # in eager mode alone
+
+
+@pytest.mark.parametrize("kind", [LazyNorm, Decorated])
+@pytest.mark.parametrize("use", [tftrain.gradcheck, tftrain.trace])
+def test_what_is_made_in_a_trial_keeps_its_first_value(kind: Any, use: Any) -> None:
+    network = nn.Sequential([kind(), nn.Dense(3, 1)])
+    use(network, X, Y)
+    np.testing.assert_array_equal(network.layers[0].mean, np.zeros(3))
+
+
+def test_a_trial_draws_nothing() -> None:
+    first, second = Drawing(), Drawing()
+    tftrain.fit(first, X, Y, epochs=1, batch_size="full", compile="eager")
+    noise = second.generators[0].normal([3])
+    np.testing.assert_array_equal(second.generators[0].state, first.generators[0].state)
+    assert noise.shape == (3,)
+
+
+class Late(tf.Module):
+    w: tf.Variable | None = None
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        if self.w is None:
+            self.w = tf.Variable(tf.eye(x.shape[1]))
+        return x @ self.w
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_layer_behind_one_that_needs_a_whole_batch_is_trained(mode: str) -> None:
+    layers = [lambda x: tf.reshape(x, [20, 3]), Late(), nn.Activation("tanh"), nn.Dense(3, 1)]
+    network = nn.Sequential(layers)
+    tftrain.fit(network, X, Y, epochs=2, batch_size=20, compile=mode)
+    assert np.any(network.layers[1].w.numpy() != np.eye(3))
+    again = nn.Sequential([*layers[:1], Late(), *layers[2:]])
+    assert tftrain.gradcheck(again, X[:20], Y[:20], modes=["graph"]).ok
+    assert len(again.trainable_variables) == 3
+
+
+class InPrograms(nn.Dense):
+    """Uses a variable in programs alone, where no trial sees it."""
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        y = super().__call__(x)
+        if x.shape[0] != 7:
+            return y
+        return y * HIDDEN["a list"][0]
+
+
+HIDDEN = {"a list": [tf.Variable(1.0, name="hidden")]}
+
+
+@pytest.mark.parametrize("mode", ["graph", "xla"])
+def test_what_only_the_program_reads_is_named(mode: str) -> None:
+    held = r"hidden:0 of shape \(\), which is held by .*\(the global HIDDEN\)\['a list'\]\[0\]"
+    with pytest.raises(InputError, match=held):
+        tftrain.fit(InPrograms(3, 1), X, Y, batch_size=7, compile=mode)
+
+
+class Hiding:
+    """Makes a variable at the first call, where nothing finds it."""
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        self.w = getattr(self, "w", None) or [tf.Variable(tf.ones([3, 3]), name="hidden")]
+        return x @ self.w[0]
+
+
+def test_where_a_variable_was_made_is_named() -> None:
+    with pytest.raises(InputError, match=r"hidden:0 .* and was made in .*test_state\.py, line \d+"):
+        tftrain.fit(nn.Sequential([Hiding(), nn.Dense(3, 1)]), X, Y)
+
+
+class Growing(nn.Dense):
+    """Appends to a list of losses; has a text, and a table that grows."""
+
+    def __init__(self) -> None:
+        super().__init__(3, 1)
+        self.text = tf.Variable("a text", trainable=False)
+        self.seen = tf.Variable([0.0], shape=[None], trainable=False)
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        self.seen.assign(tf.concat([self.seen, [tf.reduce_mean(x)]], 0))
+        return super().__call__(x)
+
+
+@pytest.mark.parametrize("mode", ["eager", "graph"])
+def test_texts_and_what_grows_are_state_too(mode: str) -> None:
+    network = Growing()
+    assert tftrain.gradcheck(network, X, Y, modes=[mode]).ok
+    assert network.seen.shape == [None]
+    assert len(network.seen.numpy()) == 1
+    stopping = tftrain.EarlyStopping(2)
+    options: dict[str, Any] = {"epochs": 9, "early_stopping": stopping, "compile": mode}
+    tftrain.fit(network, X, Y, validation=(X, -Y), **options)
+
+
+def test_an_error_without_text_has_a_name() -> None:
+    class Silent(tf.Module):
+        def __call__(self, x: tf.Tensor) -> tf.Tensor:
+            raise NotImplementedError
+
+    with pytest.raises(InputError, match="NotImplementedError"):
+        tftrain.fit(Silent(), X, Y)
