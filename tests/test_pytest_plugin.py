@@ -185,16 +185,52 @@ def test_zero_gradients_notes_and_proof(project) -> None:
     )
 
 
+def test_fixtures_of_a_module_and_properties_check_gradients(project) -> None:
+    project.makepyfile(
+        """
+        import numpy as np
+        import pytest
+        import tensorflow as tf
+        from hypothesis import given, settings, strategies
+        from tftrain import nn
+
+        X, Y, ONE = np.ones((4, 3)), np.zeros((4, 1)), {"modes": ["eager"]}
+
+        @pytest.fixture(scope="module")
+        def network(assert_gradient_parity):
+            network = nn.Sequential([nn.Dense(3, 1), tf.sin])
+            assert_gradient_parity(network, X, Y, **ONE)
+            return network
+
+        def test_first(network):
+            pass
+
+        @given(strategies.integers(0, 9))
+        @settings(max_examples=3, deadline=None)
+        def test_property(assert_gradient_parity, seed):
+            assert_gradient_parity(nn.Dense(3, 1, seed=seed), X, Y, **ONE)
+        """
+    )
+    result = outcome(project)
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["*test_first: The reference does not know sin*"])
+
+
 @pytest.mark.slow
 def test_configs_in_addopts(project) -> None:
     folder = project.mkdir("configs")
     (folder / "bad.yaml").write_text("data: 3\n")
     project.makeini("[pytest]\naddopts = --tftrain-configs configs\n")
     project.makepyfile(test_one="def test_one(): pass\n")
-    project.mkdir("sub")
+    other = project.mkdir("sub") / "configs"
+    other.mkdir()
+    (other / "another.yaml").write_text("data: 3\n")
     outcome(project).assert_outcomes(passed=1, failed=1)
     outcome(project, "test_one.py").assert_outcomes(passed=1)
     with contextlib.chdir(project.path / "sub"):
-        outcome(project, "--rootdir", str(project.path), "-c", "../tox.ini").assert_outcomes(
-            failed=1
-        )
+        settings = ["--rootdir", str(project.path), "-c", "../tox.ini"]
+        result = outcome(project, *settings)
+        result.assert_outcomes(failed=1)
+        result.stdout.fnmatch_lines(["*bad.yaml*"])
+        result = outcome(project, *settings, "--tftrain-configs", "configs")
+        result.stdout.fnmatch_lines(["*another.yaml*"])

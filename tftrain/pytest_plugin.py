@@ -33,22 +33,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Add the configs to what is collected."""
-    for path in config.getoption("--tftrain-configs"):
-        place = _place_of(config, path)
-        if not place.exists():
-            raise pytest.UsageError(f"--tftrain-configs {path}: no such file or folder")
-        files = place.rglob("*") if place.is_dir() else [place]
-        if not any(file.suffix in SUFFIXES for file in files):
-            wanted = " or ".join(SUFFIXES)
-            raise pytest.UsageError(f"--tftrain-configs {path}: no config ({wanted}) there")
-        if _wants_configs(config):
-            config.args.append(str(place))
+    places = [_place_of(config, path) for path in config.getoption("--tftrain-configs")]
+    config.option.tftrain_configs = [str(place) for place in places]
+    if _wants_configs(config):
+        config.args += config.option.tftrain_configs
 
 
 def _place_of(config: pytest.Config, path: str) -> Path:
-    """Return the place of a path: in the current folder, or else in that of pytest's settings."""
-    here = config.invocation_params.dir / path
-    return here if here.exists() else config.rootpath / path
+    """Return the place of the configs that an option names.
+
+    On the command line it is in the current folder, in pytest's settings in theirs.
+    """
+    given = any(
+        argument in (path, f"--tftrain-configs={path}")
+        for argument in map(str, config.invocation_params.args)
+    )
+    folders = [config.invocation_params.dir] if given else []
+    folders += [config.rootpath, config.invocation_params.dir]
+    place = next((folder / path for folder in folders if (folder / path).exists()), None)
+    if place is None:
+        raise pytest.UsageError(f"--tftrain-configs {path}: no such file or folder")
+    files = place.rglob("*") if place.is_dir() else [place]
+    if not any(file.suffix in SUFFIXES for file in files):
+        wanted = " or ".join(SUFFIXES)
+        raise pytest.UsageError(f"--tftrain-configs {path}: no config ({wanted}) there")
+    return place
 
 
 def _wants_configs(config: pytest.Config) -> bool:
@@ -60,10 +69,7 @@ def _wants_configs(config: pytest.Config) -> bool:
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "ConfigFile | None":
     """Make a YAML file a test if it lies where the option says."""
-    folders = [
-        _place_of(parent.config, path).resolve()
-        for path in parent.config.getoption("--tftrain-configs")
-    ]
+    folders = [Path(path).resolve() for path in parent.config.option.tftrain_configs]
     wanted = any(file_path.resolve().is_relative_to(folder) for folder in folders)
     if file_path.suffix not in SUFFIXES or not wanted:
         return None
@@ -98,8 +104,17 @@ class GradientCheck(pytest.Item):
         return self.path, None, f"gradcheck {self.path.name}"
 
 
-@pytest.fixture
-def assert_gradient_parity(request: pytest.FixtureRequest) -> Callable[..., None]:
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Remember which test is run: fixtures of any scope may check gradients."""
+    item.config.stash[CURRENT] = item
+
+
+CURRENT = pytest.StashKey[pytest.Item]()
+
+
+@pytest.fixture(scope="session")
+def assert_gradient_parity(pytestconfig: pytest.Config) -> Callable[..., None]:
     """Return a function that fails unless every gradient of a network is right.
 
     It takes the arguments of `tftrain.gradcheck`, and two more. Gradients that are all zero, which
@@ -131,7 +146,7 @@ def assert_gradient_parity(request: pytest.FixtureRequest) -> Callable[..., None
             )
         if require_proof and not report.certified:
             raise AssertionError(f"not every gradient is proven\n{report}")
-        request.node.user_properties += [(NOTE, note) for note in report.notes]
+        pytestconfig.stash[CURRENT].user_properties += [(NOTE, note) for note in report.notes]
 
     return check
 

@@ -3,7 +3,7 @@
 import tensorflow as tf
 from table import LAYERS, LOSSES, OPTIMIZERS
 
-from tftrain import losses, nn, optimizers
+from tftrain import losses, nn, optimizers, reference
 
 
 def test_every_layer_class_has_a_row() -> None:
@@ -35,6 +35,16 @@ def test_every_schedule_has_a_row() -> None:
         return direct.union(*(subclasses(one) for one in direct))
 
     assert subclasses(optimizers.Schedule) <= {type(row.make().schedule) for row in OPTIMIZERS}
+
+
+def test_the_reference_has_the_same_names_and_defaults() -> None:
+    for ours, theirs in (
+        (losses.LOSSES, reference.losses.LOSSES),
+        (optimizers.OPTIMIZERS, reference.optimizers.OPTIMIZERS),
+    ):
+        assert set(ours) == set(theirs)
+        for name, make in ours.items():
+            assert reference.twin_of(make()) == theirs[name]()
 
 
 def test_names_of_rows_are_unique() -> None:

@@ -251,6 +251,12 @@ REARRANGED = {
     "min": lambda a: np.min(a, axis=0),
     "cumsum": lambda a: np.cumsum(a, axis=1),
     "einsum": lambda a: np.einsum("ij,kj->ik", a, a),
+    "product": lambda a: np.einsum(
+        "ij,jk->ik", a[:, :1], np.ones((3, 2), np.float32), optimize=True
+    ),
+    "broadcast": lambda a: np.einsum("ij,kj->i", a, a[:, :1]),
+    "initial": lambda a: np.max(a, axis=0, initial=0.5) - np.min(a, 1, initial=0.5).sum(),
+    "running": lambda a: a.cumsum(axis=0) + a.cumsum()[-1],
     "trace": lambda a: np.einsum("ij,jk,kl->", a, a.T, a),
     "swapaxes": lambda a: np.swapaxes(a, 0, 1),
     "log": lambda a: np.log(a * a + 1),
@@ -278,4 +284,15 @@ def test_functions_of_arrays_follow_errors(name: str) -> None:
 
 def test_argmax_chooses_as_on_plain_arrays() -> None:
     a = np.array([[1.0, 3.0, 2.0], [5.0, 4.0, 0.0]])
-    np.testing.assert_array_equal(np.argmax(Bounded.exact(a, DOUBLE), axis=1), [1, 0])
+    bounded = Bounded.exact(a, DOUBLE)
+    for found in (np.argmax(bounded, axis=1), np.argmax(bounded, 1), bounded.argmax(1)):
+        np.testing.assert_array_equal(found, [1, 0])
+    assert np.argmin(bounded) == bounded.argmin() == 5
+
+
+@pytest.mark.parametrize("length", [3, 1000])
+def test_a_broadcast_axis_counts_with_its_whole_length(length: int) -> None:
+    a = np.full((1, length), np.float32(0.1))
+    one = np.ones((1, 1), np.float32)
+    expected = np.einsum("ij,kj->i", Bounded.exact(a, SINGLE), one)
+    assert np.all(expected.bound >= (length - 1) * SINGLE.roundoff * 0.1 * length)

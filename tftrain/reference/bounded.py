@@ -101,6 +101,9 @@ PRECISIONS = {
 class Bounded(NDArrayOperatorsMixin):
     """An array with a bound on its error; NumPy's operators and functions work on it.
 
+    Comparisons, `np.argmax` and `np.argmin` choose by the values. Where an engine's rounding may
+    choose otherwise, write a formula that is right on both sides, with `np.maximum` or `np.max`.
+
     Attributes:
         value: in the wide dtype of the precision.
         bound: float64, of the shape of the value. Infinite where an engine may have any number.
@@ -204,15 +207,49 @@ class Bounded(NDArrayOperatorsMixin):
         total = self.sum(axis=axis, keepdims=keepdims)
         return total / (self.size // max(1, total.size))
 
-    def max(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Bounded:
+    def max(
+        self,
+        axis: int | tuple[int, ...] | None = None,
+        keepdims: bool = False,
+        initial: float | None = None,
+    ) -> Bounded:
         """Return the largest element, which is off by no more than the one that is off most."""
         value = self.value.max(axis=axis, keepdims=keepdims)
         bound = np.where(self.spills, np.inf, self.bound).max(axis=axis, keepdims=keepdims)
-        return Bounded(value, bound, self.precision)
+        found = Bounded(value, bound, self.precision)
+        return found if initial is None else _maximum(found, self._operand(initial))
 
-    def min(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Bounded:
+    def min(
+        self,
+        axis: int | tuple[int, ...] | None = None,
+        keepdims: bool = False,
+        initial: float | None = None,
+    ) -> Bounded:
         """Return the smallest element."""
-        return -(-self).max(axis=axis, keepdims=keepdims)
+        return -(-self).max(axis, keepdims, None if initial is None else -initial)
+
+    def argmax(self, axis: int | None = None, keepdims: bool = False) -> np.ndarray:
+        """Return the place of the largest value."""
+        return np.asarray(np.argmax(self.value, axis=axis, keepdims=keepdims))
+
+    def argmin(self, axis: int | None = None, keepdims: bool = False) -> np.ndarray:
+        """Return the place of the smallest value."""
+        return np.asarray(np.argmin(self.value, axis=axis, keepdims=keepdims))
+
+    def cumsum(self, axis: int | None = None) -> Bounded:
+        """Return the sums of the first elements.
+
+        Each has at most as many terms as the last, in any order of summation.
+        """
+        if axis is None:
+            return self.reshape(-1).cumsum(0)
+        length = self.shape[axis]
+        value, bound, size = (np.cumsum(x, axis) for x in (self.value, self.bound, self.magnitude))
+        unsure, spills = (
+            np.logical_or.accumulate(x, axis)
+            for x in (np.isinf(self.bound), np.asarray(self.spills))
+        )
+        return self._rounded(value, bound, length - 1, size, length, unsure, spills)
 
     def cast(self, precision: Precision) -> Bounded:
         """Return the numbers rounded to another precision, or left as they are (XLA may do that).
@@ -588,22 +625,10 @@ def _pad(a: Bounded, width: Any, mode: str = "constant", **options: Any) -> Boun
     return Bounded(value, bound, a.precision, spills)
 
 
-def _cumsum(a: Bounded, axis: int | None = None) -> Bounded:
-    """Every partial sum has at most as many terms as the last, in any order of summation."""
-    if axis is None:
-        a, axis = a.reshape(-1), 0
-    length = a.shape[axis]
-    value, bound, size = (np.cumsum(x, axis) for x in (a.value, a.bound, a.magnitude))
-    unsure, spills = (
-        np.logical_or.accumulate(x, axis) for x in (np.isinf(a.bound), np.asarray(a.spills))
-    )
-    return a._rounded(value, bound, length - 1, size, length, unsure, spills)
-
-
-def _einsum(subscripts: str, *operands: Any) -> Bounded:
+def _einsum(subscripts: str, *operands: Any, optimize: Any = False) -> Bounded:
     """Sums of products: of n products of k factors each, at most `n + k - 2` roundings.
 
-    In any order; every product and every partial sum may be flushed.
+    In any order, whatever `optimize` says; every product and every partial sum may be flushed.
     """
     parts = _of_one_precision(operands)
     if "..." in subscripts:
@@ -612,11 +637,10 @@ def _einsum(subscripts: str, *operands: Any) -> Bounded:
     if not arrow:
         named = letters.replace(",", "")
         kept = "".join(sorted(letter for letter in set(named) if named.count(letter) == 1))
-    lengths = {
-        letter: size
-        for axes, part in zip(letters.split(","), parts, strict=True)
-        for letter, size in zip(axes, part.shape, strict=True)
-    }
+    lengths: dict[str, int] = {}
+    for axes, part in zip(letters.split(","), parts, strict=True):
+        for letter, size in zip(axes, part.shape, strict=True):  # one of length 1 is broadcast
+            lengths[letter] = max(size, lengths.get(letter, 1))
     count = int(np.prod([size for letter, size in lengths.items() if letter not in kept]))
 
     def summed(arrays: Sequence[np.ndarray]) -> np.ndarray:
@@ -653,12 +677,12 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.stack: lambda arrays, axis=0: _joined(np.stack, arrays, axis=axis),
     np.split: _split,
     np.pad: _pad,
-    np.cumsum: _cumsum,
+    np.cumsum: Bounded.cumsum,
     np.einsum: _einsum,
     np.max: Bounded.max,
     np.min: Bounded.min,
-    np.argmax: lambda a, **options: np.argmax(a.value, **options),
-    np.argmin: lambda a, **options: np.argmin(a.value, **options),
+    np.argmax: Bounded.argmax,
+    np.argmin: Bounded.argmin,
     np.where: _where,
     np.clip: _clip,
     np.sum: Bounded.sum,
