@@ -124,7 +124,7 @@ def positive(rng, dtype, points):
 
 
 def normal(rng, dtype, points):
-    """Return what `positive` gives, without subnormal numbers, of which engines make anything."""
+    """Return what `positive` gives without subnormal numbers, on which engines differ."""
     (z,) = positive(rng, dtype, points)
     return (z[~(z < ml_dtypes.finfo(z.dtype).tiny)],)
 

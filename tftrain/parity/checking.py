@@ -289,10 +289,10 @@ def _by_evidence(step: Step, parts: Sequence[Part], trace: Trace, mode: str) -> 
 
 
 def _of_shared(certificate: Certificate, trace: Trace) -> Iterator[Check]:
-    """Check the trained gradients of variables that a layer which nobody knows has in common.
+    """Check the gradients of variables that several layers share, one of them unknown.
 
-    Each must be the sum of what its layers contribute: the reference says what those do that it
-    knows, a tape of its own what each of the others does, which evidence has judged.
+    Each must be the sum of the layers' shares. The reference gives those of the layers it knows; a
+    tape gives that of each other layer, which evidence has judged.
     """
     step, mode = certificate.step, certificate.mode
     for place, holders in _holders(certificate.parts, trace).items():

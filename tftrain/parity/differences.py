@@ -101,8 +101,7 @@ def judged(rows: Sequence[Difference], noise: float) -> tuple[float, float, floa
 
 
 SEVERAL = 8
-"""By so much more the slope may be off where an output has several kinks at the point itself, whose
-parts of (1) may cancel."""
+"""Factor on (1) at a point on a kink: an output may have several there, whose parts cancel."""
 
 
 def _is_on_kink(rows: Sequence[Difference]) -> bool:

@@ -5,9 +5,9 @@ A layer is a function `f(x, p)` of its input and its variables, and reverse mode
 
     <dy, J v> = <J' dy, v>                                                     (1)
 
-Forward mode gives the left side exactly but for rounding (`tf.autodiff.ForwardAccumulator`); but it
-comes of the same derivatives, so a wrong formula may be wrong in both. Central differences of
-`<dy, f(x + t v)>` do not; `differences.py` bounds their error, at kinks too.
+Forward mode gives the left side exactly but for rounding (`tf.autodiff.ForwardAccumulator`). It uses
+the same derivatives, though, so a wrong formula may be wrong in both. Central differences of
+`<dy, f(x + t v)>` use none; `differences.py` bounds their error, at kinks too.
 
 What the layer stops with `tf.stop_gradient` counts as constant.
 """

@@ -61,7 +61,7 @@ class Report:
     def verdict(self) -> str:
         """One line: proven, or which gradient is wrong."""
         if failures := self.failures:
-            # Below a wrong node, gradients from end to end are wrong as well, and tell nothing new.
+            # Below a wrong node, gradients from end to end are wrong as well.
             causes = [check for check in failures if check.kind != END_TO_END] or failures
             wrong = list(dict.fromkeys(check.where for check in causes))
             more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
