@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from parameters import slow
 
 import tftrain
 from tftrain import nn, optimizers, reference
@@ -48,12 +49,12 @@ def report_of(schedule: optimizers.Schedule, made: int = 0) -> Any:
 @pytest.mark.parametrize(
     "boundaries",
     [
-        list(range(100, 1000, 9)),
         range(100, 1000, 9),
-        tuple(np.arange(100, 1000, 9.5)),
-        np.arange(100, 1000, 9),
-        tf.range(100, 1000, 9),
         pytest.param("variable", id="a variable"),
+        slow(list(range(100, 1000, 9))),
+        slow(tuple(np.arange(100, 1000, 9.5))),
+        slow(np.arange(100, 1000, 9)),
+        slow(tf.range(100, 1000, 9)),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -70,6 +71,7 @@ def test_every_boundary_is_looked_at(boundaries: Any) -> None:
         assert f"after {int(off):,} updates" in wrong.verdict
 
 
+@pytest.mark.slow
 def test_what_is_left_out_is_noted() -> None:
     notes = report_of(Falls(range(1000, 10_000, 3))).notes
     assert len(notes) == 1
