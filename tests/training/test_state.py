@@ -189,6 +189,38 @@ def test_where_a_variable_was_made_is_named() -> None:
         tftrain.fit(nn.Sequential([Hiding(), nn.Dense(3, 1)]), X, Y)
 
 
+class Slotted:
+    """Has no `__dict__`, refuses to be asked for what it lacks, and holds many things besides."""
+
+    __slots__ = ("many", "w")
+
+    def __init__(self) -> None:
+        self.many = [*range(200_000), self]
+        self.w = tf.Variable(tf.ones([3, 3]), name="hidden")
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        return x @ self.w
+
+
+class Asked(tf.Module):
+    def __init__(self, held: Any) -> None:
+        super().__init__()
+        self.w, self.held = tf.Variable(tf.ones([3, 1])), [held]
+
+    @property
+    def __wrapped__(self) -> Any:
+        raise RuntimeError("not to be asked for")
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        return self.held[0](x) @ self.w
+
+
+def test_objects_are_looked_into_without_asking_their_classes() -> None:
+    with pytest.raises(InputError, match=r"hidden:0 .*, which is held by network\.held\[0\]\.w"):
+        tftrain.fit(Asked(Slotted()), X, Y)
+    tftrain.fit(Asked(tf.tanh), X, Y, epochs=1)
+
+
 class Growing(nn.Dense):
     """Appends to a list of losses; has a text, and a table that grows."""
 

@@ -5,8 +5,8 @@ A layer is a function `f(x, p)` of its input and its variables, and reverse mode
 
     <dy, J v> = <J' dy, v>                                                     (1)
 
-Forward mode gives the left side exactly but for rounding (`tf.autodiff.ForwardAccumulator`). It uses
-the same derivatives, though, so a wrong formula may be wrong in both. Central differences of
+Forward mode (`tf.autodiff.ForwardAccumulator`) gives the left side exactly but for rounding. It
+uses the same derivatives, though, so a wrong formula may be wrong in both. Central differences of
 `<dy, f(x + t v)>` use none; `differences.py` bounds their error, at kinks too.
 
 What the layer stops with `tf.stop_gradient` counts as constant.

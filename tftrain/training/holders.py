@@ -2,14 +2,20 @@
 
 import inspect
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import partial
-from types import FunctionType, ModuleType
-from typing import Any
+from itertools import islice
+from types import FunctionType, MethodType, ModuleType
+from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
-LIBRARIES = frozenset({"tensorflow", "tftrain", "numpy", "builtins"})
+LIBRARIES = frozenset({"tensorflow", "tftrain", "numpy", "pandas", "pyarrow", "builtins"})
+
+LEAVES = (type(None), bool, int, float, str, bytes, np.ndarray, np.generic, tf.Tensor)
+"""What holds nothing."""
 
 MOST_THINGS = 100_000
 """Things that are looked into, at most: a network may hold a table."""
@@ -32,35 +38,55 @@ def held_by(thing: Any, name: str) -> Iterator[tuple[str, tf.Variable]]:
         if isinstance(thing, tf.Variable):
             yield path, thing
         else:
-            left += [(path + step, inner) for step, inner in _inside(thing)]
+            inside = ((step, one) for step, one in _inside(thing) if not isinstance(one, LEAVES))
+            left += [(f"{path}{step}", one) for step, one in islice(inside, MOST_THINGS)]
 
 
-def _inside(thing: Any) -> Iterator[tuple[str, Any]]:
+def _inside(thing: Any) -> Iterator[tuple[Any, Any]]:
     """Yield what an object holds, each with how it is reached: `.name` or `[number]`."""
     if isinstance(thing, Mapping):
-        yield from ((f"[{key!r}]", value) for key, value in thing.items())
+        yield from ((_Key(key), value) for key, value in thing.items())
     elif isinstance(thing, (list, tuple, set)):
-        yield from ((f"[{number}]", value) for number, value in enumerate(thing))
+        yield from ((_Key(number), value) for number, value in enumerate(thing))
     elif isinstance(thing, partial):
         yield from (("", thing.func), (".args", thing.args), (".keywords", thing.keywords))
+    elif isinstance(thing, MethodType):
+        yield from (("", thing.__self__), ("", thing.__func__))
     elif isinstance(thing, FunctionType):
         yield from _of_function(thing)
-    elif not isinstance(thing, (tf.Tensor, type, ModuleType)):
+    elif not isinstance(thing, (type, ModuleType)):
         yield from _of_object(thing)
+
+
+class _Key(NamedTuple):
+    """The key of an element; it becomes text where the element is looked into."""
+
+    key: Any
+
+    def __str__(self) -> str:
+        return f"[{self.key!r}]"
 
 
 def _of_object(thing: Any) -> Iterator[tuple[str, Any]]:
     """Yield the attributes of an object, and what its `__call__` knows."""
-    attributes: Iterable[Any] = getattr(thing, "__dict__", {}).items()
-    if _is_of_a_library(type(thing)) and not isinstance(thing, (tf.Module, tf.random.Generator)):
-        attributes = [("", getattr(thing, "python_function", None))]  # of a tf.function
-    for name, value in attributes:
-        if not name.startswith("_self_"):
-            yield f".{name}" if name else "", value
-    for name in ("__self__", "__wrapped__"):
-        if hasattr(thing, name):
-            yield "", getattr(thing, name)
+    if not _is_of_a_library(type(thing)) or isinstance(thing, (tf.Module, tf.random.Generator)):
+        for name, value in _attributes(thing):
+            if not name.startswith("_self_"):
+                yield f".{name}", value
+    elif type(thing).__module__.startswith("tensorflow."):
+        yield "", getattr(thing, "python_function", None)  # of a tf.function
     yield "", inspect.getattr_static(type(thing), "__call__", None)
+
+
+def _attributes(thing: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the attributes that an object has itself, without asking its class for more."""
+    with suppress(AttributeError):
+        yield from object.__getattribute__(thing, "__dict__").items()
+    for kind in type(thing).__mro__:
+        slots = vars(kind).get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            with suppress(AttributeError):
+                yield name, object.__getattribute__(thing, name)
 
 
 def _of_function(function: FunctionType) -> Iterator[tuple[str, Any]]:
