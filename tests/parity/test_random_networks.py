@@ -57,11 +57,12 @@ FOUND = {
     163: "inputs over decades before a clip",
     264: "gradients that are zero in one program and nearly so in the other",
     322: "a softmax of huge numbers",
+    773: "a row of zeros among rows of huge numbers, before a softmax",
 }
 """Seeds of right networks with strangers that once were found wrong, and what is odd in them."""
 
 
-@pytest.mark.parametrize("seed", slow_unless(lambda seed: seed in (9, 163), FOUND))
+@pytest.mark.parametrize("seed", slow_unless(lambda seed: seed in (9, 163, 773), FOUND))
 def test_strangers_of_every_kind_are_no_false_alarm(seed: int) -> None:
     case, _ = draw_strangers(seed)
     check(case)

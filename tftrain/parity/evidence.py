@@ -255,8 +255,7 @@ class _Claim:
         if self._may_overflow and not np.isfinite([claimed, forward]).all():
             noise = np.inf
         elif np.isfinite(forward) and not abs(claimed - forward) <= noise:
-            noise += CANCELLED * lost_in(self.node, inside=True)
-            noise += self._change_nearby(sources, direction, forward, rng)
+            noise += self._ill_conditioned(sources, direction, forward, rng)
         yield self._check("forward mode", claimed, forward, noise, size)
         found = self._differences(self.part.layer, sources, direction, noise, size)
         if not found.ok and self._holding is not None:
@@ -328,16 +327,17 @@ class _Claim:
         """Return in a list what belongs to the input, or none where that holds integers."""
         return [] if self.fixed else [of_input]
 
-    def _change_nearby(
+    def _ill_conditioned(
         self,
         sources: Sequence[np.ndarray],
         direction: Sequence[np.ndarray],
         forward: float,
         rng: np.random.Generator,
     ) -> float:
-        """Return the effect of rounding on an ill-conditioned derivative.
+        """Return the effect of rounding inside a layer on an ill-conditioned derivative.
 
-        It is measured: by how much the derivative changes at points that are one rounding away.
+        That of products inside; and, as measured, the change of the derivative at points that are
+        one rounding away.
         """
         found = [forward]
         for _ in range(NEARBY):
@@ -345,7 +345,7 @@ class _Claim:
             near = [(s * o).astype(s.dtype) for s, o in zip(sources, off, strict=True)]
             with self._moved(near) as x:
                 found.append(self._forward(x, direction)[0])
-        return MARGIN * float(np.ptp(found))
+        return CANCELLED * lost_in(self.node, inside=True) + MARGIN * float(np.ptp(found))
 
     def _forward(self, x: tf.Tensor, direction: Sequence[np.ndarray]) -> tuple[float, float]:
         """Return the left side of (1) by forward mode, and the sum of the sizes of its terms."""
@@ -424,13 +424,13 @@ def _sizes(value: np.ndarray) -> np.ndarray:
     size = np.where(np.isfinite(size), size, 0.0)
     if not size.any():
         return np.ones_like(size)
-    least = np.where(size > 0, DECADES * size, np.median(size[size > 0]))
+    least = np.where(size > 0, DECADES * size, min(float(np.median(size[size > 0])), DECADES))
     found: np.ndarray = np.minimum(size.max() * np.sqrt(np.mean((size / size.max()) ** 2)), least)
     return found
 
 
 DECADES = 1000
-"""Largest move of an element, relative to its own size."""
+"""Largest move of an element, relative to its own size; of one that is zero, absolute."""
 
 
 def _inner(left: Sequence[np.ndarray], right: Sequence[np.ndarray]) -> tuple[float, float]:
