@@ -188,67 +188,6 @@ def test_other_numbers_are_rounded_as_ever(given: Any) -> None:
     tftrain.trace(nn.Dense(1, 1, dtype="float64"), [[2**24 + 1], [3]], [[0.0], [1.0]])
 
 
-class Norm(tf.Module):
-    """Keeps a moving mean."""
-
-    def __init__(self, units: int) -> None:
-        super().__init__()
-        self.gain = tf.Variable(tf.ones(units))
-        self.mean = tf.Variable(tf.zeros(units), trainable=False)
-
-    def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        mean = tf.reduce_mean(x, 0)
-        self.mean.assign(0.9 * self.mean + 0.1 * mean)
-        return self.gain * (x - mean)
-
-
-def with_norm() -> nn.Sequential:
-    return nn.Sequential([nn.Dense(3, 8, seed=0), Norm(8), nn.Dense(8, 1, seed=1)])
-
-
-@pytest.mark.parametrize("mode", ["graph", "eager"])
-def test_the_best_epoch_comes_back_with_its_statistics(mode: str) -> None:
-    network, seen = with_norm(), {}
-
-    class Keep(tftrain.Observer):
-        def on_epoch(self, record: Any) -> None:
-            seen[record.epoch] = network.layers[1].mean.numpy()
-
-    history = tftrain.fit(
-        network,
-        X,
-        Y,
-        validation=(X[:9], -Y[:9]),
-        epochs=40,
-        early_stopping=tftrain.EarlyStopping(5),
-        optimizer=tftrain.optimizers.Adam(0.05),
-        observers=[Keep()],
-        compile=mode,
-    )
-    assert history.best_epoch < max(seen)
-    np.testing.assert_array_equal(network.layers[1].mean, seen[history.best_epoch])
-
-
-@pytest.mark.parametrize("mode", ["eager", "graph", "xla"])
-def test_checking_and_tracing_leave_all_variables_alone(mode: str) -> None:
-    class Own(tftrain.optimizers.SGD):
-        def __init__(self) -> None:
-            super().__init__(0.1)
-            self.seen = tf.Variable(0.0, trainable=False)
-
-        def apply(self, gradients: Any, parameters: Any) -> None:
-            self.seen.assign_add(1.0)
-            super().apply(gradients, parameters)
-
-    network, optimizer = with_norm(), Own()
-    before = [v.numpy() for v in network.variables]
-    tftrain.gradcheck(network, X[:8], Y[:8], optimizer=optimizer, modes=[mode])
-    tftrain.trace(network, X, Y, mode=mode)
-    for variable, value in zip(network.variables, before, strict=True):
-        np.testing.assert_array_equal(variable, value)
-    assert float(optimizer.seen) == 0
-
-
 def test_a_program_that_xla_cannot_compile_runs_in_graph_mode() -> None:
     class Loop(nn.Dense):
         def __call__(self, x: tf.Tensor) -> tf.Tensor:

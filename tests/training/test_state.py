@@ -1,4 +1,4 @@
-"""State that is no parameter, wherever it is kept: found, left alone by checks, restored."""
+"""State besides the parameters, wherever it is kept: found, left alone by checks, restored."""
 
 from pathlib import Path
 from typing import Any
@@ -46,21 +46,61 @@ class WithState(tf.Module):
         return [self.held[1].mean.numpy(), self.held[1].calls.numpy()]
 
 
+class Norm(tf.Module):
+    """Keeps a moving mean where TensorFlow finds it."""
+
+    def __init__(self, units: int) -> None:
+        super().__init__()
+        self.gain = tf.Variable(tf.ones(units))
+        self.mean = tf.Variable(tf.zeros(units), trainable=False)
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        mean = tf.reduce_mean(x, 0)
+        self.mean.assign(0.9 * self.mean + 0.1 * mean)
+        return self.gain * (x - mean)
+
+
+class WithNorm(nn.Sequential):
+    """Layers, one of which keeps state."""
+
+    def __init__(self) -> None:
+        super().__init__([nn.Dense(3, 8, seed=0), Norm(8), nn.Dense(8, 1, seed=1)])
+
+    def state(self) -> list[np.ndarray]:
+        return [self.layers[1].mean.numpy()]
+
+
+class Counting(tftrain.optimizers.SGD):
+    """Has a variable of its own."""
+
+    def __init__(self) -> None:
+        super().__init__(0.1)
+        self.seen = tf.Variable(0.0, trainable=False)
+
+    def apply(self, gradients: Any, parameters: Any) -> None:
+        self.seen.assign_add(1.0)
+        super().apply(gradients, parameters)
+
+
+@pytest.mark.parametrize("kind", [WithState, WithNorm])
 @pytest.mark.parametrize("mode", ["eager", "graph", "xla"])
-def test_checking_and_tracing_leave_plain_objects_alone(mode: str) -> None:
-    network = WithState()
-    before = network.state()
-    tftrain.gradcheck(network, X[:8], Y[:8], optimizer="adam", modes=[mode])
+def test_checking_and_tracing_leave_all_variables_alone(mode: str, kind: Any) -> None:
+    network, optimizer = kind(), Counting()
+    before = [*network.state(), *(v.numpy() for v in network.variables)]
+    tftrain.gradcheck(network, X[:8], Y[:8], optimizer=optimizer, modes=[mode])
     tftrain.trace(network, X, Y, mode=mode)
-    np.testing.assert_equal(network.state(), before)
+    np.testing.assert_equal([*network.state(), *(v.numpy() for v in network.variables)], before)
+    assert float(optimizer.seen) == 0
 
 
-def test_early_stopping_restores_plain_objects() -> None:
-    network, seen = WithState(), {}
+@pytest.mark.parametrize("kind", [WithState, WithNorm])
+@pytest.mark.parametrize("mode", ["graph", "eager"])
+def test_the_best_epoch_comes_back_with_its_statistics(mode: str, kind: Any) -> None:
+    network, seen = kind(), {}
 
     class Keep(tftrain.Observer):
         def on_epoch(self, record: Any) -> None:
-            seen[record.epoch] = network.held[1].mean.numpy()
+            seen[record.epoch] = network.state()[0]
 
     history = tftrain.fit(
         network,
@@ -71,9 +111,10 @@ def test_early_stopping_restores_plain_objects() -> None:
         early_stopping=tftrain.EarlyStopping(5),
         optimizer=tftrain.optimizers.Adam(0.05),
         observers=[Keep()],
+        compile=mode,
     )
     assert history.best_epoch < max(seen)
-    np.testing.assert_array_equal(network.held[1].mean, seen[history.best_epoch])
+    np.testing.assert_array_equal(network.state()[0], seen[history.best_epoch])
 
 
 @pytest.mark.parametrize("compiled", ["graph", "eager"])
@@ -108,7 +149,7 @@ class Decorated(LazyNorm):
 
 
 class Drawing(tf.Module):
-    """Draws from a generator in a dictionary with keys that are no text."""
+    """Draws from a generator in a dictionary whose keys are numbers."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -174,6 +215,44 @@ def test_what_only_the_program_reads_is_named(mode: str) -> None:
     held = r"hidden:0 of shape \(\), which is held by .*\(the global HIDDEN\)\['a list'\]\[0\]"
     with pytest.raises(InputError, match=held):
         tftrain.fit(InPrograms(3, 1), X, Y, batch_size=7, compile=mode)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_losses_and_schedules_may_read_variables_that_are_not_trained(mode: str) -> None:
+    class Scaled(tftrain.losses.MeanSquaredError):
+        factor = tf.Variable(2.0)
+
+        def term(self, error: tf.Tensor) -> tf.Tensor:
+            return HIDDEN["a list"][0] * self.factor * super().term(error)
+
+    class Falling(tftrain.optimizers.Schedule):
+        def factor(self, step: tf.Tensor) -> tf.Tensor:
+            return tf.cast(HIDDEN["a list"][0], tf.float64) * tf.ones_like(step)
+
+    optimizer = tftrain.optimizers.SGD(Falling(0.1))
+    history = tftrain.fit(
+        nn.MLP(3, [4], 1), X, Y, loss=Scaled(), optimizer=optimizer, epochs=2, compile=mode
+    )
+    assert len(history.epochs) == 2
+
+
+class Again(tf.Module):
+    """Makes and moves a counter at the first call; needs a whole batch, and cannot be traced."""
+
+    count: tf.Variable | None = None
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        if self.count is None:
+            self.count = tf.Variable(0.0, trainable=False)
+            self.w = tf.Variable(tf.ones([3, 1]))
+        self.count.assign_add(1.0)
+        return tf.reshape(x, [20, 3]) @ self.w if x.numpy().size else x
+
+
+def test_two_trials_leave_the_first_values() -> None:
+    network = Again()
+    tftrain.fit(network, X[:20], Y[:20], epochs=1, batch_size="full", compile="eager")
+    assert float(network.count) == 1
 
 
 class Hiding:

@@ -238,8 +238,6 @@ class Engine:
             tf.TensorSpec.from_tensor(self._state),
             tf.TensorSpec.from_tensor(self._results),
         )
-        if graph := getattr(self._program, "graph", None):
-            self.step.require_trained(graph.variables)
         self._call(0, 0, 0)
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 import inspect
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import islice
@@ -15,10 +15,22 @@ import tensorflow as tf
 LIBRARIES = frozenset({"tensorflow", "tftrain", "numpy", "pandas", "pyarrow", "builtins"})
 
 LEAVES = (type(None), bool, int, float, str, bytes, np.ndarray, np.generic, tf.Tensor)
-"""What holds nothing."""
+"""Types that hold no variables."""
 
 MOST_THINGS = 100_000
 """Things that are looked into, at most: a network may hold a table."""
+
+
+def variables_of(network: tf.Module, parameters: Sequence[tf.Variable]) -> list[tf.Variable]:
+    """Return all variables of a network, the parameters first, each once.
+
+    Those of a `tf.random.Generator` and the like, which are not `tf.Module`s, are among them.
+    """
+    held = [*parameters, *network.variables]
+    with suppress(ValueError):  # a dictionary with keys that are not text; its modules are there
+        tracked = tf.train.TrackableView(network).descendants()
+        held += [one for one in tracked if isinstance(one, tf.Variable)]
+    return list({variable.ref(): variable for variable in held}.values())
 
 
 def held_by(thing: Any, name: str) -> Iterator[tuple[str, tf.Variable]]:

@@ -1,7 +1,6 @@
 """The parameters of a network: all of them, layers that make theirs at the first call included."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,7 +8,7 @@ import tensorflow as tf
 
 from tftrain import nn
 from tftrain.errors import InputError, of_type
-from tftrain.training.holders import held_by
+from tftrain.training.holders import held_by, variables_of
 from tftrain.training.trial import UNKNOWN, trial_of
 
 WANTED = (
@@ -59,10 +58,9 @@ def used_by(network: tf.Module, x: tf.Tensor, rows: int) -> Used:
     if _is_ours(network):
         _require_trainable(network.trainable_variables)
         return Used(network.trainable_variables, [])
-    there = [*variables_of(network, []), *(variable for _, variable in held_by(network, ""))]
-    trial = trial_of(network, x[:1], there)
+    trial = trial_of(network, x[:1])
     if trial.output is UNKNOWN and rows > 1:
-        again = trial_of(network, x[:rows], there)
+        again = trial_of(network, x[:rows])
         trial = again._replace(made={**again.made, **trial.made})
     _require_tensor(trial.output)
     parameters = network.trainable_variables
@@ -89,7 +87,7 @@ def require_trained(
         read: what is read.
         made: where a variable was made, by its `ref()`, if that is known.
     """
-    if type(network).trainable_variables is not tf.Module.trainable_variables:
+    if getattr(type(network), "trainable_variables", None) is not tf.Module.trainable_variables:
         return
     known = {parameter.ref() for parameter in parameters}
     for variable in read:
@@ -123,18 +121,6 @@ def _require_tensor(output: Any) -> None:
 def _is_ours(network: tf.Module) -> bool:
     """Return whether all layers are tftrain's own, which make their variables at once."""
     return all(type(layer).__module__.startswith("tftrain.nn.") for _, layer in nn.nodes(network))
-
-
-def variables_of(network: tf.Module, parameters: Sequence[tf.Variable]) -> list[tf.Variable]:
-    """Return all variables of a network, the parameters first, each once.
-
-    Those of a `tf.random.Generator` and the like, which are not `tf.Module`s, are among them.
-    """
-    held = [*parameters, *network.variables]
-    with suppress(ValueError):  # a dictionary with keys that are not text; its modules are there
-        tracked = tf.train.TrackableView(network).descendants()
-        held += [one for one in tracked if isinstance(one, tf.Variable)]
-    return list({variable.ref(): variable for variable in held}.values())
 
 
 def common_dtype(parameters: Sequence[tf.Variable]) -> tf.DType:

@@ -10,8 +10,8 @@ import tensorflow as tf
 from tftrain.errors import InputError
 from tftrain.losses import Loss, l2_penalty
 from tftrain.optimizers import Optimizer, global_norm
-from tftrain.training.holders import held_by
-from tftrain.training.parameters import require_trained, variables_of
+from tftrain.training.holders import variables_of
+from tftrain.training.parameters import require_trained
 
 T = TypeVar("T")
 
@@ -73,12 +73,6 @@ class Step:
         own = [*self.network_variables, *self.optimizer.variables]
         return list({variable.ref(): variable for variable in own}.values())
 
-    def require_trained(self, read: Sequence[tf.Variable]) -> None:
-        """Raise InputError where a program of this step reads a variable that should be trained."""
-        own = self.variables
-        own += (v for held in (self.loss, self.optimizer) for _, v in held_by(held, ""))
-        require_trained(self.network, own, read, {})
-
     @contextmanager
     def unchanged(self) -> Iterator[None]:
         """Give all variables their values back at the end."""
@@ -92,10 +86,24 @@ class Step:
 
     def objective(self, batch: Batch) -> tf.Tensor:
         """Return what is minimised: the loss of the batch plus the penalty."""
-        loss = self.loss(self.network(batch.x), batch.y, batch.weight)
+        loss = self.loss(self._prediction(batch.x), batch.y, batch.weight)
         if self.l2:
             loss += l2_penalty(self.parameters, self.l2)
         return loss
+
+    def _prediction(self, x: tf.Tensor) -> tf.Tensor:
+        """Return the network's output.
+
+        Raises:
+            InputError: a program is being made, and the network reads a variable there that nothing
+                would train.
+        """
+        if tf.executing_eagerly():
+            return self.network(x)
+        with tf.GradientTape() as tape:
+            prediction = self.network(x)
+        require_trained(self.network, self.parameters, tape.watched_variables(), {})
+        return prediction
 
     def gradients(self, batch: Batch) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """Return the objective and its gradient with respect to each parameter.

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from tftrain.errors import InputError, first_line
+from tftrain.training.holders import held_by, variables_of
 
 UNKNOWN = object()
 """In place of the output of a network that cannot be called by itself."""
@@ -48,13 +49,12 @@ class Trial(NamedTuple):
         return handles is None or any(variable.handle is handle for handle in handles)
 
 
-def trial_of(network: tf.Module, x: tf.Tensor, before: Sequence[tf.Variable]) -> Trial:
+def trial_of(network: tf.Module, x: tf.Tensor) -> Trial:
     """Try a network on rows; variables that are not there yet are made.
 
     Args:
         network: maps a batch of inputs to a batch of predictions.
         x: inputs, shape `(rows, ...)`.
-        before: variables that get their values back if it has to be called.
 
     Raises:
         InputError: it cannot be called, and has no trainable variables.
@@ -62,7 +62,7 @@ def trial_of(network: tf.Module, x: tf.Tensor, before: Sequence[tf.Variable]) ->
     try:
         return _traced(network, x)
     except Exception:  # a variable is made, or a tensor asked for its value, as by `if tensor:`
-        called = _called(network, x, before)
+        called = _called(network, x)
         try:
             return _traced(network, x)._replace(made=called.made)
         except Exception:  # what is really wrong, the training itself will say
@@ -119,9 +119,10 @@ def _functions_inside_open() -> Iterator[None]:
         tf.config.run_functions_eagerly(eagerly)
 
 
-def _called(network: tf.Module, x: tf.Tensor, before: Sequence[tf.Variable]) -> Trial:
+def _called(network: tf.Module, x: tf.Tensor) -> Trial:
     """Try by a call; all variables get their values back, new ones their first."""
-    values = [(variable, variable.read_value()) for variable in before]
+    there = [*variables_of(network, []), *(variable for _, variable in held_by(network, ""))]
+    values = [(variable, variable.read_value()) for variable in there]
     made: dict[Any, str] = {}
 
     def note(next_creator: Any, **options: Any) -> Any:
