@@ -1,5 +1,6 @@
 """From arrays to tensors without a copy too many."""
 
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,12 @@ def tensor_of(values: np.ndarray, dtype: tf.DType) -> tf.Tensor:
         values = copy
     # Where there is a GPU, identity brings it there; on the processor it copies nothing.
     return tf.identity(tf.experimental.dlpack.from_dlpack(values.__dlpack__()))
+
+
+def digest_of(values: Any) -> str:
+    """Return the SHA-256 of the elements of an array or tensor."""
+    elements = np.ascontiguousarray(values).reshape(-1)
+    return hashlib.sha256(elements.view(np.uint8).data).hexdigest()
 
 
 def first_not_finite(values: np.ndarray) -> tuple[int, ...] | None:

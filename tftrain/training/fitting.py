@@ -1,6 +1,5 @@
 """The door of the room: from arrays and names to a loop that runs."""
 
-import hashlib
 import warnings
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -9,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tftrain import losses, nn, optimizers
+from tftrain.arrays import digest_of
 from tftrain.errors import InputError, TftrainWarning, number, of_type, whole_number
 from tftrain.training.checkpoints import Checkpoints, Saver
 from tftrain.training.engine import Engine, Mode, choose_mode
@@ -203,10 +203,7 @@ def _told(step: Step, data: Batch, watch: Watch) -> dict[str, Any]:
 def _hashes(part: str, data: Batch) -> dict[str, str]:
     """Return the hash of each tensor of a batch, by the name of the tensor."""
     tensors = {name: values for name, values in vars(data).items() if values is not None}
-    return {
-        f"hash of {part}{name}": hashlib.sha256(np.asarray(values).data).hexdigest()
-        for name, values in tensors.items()
-    }
+    return {f"hash of {part}{name}": digest_of(values) for name, values in tensors.items()}
 
 
 def _check_kinds(

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tftrain.arrays import digest_of
 from tftrain.metrics import ErrorSums
 from tftrain.optimizers import Schedule
 from tftrain.training.engine import Mode
@@ -51,7 +52,7 @@ def _with_settings(thing: Any, around: tuple[Any, ...]) -> str:
 
 
 def _described(value: Any, around: tuple[Any, ...]) -> str:
-    """Return a setting as text; nothing for what is no setting.
+    """Return a setting as text, or an empty text for anything that is not a setting.
 
     Args:
         value: the setting.
@@ -66,7 +67,10 @@ def _described(value: Any, around: tuple[Any, ...]) -> str:
         case bool() | int() | float():
             return str(value)
         case np.ndarray() | np.number() | tf.Tensor():
-            return str(np.asarray(value).tolist())
+            array = np.asarray(value)
+            if array.dtype.hasobject:
+                return str(array.tolist())
+            return f"{array.dtype.name}{array.shape}: {digest_of(array)}"
         case dict():
             parts = [f"{k}: {text}" for k, v in value.items() if (text := _described(v, inside))]
         case list() | tuple() | set():

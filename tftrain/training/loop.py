@@ -68,7 +68,7 @@ class Loop:
         self.started = time.monotonic()
         history.seconds["compile"] = self.started - began
         reason = self._restore() if self.saver and self.saver.before else None
-        settings = described(self.engine.step.optimizer)
+        settings = self._settings()
         for observer in self.observers:
             observer.on_start(self.watch.epochs, self.engine.steps, self.engine.rows)
         self._require_settings(settings)
@@ -99,7 +99,7 @@ class Loop:
             before = self._recent_snapshot()
             chunk = self.engine.run(self.done, self._deadline, most)
             self.done = chunk.done
-            settings = described(self.engine.step.optimizer)
+            settings = self._settings()
             asked = self._tell_of(chunk)
             stop = "interrupted" if interrupt.number is not None else asked or self._overtime()
             try:
@@ -135,12 +135,16 @@ class Loop:
         place = chunk.epoch + epoch + 1, step + 1, float(chunk.results[-1, 0])
         return _first_reason([observer.on_chunk(*place) for observer in self.observers])
 
+    def _settings(self) -> str:
+        """Return the optimizer's settings as text, if there is an observer to change them."""
+        return described(self.engine.step.optimizer) if self.observers else ""
+
     def _require_settings(self, settings: str) -> None:
         """Raise InputError where an observer has changed the optimizer's settings.
 
         The program has them already.
         """
-        if described(self.engine.step.optimizer) != settings:
+        if self._settings() != settings:
             raise InputError(
                 "an observer has changed the optimizer while it trains, but the program has its "
                 "settings already: give a schedule (tftrain.optimizers.Schedule), or train in "
