@@ -687,3 +687,44 @@ def test_kinks_hide_no_wrong_reference(share: float, factor: float) -> None:
     finally:
         del TWINS[Gated]
     assert report.ok == report.certified == (factor == 1)
+
+
+class Rows(tf.Module):
+    """Rows of a table, by their numbers held as floats, and a kink."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        table = np.random.default_rng(0).standard_normal((20, 3))
+        table[18] = 0
+        self.table = tf.Variable(table)
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        return tf.nn.relu(tf.gather(self.table, tf.cast(tf.round(x[:, 0]), tf.int32)))
+
+
+@dataclass
+class RowsReference(reference.Layer):
+    table: np.ndarray
+
+    def forward(self, x):
+        return np.maximum(self.table[np.rint(np.asarray(x_of(x))).astype(int)], 0)
+
+    def backward(self, x, y, dy):
+        rows = np.rint(np.asarray(x_of(x))).astype(int)
+        chosen = np.eye(20)[rows]
+        return 0 * x, {"table": np.einsum("rt,rk->tk", chosen, dy * (self.table[rows] > 0))}
+
+
+def x_of(x: Any) -> np.ndarray:
+    """Return the first column of inputs as plain real numbers."""
+    return np.real(getattr(x, "value", x)[:, 0]).astype(np.float64)
+
+
+def test_a_reference_need_not_be_defined_nearby() -> None:
+    reference.register(Rows)(RowsReference)
+    x, y = np.array([[19.0], [18], [3], [1]]), np.ones((4, 3))
+    try:
+        report = tftrain.gradcheck(Rows(), x, y, modes=["eager"])
+    finally:
+        del TWINS[Rows]
+    assert report.ok, report.verdict
