@@ -80,7 +80,7 @@ class Report:
 
     @property
     def _updates(self) -> str:
-        """What updates and learning rates were looked at, as the end of a sentence."""
+        """The updates and learning rates that were checked, as the end of a sentence."""
         seen = {
             (check.quantity == RATE, check.step + 1)
             for check in self.checks

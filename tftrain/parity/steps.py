@@ -49,7 +49,7 @@ class Steps(NamedTuple):
     def of(cls, thing: Optimizer | Schedule, most: int) -> "Steps":
         """Return the steps about which something may change what it does: the first and the last.
 
-        Where a length is over for the second time comes after where any is over for the first.
+        Second ends are taken only while there is room.
         """
         once, twice, lost = _ends(thing, ())
         once, twice = _about(once), _about(twice)

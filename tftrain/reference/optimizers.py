@@ -37,7 +37,7 @@ class Schedule(Mirror):
         return rate
 
     def factor(self, step: Bounded) -> Array:
-        """Return the factor on the learning rate; a plain number has no rounding error."""
+        """Return the factor on the learning rate. A plain number is taken as exact."""
         raise NotImplementedError
 
 

@@ -194,8 +194,8 @@ def _warn_of_rounded(name: str, given: np.ndarray, values: np.ndarray) -> None:
         place = tuple(int(i) for i in np.unravel_index(int(np.argmax(rounded)), rounded.shape))
         warnings.warn(
             f"{name}{list(place)} is {int(wide[place])}, which {values.dtype} can only hold as "
-            f"{int(values[place])}: if they are identifiers, renumber them from 0; if not, make "
-            "the network in float64",
+            f"{int(values[place])}: if such numbers are identifiers, renumber them from 0; if "
+            "not, make the network in float64",
             TftrainWarning,
             stacklevel=5,
         )
