@@ -641,22 +641,25 @@ def test_a_module_without_call_is_refused() -> None:
 
 
 class Gated(tf.Module):
-    """`gain relu(x)`; the gradient of its input is off by a factor."""
+    """`relu(gain x)`.
 
-    def __init__(self, factor: float = 1.0) -> None:
+    Its gradients are off by a factor; where the product is zero they are those of `at_zero`.
+    """
+
+    def __init__(self, factor: float = 1.0, at_zero: float = 0.0) -> None:
         super().__init__()
         self.gain = tf.Variable([1.5, 2.0, 0.5], dtype=tf.float64)
-        self.factor = factor
+        self.factor, self.at_zero = factor, at_zero
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         @tf.custom_gradient
         def gated(x: tf.Tensor, gain: tf.Tensor) -> Any:
-            y = tf.nn.relu(x)
-            slope = tf.cast(x > 0, x.dtype)
-            return y * gain, lambda dy: (
-                self.factor * dy * gain * slope,
-                tf.reduce_sum(dy * y, axis=0),
-            )
+            def backward(dy: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+                slope = self.factor * tf.cast(x * gain > 0, x.dtype)
+                delta = dy * tf.where(x * gain == 0, self.at_zero, slope)
+                return delta * gain, tf.reduce_sum(delta * x, axis=0)
+
+            return tf.nn.relu(x * gain), backward
 
         return gated(x, self.gain.read_value())
 
@@ -667,12 +670,23 @@ class GatedReference(reference.Layer):
 
     gain: np.ndarray
     factor: float
+    at_zero: float
 
     def forward(self, x):
-        return np.maximum(x, 0.0) * self.gain
+        return np.maximum(x * self.gain, 0.0)
 
     def backward(self, x, y, dy):
-        return self.factor * dy * self.gain * (x > 0), {"gain": (dy * np.maximum(x, 0)).sum(axis=0)}
+        z = x * self.gain
+        delta = dy * (self.factor * (z > 0) + self.at_zero * (z == 0))
+        return delta * self.gain, {"gain": (delta * x).sum(axis=0)}
+
+
+def report_of_gated(x: np.ndarray, y: np.ndarray, **wrong: float) -> Any:
+    reference.register(Gated)(GatedReference)
+    try:
+        return tftrain.gradcheck(Gated(**wrong), x, y, modes=["eager"])
+    finally:
+        del TWINS[Gated]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 1.0])
@@ -681,12 +695,61 @@ def test_kinks_hide_no_wrong_reference(share: float, factor: float) -> None:
     rng = np.random.default_rng(3)
     x, y = rng.standard_normal((2, 32, 3))
     x[rng.random(x.shape) < share] = 0
-    reference.register(Gated)(GatedReference)
-    try:
-        report = tftrain.gradcheck(Gated(factor), x, y, modes=["eager"])
-    finally:
-        del TWINS[Gated]
+    report = report_of_gated(x, y, factor=factor)
     assert report.ok == report.certified == (factor == 1)
+
+
+@pytest.mark.parametrize("rows", [1, 32, 500])
+@pytest.mark.parametrize("at_zero", [-3.0, -0.1, 0.0, 0.5, 1.0, 1.1, 5.0, 20.0])
+def test_a_reference_that_is_wrong_on_kinks_alone_is_not_certified(
+    at_zero: float, rows: int
+) -> None:
+    rng = np.random.default_rng(3)
+    x, y = rng.standard_normal((2, rows, 3))
+    x[rng.random(x.shape) < 0.5] = 0
+    x[0, 0] = 0
+    assert report_of_gated(x, y, at_zero=at_zero).certified == (0 <= at_zero <= 1)
+
+
+class Lopsided(losses.Loss):
+    """`max(e, -e / 2)` of each error, with a slope of `at_zero` at zero."""
+
+    def __init__(self, at_zero: float) -> None:
+        self.at_zero = at_zero
+
+    def term(self, error: tf.Tensor) -> tf.Tensor:
+        @tf.custom_gradient
+        def term(e: tf.Tensor) -> Any:
+            slope = tf.where(e > 0, tf.ones_like(e), -0.5 * tf.ones_like(e))
+            return tf.maximum(e, -e / 2), lambda dy: dy * tf.where(e == 0, self.at_zero, slope)
+
+        return term(error)
+
+
+@dataclass
+class LopsidedReference(reference.Loss):
+    at_zero: float
+
+    def term(self, error):
+        return np.maximum(error, -error / 2)
+
+    def slope(self, error):
+        return 1.0 * (error > 0) - 0.5 * (error < 0) + self.at_zero * (error == 0)
+
+
+@pytest.mark.parametrize("at_zero", [-2.0, -0.6, -0.5, 0.0, 1.0, 1.1, 5.0])
+def test_a_loss_that_is_wrong_on_kinks_alone_is_not_certified(at_zero: float) -> None:
+    x = np.arange(96.0).reshape(32, 3)
+    layer = nn.Dense(3, 2, dtype="float64", seed=0)
+    layer.weight.assign([[1, 2], [3, -1], [0, 1]])  # so that no rounding leads off the kinks
+    target = layer(tf.constant(x)).numpy()
+    target[::4] += 1
+    reference.register(Lopsided)(LopsidedReference)
+    try:
+        report = tftrain.gradcheck(layer, x, target, loss=Lopsided(at_zero), modes=["eager"])
+    finally:
+        del TWINS[Lopsided]
+    assert report.certified == (-0.5 <= at_zero <= 1)
 
 
 class Rows(tf.Module):

@@ -11,6 +11,7 @@ functions".
 """
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import replace
 from functools import cached_property
 
@@ -33,6 +34,12 @@ STEPS = 32
 
 LOOSE = 1e-4
 """Bound on differences, relative to what is summed, above which they prove nothing."""
+
+LEAST = 1e-7
+"""Step of the slopes on both sides of a kink."""
+
+MOST_OUTPUTS = 32
+"""Outputs that are looked at one by one, at most."""
 
 PRECISION = PRECISIONS["float64"]
 
@@ -82,14 +89,20 @@ def complex_step(name: str, twin: Layer, node: Node) -> Check | None:
         return exact or found
     if found.kind == CERTIFICATE:
         return found
+    nearby = _check_nearby(here)
+    if nearby is None or (nearby.ok and not here.lies_between_slopes()):
+        return found
+    return nearby
+
+
+def _check_nearby(here: "_Point") -> Check | None:
+    """Check a reference node away from its kinks; None where that cannot be had."""
     try:
         there = here.nearby()
-        nearby = there.by_complex_step()
-        if not (nearby and nearby.ok):
-            nearby = there.by_differences()
+        exact = there.by_complex_step()
+        return exact if exact and exact.ok else there.by_differences()
     except Exception:  # a node need not be defined nearby, as where inputs are the numbers of rows
-        return found
-    return nearby or found
+        return None
 
 
 class _Point:
@@ -100,9 +113,12 @@ class _Point:
         twin: the reference, with float64 parameters.
         x: inputs; integers stay as they are.
         dy: the delta at the outputs, float64.
+        aligned: whether to choose the direction so that no two parts of the derivative cancel.
     """
 
-    def __init__(self, name: str, twin: Layer, x: np.ndarray, dy: np.ndarray) -> None:
+    def __init__(
+        self, name: str, twin: Layer, x: np.ndarray, dy: np.ndarray, aligned: bool = False
+    ) -> None:
         self.name, self.twin, self.dy = name, twin, dy
         self.fixed = is_discrete(x)
         self.x = x if self.fixed else _as_float64(x)
@@ -114,6 +130,9 @@ class _Point:
             name: rng.standard_normal(p.shape) if name in self.gradients else np.zeros(p.shape)
             for name, p in twin.parameters.items()
         }
+        if aligned:
+            self.along = _turned(self.along, sent_on(self.dx, self.x))
+            self.ways |= {name: _turned(self.ways[name], g) for name, g in self.gradients.items()}
 
     def nearby(self) -> "_Point":
         """Return a point near this one, where no value is zero and no two are equal."""
@@ -126,6 +145,32 @@ class _Point:
 
         x = self.x if self.fixed else moved(self.x)
         return _Point(self.name, self.twin.with_parameters(moved), x, self.dy)
+
+    def lies_between_slopes(self) -> bool:
+        """Return whether the backward pass lies between the slopes on both sides.
+
+        Every subgradient does, of an output that has one kink or only convex ones. So single
+        outputs are looked at, along a random direction and along one in which nothing
+        cancels.
+        """
+        with np.errstate(all="ignore"):
+            up, here, down = (self._moved(t) for t in (LEAST, 0.0, -LEAST))
+            bent = np.flatnonzero(self.dy * (up - 2 * here + down))
+        for place in self.rng.choice(bent, min(len(bent), MOST_OUTPUTS), replace=False):
+            alone = np.zeros(self.dy.shape)
+            alone.flat[place] = self.dy.flat[place]
+            for aligned in (False, True):
+                if not _Point(self.name, self.twin, self.x, alone, aligned)._is_between():
+                    return False
+        return True
+
+    def _is_between(self) -> bool:
+        """Return whether the derivative along the direction is between the slopes on both sides."""
+        with np.errstate(all="ignore"):
+            up, here, down = (np.sum(self.dy * self._moved(t)) for t in (LEAST, 0.0, -LEAST))
+            least, most = sorted([(up - here) / LEAST, (here - down) / LEAST])
+            room = LOOSE * self.size
+        return bool(least - room <= self.backward <= most + room)
 
     def by_complex_step(self) -> Check | None:
         """Check by a complex step; None where the node takes no complex numbers."""
@@ -208,6 +253,11 @@ class _Point:
 def _lost(products: np.ndarray) -> float:
     """Return what rounding may do to the sum of products."""
     return float(products.size * PRECISION.roundoff * np.sum(np.abs(products)))
+
+
+def _turned(way: np.ndarray, gradient: Array) -> np.ndarray:
+    """Return a direction in which every product with a gradient is positive or zero."""
+    return np.where(gradient < 0, -1.0, 1.0) * np.abs(way)
 
 
 def _as_float64(value: np.ndarray) -> np.ndarray:

@@ -165,8 +165,13 @@ def sent_on(dx: Array | None, x: Array) -> Array:
     """Return the delta that a layer sends on through its input: None, as of integers, is zero."""
     if dx is None or (isinstance(x, np.ndarray) and is_discrete(x)):
         dx = np.zeros(x.shape)
-    plain = isinstance(x, Bounded) and not isinstance(dx, Bounded)
-    return Bounded.exact(dx, x.precision) if plain else dx
+    return as_numbers_of(x, dx)
+
+
+def as_numbers_of(x: Array, value: Array) -> Array:
+    """Return a value that an engine has in the precision of `x`, constants of a formula too."""
+    plain = isinstance(x, Bounded) and not isinstance(value, Bounded)
+    return allow(Bounded.exact(value, x.precision), 1) if plain else value
 
 
 def like(source: Array, gradient: Array) -> Array:

@@ -12,7 +12,7 @@ import numpy as np
 
 from tftrain.errors import ShapeError
 from tftrain.reference.functions import absolute
-from tftrain.reference.layers import Array, Mirror, register
+from tftrain.reference.layers import Array, Mirror, as_numbers_of, register
 
 
 class Loss(Mirror):
@@ -33,7 +33,7 @@ class Loss(Mirror):
     def value(self, prediction: Array, target: Array, weight: Array | None = None) -> Array:
         """Return the loss, `scale * sum(w * term(e))`; arguments as for `tftrain.losses.Loss`."""
         error = _error(prediction, target)
-        terms = self.term(error)
+        terms = as_numbers_of(error, self.term(error))
         if weight is not None:
             terms = terms * _per_case(weight, error)
         return terms.sum() * self.scale(error)
@@ -42,7 +42,7 @@ class Loss(Mirror):
         """Return `delta_N = scale * w * term'(e)`, of the shape of the prediction."""
         error = _error(prediction, target)
         factor = self.scale(error)
-        return self.slope(error) * (factor if weight is None else factor * _per_case(weight, error))
+        return as_numbers_of(error, self.slope(error)) * (factor if weight is None else factor * _per_case(weight, error))
 
 
 def _error(prediction: Array, target: Array) -> Array:
