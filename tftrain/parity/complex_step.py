@@ -11,7 +11,6 @@ functions".
 """
 
 from collections.abc import Callable
-from copy import copy
 from dataclasses import replace
 from functools import cached_property
 

@@ -41,8 +41,8 @@ class Loss(Mirror):
     def delta(self, prediction: Array, target: Array, weight: Array | None = None) -> Array:
         """Return `delta_N = scale * w * term'(e)`, of the shape of the prediction."""
         error = _error(prediction, target)
-        factor = self.scale(error)
-        return as_numbers_of(error, self.slope(error)) * (factor if weight is None else factor * _per_case(weight, error))
+        slope, factor = as_numbers_of(error, self.slope(error)), self.scale(error)
+        return slope * (factor if weight is None else factor * _per_case(weight, error))
 
 
 def _error(prediction: Array, target: Array) -> Array:
