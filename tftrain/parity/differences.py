@@ -90,8 +90,8 @@ def judged(rows: Sequence[Difference], noise: float) -> tuple[float, float, floa
     """
     off, uncertain = extrapolated([r.slope - r.claimed for r in rows], [r.noise for r in rows])
     bound = 10 * uncertain + noise
-    if not abs(off) <= bound and _is_on_kink(rows):
-        return *rows[-1][:2], SEVERAL * rows[-1].bound + noise
+    if not abs(off) <= bound and (kink := _on_kink(rows)):
+        return *kink[:2], SEVERAL * kink.bound + noise
     if not abs(off) <= bound and not _is_smooth(rows):
         least = min(row.bound for row in rows)
         clear = [row for row in rows if row.bound <= 2 * least] or rows
@@ -104,9 +104,20 @@ SEVERAL = 8
 """Factor on (1) at a point on a kink: an output may have several there, whose parts cancel."""
 
 
-def _is_on_kink(rows: Sequence[Difference]) -> bool:
-    """Return whether the slopes on both sides of the point itself differ, at any step."""
-    return rows[-1].bend > max(rows[0].bend / 2, 100 * rows[-1].noise)
+def _on_kink(rows: Sequence[Difference]) -> Difference | None:
+    """Return the smallest difference across a kink on which the point itself lies, if any.
+
+    There the slopes on both sides differ at every step; elsewhere they approach each other.
+    """
+    clear = [row for row in rows if row.bend > 100 * row.noise]
+    if not clear:
+        return None
+    before = min(clear[0].bend, clear[max(len(clear) - 1 - APART, 0)].bend)
+    return clear[-1] if len(clear) > APART // 2 and clear[-1].bend > before / 2 else None
+
+
+APART = 4
+"""Steps over which the slopes on both sides are compared: there smooth ones come nearer by 85 %."""
 
 
 def _is_smooth(rows: Sequence[Difference]) -> bool:
