@@ -58,11 +58,14 @@ FOUND = {
     264: "gradients that are zero in one program and nearly so in the other",
     322: "a softmax of huge numbers",
     773: "a row of zeros among rows of huge numbers, before a softmax",
+    1188: "points on kinks, which rounding hides in the smallest differences",
+    1957: "outputs that are constant but for a narrow range",
+    2156: "shares of a variable that overflow in both directions",
 }
 """Seeds of right networks with strangers that once were found wrong, and what is odd in them."""
 
 
-@pytest.mark.parametrize("seed", slow_unless(lambda seed: seed in (9, 163, 773), FOUND))
+@pytest.mark.parametrize("seed", slow_unless(lambda seed: seed in (9, 163, 773, 1957), FOUND))
 def test_strangers_of_every_kind_are_no_false_alarm(seed: int) -> None:
     case, _ = draw_strangers(seed)
     check(case)

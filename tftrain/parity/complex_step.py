@@ -17,7 +17,7 @@ from functools import cached_property
 import numpy as np
 
 from tftrain.parity.checks import CERTIFICATE, EVIDENCE, Check
-from tftrain.parity.differences import differences, judged
+from tftrain.parity.differences import Differences
 from tftrain.reference import PRECISIONS, Bounded, Layer, Loss
 from tftrain.reference.layers import Array, sent_on
 from tftrain.streams import Purpose, stream
@@ -188,8 +188,8 @@ class _Point:
         """Check by differences of real numbers: evidence where their bound is loose."""
         with np.errstate(all="ignore"):
             eps = float(np.finfo(np.float64).eps)
-            rows = differences(self._moved, lambda step: self.backward, self.dy, eps, steps=STEPS)
-            _, slope, bound = judged(rows, 4 * self.room)
+            found = Differences(self._moved, lambda step: self.backward, self.dy, eps, steps=STEPS)
+            _, slope, bound = found.judged(4 * self.room)
         check = self._check("central differences", slope, bound)
         if check is None or bound <= LOOSE * self.size:
             return check

@@ -49,15 +49,8 @@ class Difference(NamedTuple):
         return self.bend + 10 * self.noise
 
 
-def differences(
-    at: Callable[[float], np.ndarray],
-    claimed: Callable[[float], float],
-    dy: np.ndarray,
-    roundoff: float,
-    flushed: float = 0.0,
-    steps: int = STEPS,
-) -> list[Difference]:
-    """Return central differences of `<dy, f>`, from the largest step to the smallest.
+class Differences:
+    """Central differences of `<dy, f>`, from the largest step to the smallest.
 
     Args:
         at: the outputs of `f` at a point along the direction.
@@ -65,39 +58,78 @@ def differences(
         dy: the delta at the outputs.
         roundoff: relative error of each output.
         flushed: what subnormal outputs that are flushed to zero may add.
-        steps: how many.
+        steps: how many, to begin with.
+
+    Attributes:
+        rows: the differences.
     """
-    here = at(0.0)
-    lost = roundoff * float(np.sum(np.abs(dy * here))) + flushed
-    likely = roundoff * float(np.linalg.norm(dy * here))
-    rows = []
-    for k in range(steps):
-        step = STEP / SHRINK**k
-        up, down = at(step), at(-step)
+
+    def __init__(
+        self,
+        at: Callable[[float], np.ndarray],
+        claimed: Callable[[float], float],
+        dy: np.ndarray,
+        roundoff: float,
+        flushed: float = 0.0,
+        steps: int = STEPS,
+    ) -> None:
+        self._at, self._claimed, self._dy = at, claimed, dy
+        self._here = at(0.0)
+        self._lost = roundoff * float(np.sum(np.abs(dy * self._here))) + flushed
+        self._likely = roundoff * float(np.linalg.norm(dy * self._here))
+        self.rows = [self._with_step(STEP / SHRINK**k) for k in range(steps)]
+
+    def _with_step(self, step: float) -> Difference:
+        dy, up, down = self._dy, self._at(step), self._at(-step)
         slopes = dy * (up - down) / (2 * step)
-        bend = float(np.sum(np.abs(dy * (up - 2 * here + down)))) / step
+        bend = float(np.sum(np.abs(dy * (up - 2 * self._here + down)))) / step
         slope, size = float(np.sum(slopes)), float(np.sum(np.abs(slopes)))
-        rows.append(Difference(claimed(step), slope, size, bend, lost / step, likely / step))
-    return rows
+        noise, likely = self._lost / step, self._likely / step
+        return Difference(self._claimed(step), slope, size, bend, noise, likely)
+
+    def judged(self, noise: float) -> tuple[float, float, float]:
+        """Return what is claimed, what differences say, and how far apart the two may be.
+
+        Args:
+            noise: what rounding may do to the claim.
+        """
+        rows = self.rows
+        off, uncertain = extrapolated([r.slope - r.claimed for r in rows], [r.noise for r in rows])
+        bound = 10 * uncertain + noise
+        if abs(off) <= bound:
+            return rows[0].claimed, rows[0].claimed + off, bound
+        if kink := _on_kink(rows):
+            return *kink[:2], SEVERAL * kink.bound + noise
+        if _is_smooth(rows):
+            return rows[0].claimed, rows[0].claimed + off, bound
+        claim, slope, bound = self._nearest()
+        return claim, slope, bound + noise
+
+    def _nearest(self) -> tuple[float, float, float]:
+        """Return the difference that is nearest to the claim, of those with the smallest bounds.
+
+        There may be more kinks nearby than the steps so far can tell apart, as where an output is
+        constant but for a narrow range. So steps become smaller until rounding hides the rest.
+        """
+        rows = self.rows
+        while rows[-1].noise < rows[-1].size / 10 and len(rows) < MOST_STEPS:
+            rows.append(self._with_step(STEP / SHRINK ** len(rows)))
+        bounds = [max(row.bound, _change_from(row, rows[k:])) for k, row in enumerate(rows)]
+        least = min(bounds)
+        clear = [(r, b) for r, b in zip(rows, bounds, strict=True) if b <= 2 * least]
+        clear = clear or list(zip(rows, bounds, strict=True))
+        row, bound = min(clear, key=lambda one: abs(one[0].slope - one[0].claimed) / (one[1] or 1))
+        return row.claimed, row.slope, bound
 
 
-def judged(rows: Sequence[Difference], noise: float) -> tuple[float, float, float]:
-    """Return what is claimed, what differences say, and how far apart the two may be.
+MOST_STEPS = 40
+"""Differences at most: the last has a step of 5e-10."""
 
-    Args:
-        rows: the differences, from the largest step to the smallest.
-        noise: what rounding may do to the claim.
-    """
-    off, uncertain = extrapolated([r.slope - r.claimed for r in rows], [r.noise for r in rows])
-    bound = 10 * uncertain + noise
-    if not abs(off) <= bound and (kink := _on_kink(rows)):
-        return *kink[:2], SEVERAL * kink.bound + noise
-    if not abs(off) <= bound and not _is_smooth(rows):
-        least = min(row.bound for row in rows)
-        clear = [row for row in rows if row.bound <= 2 * least] or rows
-        nearest = min(clear, key=lambda row: abs(row.slope - row.claimed) / (row.bound or 1))
-        return nearest.claimed, nearest.slope, nearest.bound + noise
-    return rows[0].claimed, rows[0].claimed + off, bound
+
+def _change_from(row: Difference, smaller: Sequence[Difference]) -> float:
+    """Return how much the slope, or the bend, is larger at any smaller step."""
+    changes = (max(abs(r.slope - row.slope) - r.bend, r.bend) - 10 * r.noise for r in smaller)
+    return max(changes, default=0.0)
 
 
 SEVERAL = 8

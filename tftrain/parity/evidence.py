@@ -25,7 +25,7 @@ from tftrain import nn
 from tftrain.errors import InputError
 from tftrain.parity.certificate import Part
 from tftrain.parity.checks import CERTIFICATE, EVIDENCE, Check
-from tftrain.parity.differences import differences, judged
+from tftrain.parity.differences import Differences
 from tftrain.parity.stopped import holding_constant
 from tftrain.reference import PRECISIONS
 from tftrain.streams import Purpose, stream
@@ -130,17 +130,22 @@ def alike(
     check = within(plain, recorded, bound, mode, node, quantity)
     if not proven:
         return check
-    return replace(check, relative_bound=0.0, kind=EVIDENCE if check.error else CERTIFICATE)
+    equal = np.array_equal(plain, recorded, equal_nan=True)
+    return replace(check, relative_bound=0.0, kind=CERTIFICATE if equal else EVIDENCE)
 
 
 def within(
     actual: np.ndarray, expected: np.ndarray, bound: float, mode: str, node: str, quantity: str
 ) -> Check:
-    """Compare two arrays no element of which may be further apart than a bound: evidence."""
+    """Compare two arrays no element of which may be further apart than a bound: evidence.
+
+    Where the bound is not finite, as after an overflow, nothing is wrong.
+    """
     apart = np.abs(actual.astype(np.float64) - expected)
     equal = (actual == expected) | (np.isnan(actual) & np.isnan(expected))
     apart = np.where(equal, 0.0, np.where(np.isnan(apart), np.inf, apart))
-    error = float(np.max(apart, initial=0.0))
+    undetermined = not np.isfinite(bound)
+    error = 0.0 if undetermined else float(np.max(apart, initial=0.0))
     place = np.unravel_index(int(np.argmax(apart)), apart.shape) if apart.size else ()
     size = float(np.linalg.norm(np.where(np.isfinite(expected), expected, 0.0).astype(np.float64)))
     return Check(
@@ -155,7 +160,8 @@ def within(
         actual=float(actual[place]) if apart.size else 0.0,
         expected=float(expected[place]) if apart.size else 0.0,
         kind=EVIDENCE,
-        relative_bound=bound * float(np.sqrt(apart.size)) / size if size else 0.0,
+        unsure=apart.size if undetermined else 0,
+        relative_bound=np.inf if undetermined else bound * np.sqrt(apart.size) / (size or np.inf),
     )
 
 
@@ -309,12 +315,12 @@ class _Claim:
             way = [(a.astype(np.float64) - b) / (2 * step) for a, b in ends]
             return _inner(self.finite, way)[0]
 
-        rows = differences(
+        found = Differences(
             lambda t: self._at(layer, moved(t)), claimed, self.dy, precision.roundoff, flushed
         )
         least = LEAST * float(np.sum(np.abs(self.dy * self.node.y)))
-        size = max(size, rows[0].size, least)
-        claim, slope, bound = judged(rows, noise)
+        size = max(size, found.rows[0].size, least)
+        claim, slope, bound = found.judged(noise)
         claim = claim if np.isfinite(self._claimed(direction)[0]) else np.nan
         return self._check("central differences", claim, slope, bound, size)
 
