@@ -1,15 +1,23 @@
 """Steps at which optimizers and schedules are checked: every one that a setting may name."""
 
+from collections import deque
 from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 from parameters import slow
 
 import tftrain
 from tftrain import nn, optimizers, reference
+from tftrain.errors import InputError
+from tftrain.parity.steps import steps_of_rates
 
 X, Y = np.ones((4, 3)), np.ones((4, 1))
 
@@ -71,6 +79,133 @@ def test_every_boundary_is_looked_at(boundaries: Any) -> None:
         assert f"after {int(off):,} updates" in wrong.verdict
 
 
+class Wrapped:
+    """A plain object of a user's class; one value is the class's own."""
+
+    late = 640
+
+    def __init__(self, early: int) -> None:
+        self.early = early
+
+
+@dataclass(frozen=True)
+class Phases:
+    early: int
+    late: int
+
+
+class OfClass(Falls):
+    limits = (100, 640)
+
+
+class InCode(Falls):
+    def phases(self) -> list[int]:
+        return [100, 640]
+
+
+class Slotted(Falls):
+    __slots__ = ("early", "late")
+
+    def __init__(self, boundaries: Any) -> None:
+        super().__init__(boundaries)
+        self.early, self.late = 100, 640
+
+
+HELD = {
+    "a frozen set": frozenset([100, 640]),
+    "a deque": deque([100, 640]),
+    "fractions": [Fraction(100), Fraction(1279, 2)],
+    "decimals": (Decimal(100), Decimal("639.5")),
+    "an array of objects": np.array([100, Fraction(640)], object),
+    "bfloat16": tf.constant([100, 640], tf.bfloat16),
+    "a ragged tensor": tf.ragged.constant([[100], [640]]),
+    "a sparse tensor": tf.sparse.from_dense([0, 100, 640]),
+    "a table": pd.Series([100, 640]),
+    "an object": Wrapped(100),
+    "a frozen dataclass": {"phases": Phases(100, 640)},
+    "a namespace": SimpleNamespace(one=100, other=[640]),
+    "a closure": [lambda step, early=100: early + 640],
+    "a partial function": partial(max, 100, key=640),
+}
+
+
+@pytest.mark.parametrize("held", HELD)
+def test_settings_of_every_kind_are_read(held: str) -> None:
+    schedule = Falls([100, 640])
+    schedule.boundaries = None
+    schedule.held = HELD[held]
+    steps = steps_of_rates(schedule)
+    assert {99, 100, 639, 640} <= set(steps.chosen)
+    assert not steps.unread
+
+
+@pytest.mark.parametrize("kind", [OfClass, InCode, Slotted])
+def test_what_a_class_names_is_read(kind: Any) -> None:
+    assert {99, 100, 639, 640} <= set(steps_of_rates(kind(None)).chosen)
+
+
+def test_what_cannot_be_read_is_noted() -> None:
+    schedule = Falls([100])
+    schedule.held = iter([640])
+    notes = report_of(schedule).notes
+    assert len(notes) == 1
+    assert "settings of Falls hold a value of the type list_iterator" in notes[0]
+
+
+def test_a_tensor_of_a_program_is_no_setting() -> None:
+    schedule, made = Falls([100]), []
+    tf.function(lambda: made.append(tf.constant(640) + 1))()
+    schedule.held = made
+    with pytest.raises(InputError, match=r"a tensor that was made inside a tf\.function"):
+        report_of(schedule)
+
+
+class Plain(optimizers.Schedule):
+    """Returns what it is given: a plain number, or a tensor of any dtype."""
+
+    def __init__(self, rate: Any) -> None:
+        super().__init__(0.1)
+        self.rate = rate
+
+    def __call__(self, step: tf.Tensor) -> Any:
+        return self.rate
+
+
+@reference.register(Plain)
+@dataclass
+class PlainReference(reference.Schedule):
+    def __call__(self, step: int) -> Any:
+        return reference.Bounded.exact(np.float64(0.1), reference.PRECISIONS["float64"])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_plain_number_as_learning_rate_keeps_its_digits(dtype: str) -> None:
+    network, optimizer = nn.Dense(3, 1, dtype=dtype), optimizers.SGD(Plain(0.1))
+    report = tftrain.gradcheck(network, X, Y, optimizer=optimizer)
+    assert report.ok, report.verdict
+
+
+def test_learning_rates_are_float64() -> None:
+    with pytest.raises(InputError, match="Plain computes learning rates in float32"):
+        report_of(Plain(tf.constant(0.1)))
+
+
+class WithoutRate(optimizers.Constant):
+    pass
+
+
+@reference.register(WithoutRate)
+@dataclass
+class WithoutRateReference(reference.Schedule):
+    def factor(self, step: Any) -> float:
+        return 1.0
+
+
+def test_a_reference_without_a_learning_rate() -> None:
+    with pytest.raises(InputError, match="reference WithoutRateReference has no learning_rate"):
+        report_of(WithoutRate(0.1))
+
+
 @pytest.mark.slow
 def test_what_is_left_out_is_noted() -> None:
     notes = report_of(Falls(range(1000, 10_000, 3))).notes
@@ -82,4 +217,4 @@ def test_what_is_left_out_is_noted() -> None:
 def test_updates_are_numbered_from_where_the_optimizer_stands() -> None:
     report = report_of(optimizers.Constant(0.1), made=500)
     assert report.ok
-    assert "; updates checked: 501, 502, 503, " in report.verdict
+    assert "; updates checked: 501, 502, 503" in report.verdict

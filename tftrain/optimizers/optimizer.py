@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tftrain.errors import InputError, number, unknown
 from tftrain.optimizers.clipping import clip_by_global_norm, clip_by_value
-from tftrain.optimizers.schedules import Constant, Schedule
+from tftrain.optimizers.schedules import Constant, Schedule, rate_of
 
 Slots = dict[str, tf.Tensor]
 
@@ -98,7 +98,7 @@ class Optimizer(tf.Module):
             gradients = clip_by_value(gradients, self.clip_value)
         if self.clip_norm is not None:
             gradients = clip_by_global_norm(gradients, self.clip_norm)
-        rate = self.schedule(self.step)
+        rate = rate_of(self.schedule, self.step)
         self.step.assign_add(1)
         for gradient, parameter, slots in zip(gradients, parameters, self.slots, strict=True):
             change, new_slots = self.update(

@@ -26,6 +26,15 @@ class Schedule:
         raise NotImplementedError
 
 
+def rate_of(schedule: Schedule, step: tf.Tensor) -> tf.Tensor:
+    """Return the learning rate of a step as a tensor.
+
+    A schedule of one's own may return a plain number, which `tf.cast` would round to float32.
+    """
+    rate = schedule(step)
+    return rate if tf.is_tensor(rate) else tf.constant(rate, tf.float64)
+
+
 class Constant(Schedule):
     """The same learning rate at every step."""
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tftrain import losses, nn, optimizers
 from tftrain.errors import InputError, number, of_type, unknown
+from tftrain.optimizers.schedules import rate_of
 from tftrain.parity.certificate import Certificate, Part, parts_of, precision_of
 from tftrain.parity.checks import CERTIFICATE, EVIDENCE, RATE, Check, compare
 from tftrain.parity.complex_step import complex_step, complex_step_of_loss
@@ -47,8 +48,12 @@ WITHOUT_WORTH = (
     "little was put to the test: {}. Give other data."
 )
 LEFT_OUT = (
-    "The settings of {1} hold more numbers than are taken for lengths in steps: {0:,} steps about "
-    "which it may change something were not looked at."
+    "The settings of {1} hold more numbers than are taken for lengths in steps: at least {0:,} "
+    "steps about which it may change something were not looked at."
+)
+UNREAD = (
+    "The settings of {1} hold a value of the type {0}, whose numbers cannot be read: if any is a "
+    "length in steps, what changes there was not looked at."
 )
 ALL_ZERO = "Every gradient is zero on this batch, so little was put to the test: give other data."
 
@@ -86,8 +91,8 @@ def gradcheck(
 
     Raises:
         InputError: an argument is wrong, shapes do not agree, XLA cannot compile the network, the
-            reference does not know the loss or the optimizer, or the loss does not depend on a
-            trainable variable.
+            reference does not know the loss or the optimizer, the schedule does not compute in
+            float64, or the loss does not depend on a trainable variable.
     """
     dtype = dtype_of(network)
     of_type("modes", modes, (list, tuple), f"a list of {', '.join(MODES)}")
@@ -105,6 +110,8 @@ def gradcheck(
     _require_owners(step, batch)
     for thing in (step.loss, step.optimizer, step.optimizer.schedule):
         twin_of(thing)
+    if optimizer is not None:
+        _require_rates(chosen.schedule)
     report = Report([])
     for mode in dict.fromkeys(modes):
         with step.unchanged(), np.errstate(all="ignore"), Mode(mode).runnable():
@@ -122,6 +129,17 @@ def _require_owners(step: Step, batch: Batch) -> None:
         raise InputError(
             f"the variable {', '.join(lost)} belongs to no layer of the network: put it into the "
             "layer that uses it, or create it with trainable=False"
+        )
+
+
+def _require_rates(schedule: optimizers.Schedule) -> None:
+    """Raise InputError for learning rates that are not computed in float64, as references are."""
+    dtype = rate_of(schedule, tf.constant(0, tf.int64)).dtype
+    if dtype != tf.float64:
+        raise InputError(
+            f"the schedule {type(schedule).__name__} computes learning rates in {dtype.name}: let "
+            "it compute them in float64, as step counts may be large; the optimizer rounds them to "
+            "the dtype of the parameters"
         )
 
 
@@ -220,20 +238,22 @@ def _of_rates(tracer: Tracer) -> Iterator[Check]:
     steps = steps_of_rates(schedule).chosen
     if not steps:
         return
-    place = tf.TensorSpec([], tf.int64)
-    rate = Mode(tracer.mode).compile(lambda step: schedule(step), place)
+    program = Mode(tracer.mode).compile(
+        lambda step: rate_of(schedule, step), tf.TensorSpec([], tf.int64)
+    )
     for step in steps:
-        actual = np.asarray(rate(tf.constant(step, tf.int64)))
+        actual = np.asarray(program(tf.constant(step, tf.int64)))
         yield replace(compare(actual, twin(step), tracer.mode, "optimizer", RATE), step=step)
 
 
 def _of_steps_left_out(optimizer: optimizers.Optimizer) -> list[str]:
     """Return notes that say where steps are left out about which settings may change something."""
-    left_out = {
-        type(optimizer).__name__: steps_of_updates(optimizer).left_out,
-        type(optimizer.schedule).__name__: steps_of_rates(optimizer.schedule).left_out,
+    found = {
+        type(optimizer).__name__: steps_of_updates(optimizer),
+        type(optimizer.schedule).__name__: steps_of_rates(optimizer.schedule),
     }
-    return [LEFT_OUT.format(count, name) for name, count in left_out.items() if count]
+    notes = [LEFT_OUT.format(s.left_out, name) for name, s in found.items() if s.left_out]
+    return [*notes, *(UNREAD.format(kind, name) for name, s in found.items() for kind in s.unread)]
 
 
 def _notes(parts: Sequence[Part], trace: Trace, checks: Sequence[Check]) -> list[str]:

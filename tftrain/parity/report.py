@@ -89,7 +89,7 @@ class Report:
         updates, rates = (
             sorted(n for rate, n in seen if rate == wanted) for wanted in (False, True)
         )
-        words = f"; updates checked: {', '.join(map(str, updates))}" if updates else ""
+        words = f"; updates checked: {_listed(updates)}" if updates else ""
         if rates:
             span = f"of steps {rates[0]:,} to {rates[-1]:,}"
             words += f"; learning rates checked: {len(rates):,}, {span}"
@@ -135,6 +135,17 @@ class Report:
     def to_json_text(self) -> str:
         """Return `to_json()` as text."""
         return json.dumps(self.to_json(), indent=1, allow_nan=False)
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    """Return numbers as text: many by their count, the first and the last."""
+    if len(numbers) <= MOST_LISTED:
+        return ", ".join(f"{n:,}" for n in numbers)
+    first = ", ".join(f"{n:,}" for n in numbers[:3])
+    return f"{len(numbers):,}, {first} to {numbers[-1]:,}"
+
+
+MOST_LISTED = 12
 
 
 def _table(dtype: str, rows: Sequence[Check]) -> str:

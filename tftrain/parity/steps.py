@@ -6,13 +6,21 @@ ones and a seeded sample of those between.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
+from types import BuiltinFunctionType, ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
 from tftrain.optimizers import Optimizer, Schedule
 from tftrain.streams import Purpose, stream
+from tftrain.training.settings import (
+    array_of,
+    constants_of,
+    leaves_of,
+    methods_of,
+    settings_of,
+)
 
 FIRST = 3
 """Updates that are checked: slots start at zero, so that the first one shows little."""
@@ -40,10 +48,17 @@ MOST_STEPS = 2**53
 
 
 class Steps(NamedTuple):
-    """Steps to look at, counted from 0 and in order, and how many more there would be."""
+    """Steps to look at.
+
+    Attributes:
+        chosen: the steps, counted from 0 and in order.
+        left_out: how many more there would be, at least.
+        unread: kinds of settings that may hold numbers, but cannot be read.
+    """
 
     chosen: list[int]
     left_out: int
+    unread: list[str]
 
     @classmethod
     def of(cls, thing: Optimizer | Schedule, most: int) -> "Steps":
@@ -51,12 +66,14 @@ class Steps(NamedTuple):
 
         Second ends are taken only while there is room.
         """
-        once, twice, lost = _ends(thing, ())
-        once, twice = _about(once), _about(twice)
+        ends = _ends_of(thing, ())
+        once, twice = _about(ends.once), _about(ends.twice)
         twice = np.setdiff1d(twice, once)
         chosen = _first_and_last(once, most)
         more = _first_and_last(twice, most - len(chosen))
-        return cls(sorted([*chosen.tolist(), *more.tolist()]), lost + len(once) - len(chosen))
+        left_out = 2 * ends.left_out + len(once) - len(chosen)
+        unread = list(dict.fromkeys(ends.unread))
+        return cls(sorted([*chosen.tolist(), *more.tolist()]), left_out, unread)
 
 
 def _about(ends: np.ndarray) -> np.ndarray:
@@ -71,7 +88,7 @@ def steps_of_updates(optimizer: Optimizer) -> Steps:
     found = Steps.of(optimizer, MOST_UPDATES)
     of_schedule = Steps.of(optimizer.schedule, MOST_UPDATES)
     chosen = {*LATE, *sample.astype(int).tolist(), *found.chosen, *of_schedule.chosen}
-    return Steps(sorted(chosen - set(range(FIRST))), found.left_out)
+    return found._replace(chosen=sorted(chosen - set(range(FIRST))))
 
 
 def steps_of_rates(schedule: Schedule) -> Steps:
@@ -79,63 +96,106 @@ def steps_of_rates(schedule: Schedule) -> Steps:
     return Steps.of(schedule, MOST_RATES)
 
 
-def _ends(thing: Optimizer | Schedule, outer: Sequence[Any]) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return where something may end that settings name, once and twice as far.
+class _Ends(NamedTuple):
+    """Where something may end that settings name.
 
-    A length may be counted twice, as in a triangle; and a schedule inside may begin when a length
-    of the outer one is over.
+    Attributes:
+        once: in steps, in order.
+        twice: those of lengths that are counted twice, as in a triangle.
+        left_out: how many more there would be.
+        unread: kinds of settings that may hold numbers, but cannot be read.
+    """
+
+    once: np.ndarray
+    twice: np.ndarray
+    left_out: int
+    unread: list[str]
+
+
+def _ends_of(thing: Optimizer | Schedule, outer: Sequence[Any]) -> _Ends:
+    """Return where something may end that settings name, or numbers in the user's own methods.
+
+    A schedule inside may begin when a length of the outer one is over.
 
     Args:
         thing: whose settings they are. An optimizer's own schedule is left to itself.
         outer: what is around it: a schedule may hold itself.
-
-    Returns:
-        The ends, those of lengths that are counted twice, and how many numbers are left out.
     """
-    apart = ("schedule", "step", "slots") if isinstance(thing, Optimizer) else ()
-    settings = [value for name, value in vars(thing).items() if name not in apart]
-    lengths, inner, lost = _numbers_of(settings)
-    once, twice = [lengths], [2 * lengths]
-    for schedule in inner:
+    settings = settings_of(thing)
+    if isinstance(thing, Optimizer):
+        settings.pop("schedule", None)
+    constants = [constants_of(method.__code__) for method in methods_of(thing)]
+    lengths = _lengths_in([settings, constants])
+    once, twice = [lengths.values], [2 * lengths.values]
+    left_out, unread = lengths.left_out, lengths.unread
+    for schedule in lengths.schedules:
         if schedule is thing or any(schedule is one for one in outer):
             continue
-        first, second, more = _ends(schedule, [*outer, thing])
-        begins = _first_and_last(np.array([0, *lengths]), MOST_SUMS // max(len(first), 1) + 1)
-        once.append(np.add.outer(begins, first).reshape(-1))
-        twice.append(np.add.outer(begins, second).reshape(-1))
-        lost += more + (len(lengths) + 1 - len(begins)) * len(first)
-    return np.unique(np.concatenate(once)), np.unique(np.concatenate(twice)), lost
+        inner = _ends_of(schedule, [*outer, thing])
+        most = MOST_SUMS // max(len(inner.once), 1) + 1
+        begins = _first_and_last(np.array([0, *lengths.values]), most)
+        once.append(np.add.outer(begins, inner.once).reshape(-1))
+        twice.append(np.add.outer(begins, inner.twice).reshape(-1))
+        left_out += inner.left_out + (len(lengths.values) + 1 - len(begins)) * len(inner.once)
+        unread = [*unread, *inner.unread]
+    ends = np.unique(np.concatenate(once)), np.unique(np.concatenate(twice))
+    return _Ends(*ends, left_out, unread)
 
 
-def _numbers_of(values: Sequence[Any]) -> tuple[np.ndarray, list[Schedule], int]:
-    """Return the numbers above 1 among settings, rounded up, and the schedules among them.
+class _Lengths(NamedTuple):
+    """What may be a length in steps.
 
-    And how many numbers are left out, where a setting has too many.
+    Attributes:
+        values: numbers above 1, rounded up, in order.
+        schedules: found among the settings, which have lengths of their own.
+        left_out: how many numbers are left out, where a setting has too many.
+        unread: kinds of settings that may hold numbers, but cannot be read.
     """
-    numbers: list[int] = []
-    schedules: list[Schedule] = []
-    lost = 0
-    left = list(values)
-    seen: set[int] = set()
-    while left:
-        value = left.pop()
+
+    values: np.ndarray
+    schedules: list[Schedule]
+    left_out: int
+    unread: list[str]
+
+
+def _lengths_in(settings: Any) -> _Lengths:
+    """Return what may be a length in steps among settings."""
+    found: list[np.ndarray] = []
+    schedules, unread, left_out = [], [], 0
+    for value in leaves_of(settings, closed=Schedule):
         if isinstance(value, Schedule):
             schedules.append(value)
-        elif isinstance(value, (dict, list, tuple, set)):
-            if id(value) not in seen:
-                seen.add(id(value))
-                left += [*value, *value.values()] if isinstance(value, dict) else value
-        elif isinstance(value, range) and len(value) > MOST_NUMBERS:
-            left += [value[: MOST_NUMBERS // 2], value[-MOST_NUMBERS // 2 :]]
-            lost += len(value) - MOST_NUMBERS
-        elif isinstance(value, (int, float, range, np.number, np.ndarray, tf.Tensor, tf.Variable)):
-            given = np.asarray(value)
-            if given.dtype.kind in "iuf":
-                given = given[(given > 1) & (given < MOST_STEPS)]
-                taken = _first_and_last(np.sort(given, axis=None), MOST_NUMBERS)
-                numbers += np.ceil(taken).astype(np.int64).tolist()
-                lost += given.size - taken.size
-    return np.unique(np.array(numbers, np.int64)), schedules, lost
+            continue
+        long = isinstance(value, range) and len(value) > MOST_NUMBERS
+        array = _array_of(_ends_of_range(value) if long else value)
+        if array is None:
+            unread += [] if isinstance(value, WITHOUT_NUMBERS) else [type(value).__name__]
+            continue
+        given = array[(array > 1) & (array < MOST_STEPS)]
+        taken = _first_and_last(np.sort(given, axis=None), MOST_NUMBERS)
+        found.append(np.ceil(taken).astype(np.int64))
+        left_out += (len(value) if long else given.size) - taken.size
+    values = np.unique(np.concatenate(found)) if found else np.array([], np.int64)
+    return _Lengths(values, schedules, left_out, unread)
+
+
+WITHOUT_NUMBERS = (type(None), str, bytes, bool, complex, type, ModuleType, BuiltinFunctionType)
+"""Types of settings that hold no lengths in steps."""
+
+
+def _ends_of_range(value: range) -> list[int]:
+    half = MOST_NUMBERS // 2
+    return [*value[:half], *value[-half:]]
+
+
+def _array_of(value: Any) -> np.ndarray | None:
+    """Return numbers as float64, or None for anything else."""
+    array = np.asarray(value) if isinstance(value, (range, list)) else array_of(value)
+    if array is None or array.dtype.kind not in "iufV":  # V: bfloat16 and its like
+        return None
+    with suppress(ValueError):
+        return array.astype(np.float64)
+    return None
 
 
 def _first_and_last(values: np.ndarray, most: int) -> np.ndarray:

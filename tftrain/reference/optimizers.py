@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from tftrain.errors import number
+from tftrain.errors import InputError, number
 from tftrain.reference.bounded import PRECISIONS, Bounded
 from tftrain.reference.functions import allow, cos, power
 from tftrain.reference.layers import Array, Mirror, register, twin_of
@@ -28,7 +28,16 @@ class Schedule(Mirror):
     learning_rate: float
 
     def __call__(self, step: int) -> Bounded:
-        """Return the learning rate of a step, in float64 with its bound."""
+        """Return the learning rate of a step, in float64 with its bound.
+
+        Raises:
+            InputError: the schedule has no `learning_rate`.
+        """
+        if not hasattr(self, "learning_rate"):
+            raise InputError(
+                f"the reference {type(self).__name__} has no learning_rate: declare it as a field, "
+                "`learning_rate: float`, or write a __call__ that needs none"
+            )
         precision = PRECISIONS["float64"]
         factor = self.factor(Bounded.exact(float(step), precision))
         if not isinstance(factor, Bounded):

@@ -14,9 +14,10 @@ from tftrain.training.checkpoints import Checkpoints, Saver
 from tftrain.training.engine import Engine, Mode, choose_mode
 from tftrain.training.evaluation import Evaluator, as_batch
 from tftrain.training.footprint import require_memory
-from tftrain.training.history import History, Observer, described
+from tftrain.training.history import History, Observer
 from tftrain.training.loop import Loop
 from tftrain.training.parameters import dtype_of, used_by
+from tftrain.training.settings import described
 from tftrain.training.step import Batch, Step
 from tftrain.training.stopping import Convergence, EarlyStopping
 from tftrain.training.trial import stateful_draws

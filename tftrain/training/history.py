@@ -2,14 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
-from tftrain.arrays import digest_of
 from tftrain.metrics import ErrorSums
-from tftrain.optimizers import Schedule
 from tftrain.training.engine import Mode
 
 
@@ -36,49 +33,6 @@ class EpochRecord(NamedTuple):
     steps: int
     rows_per_second: float
     seconds: float
-
-
-def described(thing: Any) -> str:
-    """Return the class and the settings of a loss, an optimizer or a schedule, as text.
-
-    Settings are numbers, arrays, schedules, and containers of these; no variables.
-    """
-    return _with_settings(thing, ())
-
-
-def _with_settings(thing: Any, around: tuple[Any, ...]) -> str:
-    settings = {n: _described(v, (*around, thing)) for n, v in sorted(vars(thing).items())}
-    return f"{type(thing).__name__}({', '.join(f'{n}={v}' for n, v in settings.items() if v)})"
-
-
-def _described(value: Any, around: tuple[Any, ...]) -> str:
-    """Return a setting as text, or an empty text for anything that is not a setting.
-
-    Args:
-        value: the setting.
-        around: whose setting it is: a schedule, or a list, may hold itself.
-    """
-    if any(value is one for one in around):
-        return ""
-    inside = (*around, value)
-    match value:
-        case Schedule():
-            return _with_settings(value, around)
-        case bool() | int() | float():
-            return str(value)
-        case np.ndarray() | np.number() | tf.Tensor():
-            array = np.asarray(value)
-            if array.dtype.hasobject:
-                return str(array.tolist())
-            return f"{array.dtype.name}{array.shape}: {digest_of(array)}"
-        case dict():
-            parts = [f"{k}: {text}" for k, v in value.items() if (text := _described(v, inside))]
-        case list() | tuple() | set():
-            parts = [text for one in value if (text := _described(one, inside))]
-            parts = sorted(parts) if isinstance(value, set) else parts
-        case _:
-            return ""
-    return f"[{', '.join(parts)}]" if parts else ""
 
 
 class Observer:

@@ -2,11 +2,11 @@
 
 import inspect
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from functools import partial
+from functools import lru_cache, partial
 from itertools import islice
-from types import FunctionType, MethodType, ModuleType
+from types import FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ LIBRARIES = frozenset({"tensorflow", "tftrain", "numpy", "pandas", "pyarrow", "b
 LEAVES = (type(None), bool, int, float, str, bytes, np.ndarray, np.generic, tf.Tensor)
 """Types that hold no variables."""
 
-MOST_THINGS = 100_000
+MOST_THINGS = 1_000_000
 """Things that are looked into, at most: a network may hold a table."""
 
 
@@ -40,7 +40,7 @@ def held_by(thing: Any, name: str) -> Iterator[tuple[str, tf.Variable]]:
         thing: a network, for instance.
         name: how its places begin.
     """
-    left: deque[tuple[str, Any]] = deque([(name, thing)])
+    left: deque[tuple[_Path, Any]] = deque([(_Path(None, name), thing)])
     seen: set[int] = set()
     while left and len(seen) < MOST_THINGS:
         path, thing = left.popleft()
@@ -48,17 +48,33 @@ def held_by(thing: Any, name: str) -> Iterator[tuple[str, tf.Variable]]:
             continue
         seen.add(id(thing))
         if isinstance(thing, tf.Variable):
-            yield path, thing
-        else:
-            inside = ((step, one) for step, one in _inside(thing) if not isinstance(one, LEAVES))
-            left += [(f"{path}{step}", one) for step, one in islice(inside, MOST_THINGS)]
+            yield str(path), thing
+            continue
+        with suppress(Exception):  # an object may answer with whatever it likes
+            for step, one in islice(_inside(thing), MOST_THINGS):
+                if not isinstance(one, LEAVES):
+                    left.append((_Path(path, step), one))
+
+
+class _Path(NamedTuple):
+    """How a thing is reached, from the thing before; it becomes text where that is wanted."""
+
+    before: "_Path | None"
+    step: Any
+
+    def __str__(self) -> str:
+        steps, path = [self.step], self.before
+        while path is not None:
+            steps.append(path.step)
+            path = path.before
+        return "".join(str(step) for step in reversed(steps))
 
 
 def _inside(thing: Any) -> Iterator[tuple[Any, Any]]:
     """Yield what an object holds, each with how it is reached: `.name` or `[number]`."""
-    if isinstance(thing, Mapping):
+    if isinstance(thing, MAPPINGS):
         yield from ((_Key(key), value) for key, value in thing.items())
-    elif isinstance(thing, (list, tuple, set)):
+    elif isinstance(thing, COLLECTIONS):
         yield from ((_Key(number), value) for number, value in enumerate(thing))
     elif isinstance(thing, partial):
         yield from (("", thing.func), (".args", thing.args), (".keywords", thing.keywords))
@@ -68,6 +84,11 @@ def _inside(thing: Any) -> Iterator[tuple[Any, Any]]:
         yield from _of_function(thing)
     elif not isinstance(thing, (type, ModuleType)):
         yield from _of_object(thing)
+
+
+MAPPINGS = (dict, MappingProxyType)
+COLLECTIONS = (list, tuple, set, frozenset, deque)
+"""Containers that are looked into. Those of other classes, as a table may be, are objects."""
 
 
 class _Key(NamedTuple):
@@ -81,46 +102,79 @@ class _Key(NamedTuple):
 
 def _of_object(thing: Any) -> Iterator[tuple[str, Any]]:
     """Yield the attributes of an object, and what its `__call__` knows."""
-    if not _is_of_a_library(type(thing)) or isinstance(thing, (tf.Module, tf.random.Generator)):
-        for name, value in _attributes(thing):
+    kind: Any = type(thing)
+    shape = _shape_of(kind)
+    if not shape.opaque:
+        for name, value in attributes(thing):
             if not name.startswith("_self_"):
                 yield f".{name}", value
     elif type(thing).__module__.startswith("tensorflow."):
         yield "", getattr(thing, "python_function", None)  # of a tf.function
-    yield "", inspect.getattr_static(type(thing), "__call__", None)
+    yield "", shape.call
 
 
-def _attributes(thing: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the attributes that an object has itself, without asking its class for more."""
+def attributes(thing: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the values of an object and of its own classes, without asking it for more."""
+    kind: Any = type(thing)
+    shape = _shape_of(kind)
+    for own in shape.classes:
+        yield from ((n, v) for n, v in list(vars(own).items()) if _is_value(n, v))
     with suppress(AttributeError):
         yield from object.__getattribute__(thing, "__dict__").items()
-    for kind in type(thing).__mro__:
-        slots = vars(kind).get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else slots:
-            with suppress(AttributeError):
-                yield name, object.__getattribute__(thing, name)
+    for name in shape.slots:
+        with suppress(AttributeError):
+            yield name, object.__getattribute__(thing, name)
+
+
+class _Shape(NamedTuple):
+    """What there is to know of a class: a network may hold many objects of it.
+
+    Attributes:
+        classes: those of users among itself and its bases, the bases first.
+        slots: names of attributes.
+        call: its `__call__`.
+        opaque: whether it is a library's, so that its objects hold no variables of a user's.
+    """
+
+    classes: list[type]
+    slots: list[str]
+    call: Any
+    opaque: bool
+
+
+@lru_cache(maxsize=1000)
+def _shape_of(kind: Any) -> _Shape:
+    classes = [one for one in reversed(kind.__mro__) if not is_of_a_library(one)]
+    named = [vars(one).get("__slots__", ()) for one in kind.__mro__]
+    slots = [name for own in named for name in ((own,) if isinstance(own, str) else own)]
+    opaque = is_of_a_library(kind) and not issubclass(kind, (tf.Module, tf.random.Generator))
+    return _Shape(classes, slots, inspect.getattr_static(kind, "__call__", None), opaque)
+
+
+def _is_value(name: str, value: Any) -> bool:
+    """Return whether a class has a value of this name, and not something to compute with."""
+    is_code = hasattr(type(value), "__get__") or type(value).__name__ == "_abc_data"
+    return not (name.startswith("__") or is_code)
 
 
 def _of_function(function: FunctionType) -> Iterator[tuple[str, Any]]:
     """Yield the variables of the functions around a function, and the globals that it names."""
     yield "", getattr(function, "__wrapped__", None)
-    if _is_of_a_library(function):
+    if is_of_a_library(function):
         return
-    for cell in function.__closure__ or ():
-        if _is_filled(cell):
-            yield "", cell.cell_contents
+    for value in cells_of(function):
+        yield "", value
     for name in function.__code__.co_names:
         yield f" (the global {name})", function.__globals__.get(name)
 
 
-def _is_of_a_library(thing: Any) -> bool:
+def is_of_a_library(thing: Any) -> bool:
     """Return whether a function or class is a library's, which holds no variables of a user's."""
     return (getattr(thing, "__module__", None) or "").split(".")[0] in LIBRARIES
 
 
-def _is_filled(cell: Any) -> bool:
-    try:
-        cell.cell_contents  # noqa: B018 - it raises where nothing is in it
-    except ValueError:
-        return False
-    return True
+def cells_of(function: FunctionType) -> Iterator[Any]:
+    """Yield the variables that a function knows of the functions around it."""
+    for cell in function.__closure__ or ():
+        with suppress(ValueError):  # nothing is in it yet
+            yield cell.cell_contents

@@ -13,8 +13,9 @@ from tftrain.errors import DivergedError, InputError, of_type
 from tftrain.training.checkpoints import Progress, Saver
 from tftrain.training.diagnosis import diagnosed
 from tftrain.training.engine import Chunk, Engine, Snapshot
-from tftrain.training.history import EpochRecord, History, Observer, described
+from tftrain.training.history import EpochRecord, History, Observer
 from tftrain.training.interrupt import Interrupt, deferred_interrupt
+from tftrain.training.settings import described
 from tftrain.training.watch import Line, Verdict
 
 SNAPSHOT_SECONDS = 1.0
