@@ -217,6 +217,6 @@ def test_steps_that_a_list_names_are_looked_at(boundaries: list[int]) -> None:
     ]
     assert reports[0].ok, reports[0]
     for boundary in boundaries:
-        assert f", {boundary}, {boundary + 1}" in reports[0].verdict
+        assert f", {boundary:,}, {boundary + 1:,}" in reports[0].verdict
     assert not reports[1].ok
     assert f"after {boundaries[-1]:,} updates" in str(reports[1].failures[0])

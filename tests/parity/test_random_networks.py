@@ -61,6 +61,10 @@ FOUND = {
     1188: "points on kinks, which rounding hides in the smallest differences",
     1957: "outputs that are constant but for a narrow range",
     2156: "shares of a variable that overflow in both directions",
+    3047: "a gradient that overflows in one program alone",
+    3355: "products below the smallest normal number",
+    4190: "deltas below the smallest normal number, times huge inputs",
+    4374: "a kink that is first missed at the seventh of the differences",
 }
 """Seeds of right networks with strangers that once were found wrong, and what is odd in them."""
 

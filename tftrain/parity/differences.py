@@ -141,11 +141,10 @@ def _on_kink(rows: Sequence[Difference]) -> Difference | None:
 
     There the slopes on both sides differ at every step; elsewhere they approach each other.
     """
-    clear = [row for row in rows if row.bend > 100 * row.noise]
-    if not clear:
-        return None
-    before = min(clear[0].bend, clear[max(len(clear) - 1 - APART, 0)].bend)
-    return clear[-1] if len(clear) > APART // 2 and clear[-1].bend > before / 2 else None
+    last = max((k for k, row in enumerate(rows) if row.bend > 100 * row.noise), default=0)
+    before = min(rows[0].bend, rows[max(last - APART, 0)].bend)
+    stays = all(row.bend > before / 2 for row in rows[last : last + 2])
+    return rows[last] if last >= APART // 2 and stays else None
 
 
 APART = 4
@@ -155,7 +154,8 @@ APART = 4
 def _is_smooth(rows: Sequence[Difference]) -> bool:
     """Return whether extrapolated differences converge as those of a smooth function do.
 
-    From one step to the next, what is left of the error falls by `SHRINK ** 4`, down to rounding.
+    From one step to the next, what is left of the error falls by `SHRINK ** 4`, down to rounding,
+    and nothing comes after that.
     """
     factor = SHRINK**2
     off = [row.slope - row.claimed for row in rows]
@@ -169,7 +169,9 @@ def _is_smooth(rows: Sequence[Difference]) -> bool:
         if after > max(before / 3, floor):
             return False
         seen += 1
-    return seen >= SEEN
+    limit, _ = extrapolated(off, [row.noise for row in rows])
+    left = zip(better[seen:], rows[seen + 1 :], strict=True)
+    return seen >= SEEN and all(abs(one - limit) <= 10 * row.noise for one, row in left)
 
 
 SEEN = 3

@@ -139,12 +139,15 @@ def within(
 ) -> Check:
     """Compare two arrays no element of which may be further apart than a bound: evidence.
 
-    Where the bound is not finite, as after an overflow, nothing is wrong.
+    Where the bound is beyond the largest number, as after an overflow, nothing is wrong.
     """
     apart = np.abs(actual.astype(np.float64) - expected)
     equal = (actual == expected) | (np.isnan(actual) & np.isnan(expected))
     apart = np.where(equal, 0.0, np.where(np.isnan(apart), np.inf, apart))
-    undetermined = not np.isfinite(bound)
+    largest = (
+        PRECISIONS[expected.dtype.name].largest if expected.dtype.name in PRECISIONS else np.inf
+    )
+    undetermined = not bound <= largest
     error = 0.0 if undetermined else float(np.max(apart, initial=0.0))
     place = np.unravel_index(int(np.argmax(apart)), apart.shape) if apart.size else ()
     size = float(np.linalg.norm(np.where(np.isfinite(expected), expected, 0.0).astype(np.float64)))
@@ -257,7 +260,7 @@ class _Claim:
         forward, more = self._forward(self.x, direction)
         _, taken_off = _inner(self.taken_off, direction)
         lost = lost_in(self.node) + roundoff(self.dtype) * taken_off
-        noise = rounding(self.dtype) * (size + np.nan_to_num(more)) + CANCELLED * lost
+        noise = rounding(self.dtype) * size + np.nan_to_num(more) + CANCELLED * lost
         if self._may_overflow and not np.isfinite([claimed, forward]).all():
             noise = np.inf
         elif np.isfinite(forward) and not abs(claimed - forward) <= noise:
@@ -354,14 +357,21 @@ class _Claim:
         return CANCELLED * lost_in(self.node, inside=True) + MARGIN * float(np.ptp(found))
 
     def _forward(self, x: tf.Tensor, direction: Sequence[np.ndarray]) -> tuple[float, float]:
-        """Return the left side of (1) by forward mode, and the sum of the sizes of its terms."""
+        """Return the left side of (1) by forward mode, and what rounding may do to both sides.
+
+        That is in proportion to the sizes of the terms; and deltas and products below the smallest
+        normal number may be flushed to zero anywhere.
+        """
         tangents = [tf.constant(v) for v in direction]
         primals = [*self._if_moved(x), *self.variables]
         with tf.autodiff.ForwardAccumulator(primals, tangents) as accumulator:
             y = self.part.layer(x)
         tangent = accumulator.jvp(y, unconnected_gradients="zero")
         found: np.ndarray = tf.convert_to_tensor(tangent).numpy()  # of IndexedSlices, perhaps
-        return _inner([self.dy], [found])
+        left, size = _inner([self.dy], [found])
+        moved = float(sum(np.sum(np.abs(v.astype(np.float64))) for v in [found, *direction]))
+        flushed = PRECISIONS[self.dtype].tiny * (moved + float(np.sum(np.abs(self.dy))))
+        return left, rounding(self.dtype) * size + CANCELLED * flushed
 
     def _at(self, layer: nn.sequential.Layer, values: Sequence[np.ndarray]) -> np.ndarray:
         """Return the layer's output, float64, where input and variables have these values."""

@@ -138,14 +138,15 @@ class Report:
 
 
 def _listed(numbers: Sequence[int]) -> str:
-    """Return numbers as text: many by their count, the first and the last."""
-    if len(numbers) <= MOST_LISTED:
-        return ", ".join(f"{n:,}" for n in numbers)
-    first = ", ".join(f"{n:,}" for n in numbers[:3])
-    return f"{len(numbers):,}, {first} to {numbers[-1]:,}"
+    """Return numbers as text: of many, the first and the last."""
+    shown = [f"{n:,}" for n in numbers]
+    if len(shown) > MOST_LISTED:
+        half = MOST_LISTED // 2
+        shown = [*shown[:half], f"({len(shown) - 2 * half:,} more)", *shown[-half:]]
+    return ", ".join(shown)
 
 
-MOST_LISTED = 12
+MOST_LISTED = 24
 
 
 def _table(dtype: str, rows: Sequence[Check]) -> str:
