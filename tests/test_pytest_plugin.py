@@ -234,3 +234,19 @@ def test_configs_in_addopts(project) -> None:
         result.stdout.fnmatch_lines(["*bad.yaml*"])
         result = outcome(project, *settings, "--tftrain-configs", "configs")
         result.stdout.fnmatch_lines(["*another.yaml*"])
+
+
+def test_configs_beside_settings_that_lie_below_the_root(project) -> None:
+    (project.mkdir("sub") / "configs").mkdir()
+    (project.path / "sub" / "configs" / "bad.yaml").write_text("data: 3\n")
+    (project.path / "sub" / "pytest.ini").write_text(
+        "[pytest]\naddopts = --tftrain-configs configs\n"
+    )
+    other = project.mkdir("configs")
+    (other / "another.yaml").write_text("data: 3\n")
+    (other / "test_one.py").write_text("def test_one(): pass\n")
+    settings = ["-c", "sub/pytest.ini", "--rootdir=."]
+    result = outcome(project, *settings)
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*bad.yaml*"])
+    outcome(project, *settings, "configs").assert_outcomes(passed=1)

@@ -9,6 +9,7 @@ TensorFlow is imported when the first gradient is checked, not before.
 """
 
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,15 @@ import pytest
 
 from tftrain.errors import TftrainError
 
+OPTION = "--tftrain-configs"
+
 SUFFIXES = (".yaml", ".yml")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option that makes tests of configs."""
     parser.getgroup("tftrain").addoption(
-        "--tftrain-configs",
+        OPTION,
         metavar="PATH",
         action="append",
         default=[],
@@ -33,7 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Add the configs to what is collected."""
-    places = [_place_of(config, path) for path in config.getoption("--tftrain-configs")]
+    places = [_place_of(config, path) for path in config.getoption(OPTION)]
     config.option.tftrain_configs = [str(place) for place in places]
     if _wants_configs(config):
         config.args += config.option.tftrain_configs
@@ -44,27 +47,31 @@ def _place_of(config: pytest.Config, path: str) -> Path:
 
     On the command line it is in the current folder, in pytest's settings in theirs.
     """
-    given = any(
-        argument in (path, f"--tftrain-configs={path}")
-        for argument in map(str, config.invocation_params.args)
-    )
-    folders = [config.invocation_params.dir] if given else []
-    folders += [config.rootpath, config.invocation_params.dir]
+    current = config.invocation_params.dir
+    settings = [config.inipath.parent] if config.inipath else []
+    folders = [*settings, config.rootpath, current]
+    if path in _given(config):
+        folders.insert(0, current)
     place = next((folder / path for folder in folders if (folder / path).exists()), None)
     if place is None:
-        raise pytest.UsageError(f"--tftrain-configs {path}: no such file or folder")
+        raise pytest.UsageError(f"{OPTION} {path}: no such file or folder")
     files = place.rglob("*") if place.is_dir() else [place]
     if not any(file.suffix in SUFFIXES for file in files):
         wanted = " or ".join(SUFFIXES)
-        raise pytest.UsageError(f"--tftrain-configs {path}: no config ({wanted}) there")
+        raise pytest.UsageError(f"{OPTION} {path}: no config ({wanted}) there")
     return place
+
+
+def _given(config: pytest.Config) -> list[str]:
+    """Return the paths that the option has on the command line."""
+    arguments = [str(argument) for argument in config.invocation_params.args]
+    after = [path for option, path in pairwise(arguments) if option == OPTION]
+    return [*after, *(a.split("=", 1)[1] for a in arguments if a.startswith(f"{OPTION}="))]
 
 
 def _wants_configs(config: pytest.Config) -> bool:
     """Return whether to add the configs: not where `addopts` names them, and others are wanted."""
-    given = [str(argument) for argument in config.invocation_params.args]
-    on_command_line = any(argument.startswith("--tftrain-configs") for argument in given)
-    return on_command_line or config.args_source != pytest.Config.ArgsSource.ARGS
+    return bool(_given(config)) or config.args_source != pytest.Config.ArgsSource.ARGS
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "ConfigFile | None":

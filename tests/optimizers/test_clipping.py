@@ -48,8 +48,9 @@ def test_by_global_norm_shortens_the_one_long_vector(
 
 def test_gradients_within_the_norm_are_left_bitwise_alone() -> None:
     gradient = np.array([0.1, -0.7, 0.3])
-    (clipped,) = clip_by_global_norm(tensors([gradient]), 1.0)
-    np.testing.assert_array_equal(clipped, gradient)
+    for limit in (1.0, 1e300, np.inf):
+        (clipped,) = clip_by_global_norm(tensors([gradient]), limit)
+        np.testing.assert_array_equal(clipped, gradient)
 
 
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])

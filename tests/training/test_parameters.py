@@ -1,6 +1,11 @@
 """Every variable that a network uses is trained, or named, those that are made late included."""
 
+from collections import deque
+from collections.abc import Mapping
+from fractions import Fraction
 from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,6 +17,7 @@ from tftrain import nn
 from tftrain.errors import InputError, TftrainWarning
 from tftrain.training import Checkpoints
 from tftrain.training.engine import MODES
+from tftrain.training.holders import held_by
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((40, 3)), RNG.standard_normal((40, 1))
@@ -253,6 +259,9 @@ class Listed(tftrain.optimizers.Schedule):
         super().__init__(0.1)
         self.values, self.array, self.by_name = [1.0, 0.5], np.ones(2), {"a": {"b": 1.0}}
         self.itself = [self]
+        self.held, self.queue, self.kind = SimpleNamespace(most=1.0), deque([1]), "cosine"
+
+    least = 0.1
 
     def factor(self, step: tf.Tensor) -> tf.Tensor:
         return self.values[0] * self.array[0] * tf.ones_like(step)
@@ -263,6 +272,10 @@ CHANGES: dict[str, Any] = {
     "in a list": lambda schedule: schedule.values.append(3.0),
     "in an array": lambda schedule: schedule.array.fill(0.5),
     "in a dictionary": lambda schedule: schedule.by_name["a"].update(b=2.0),
+    "in an object": lambda schedule: setattr(schedule.held, "most", 2.0),
+    "in a deque": lambda schedule: schedule.queue.append(Fraction(1, 3)),
+    "a text": lambda schedule: setattr(schedule, "kind", "sine"),
+    "of the class": lambda schedule: setattr(type(schedule), "least", schedule.least / 2),
 }
 
 
@@ -277,6 +290,23 @@ def test_a_learning_rate_that_changes_in_between_is_refused(mode: str, change: A
 
     with pytest.raises(InputError, match="an observer has changed the optimizer while it trains"):
         tftrain.fit(nn.Dense(3, 1), X, Y, optimizer=optimizer, observers=[Slower()], compile=mode)
+
+
+def test_an_observer_that_stops_may_change_the_optimizer(tmp_path: Path) -> None:
+    network, optimizer = nn.Dense(3, 1), tftrain.optimizers.SGD(Listed())
+
+    class Last(tftrain.Observer):
+        def on_epoch(self, record: Any) -> str | None:
+            optimizer.schedule.learning_rate /= 2
+            return "enough"
+
+    checkpoints = Checkpoints(tmp_path)
+    history = tftrain.fit(
+        network, X, Y, optimizer=optimizer, observers=[Last()], epochs=9, checkpoints=checkpoints
+    )
+    assert history.stop_reason == "enough"
+    assert len(history.epochs) == 1
+    assert any(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -350,3 +380,41 @@ def test_validation_beside_labels_has_a_loss_and_no_errors() -> None:
     )
     assert history.epochs[-1].validation is None
     assert np.isfinite(history.epochs[-1].validation_loss)
+
+
+class Hostile:
+    """An object whose every answer is an error."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(f"no {name}")
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        return tf.tanh(x)
+
+
+class HostileMapping(Hostile, Mapping):
+    def __getitem__(self, key: Any) -> Any:
+        raise RuntimeError("no elements")
+
+    def __iter__(self) -> Any:
+        raise RuntimeError("no keys")
+
+    def __len__(self) -> int:
+        return 7
+
+
+def test_objects_that_answer_with_errors_are_left_alone() -> None:
+    network = nn.Sequential([Lazy(), Hostile(), nn.Dense(4, 1)])
+    network.layers[0].held = SimpleNamespace(hostile=HostileMapping())
+    tftrain.fit(network, X, Y, epochs=2)
+    report = tftrain.gradcheck(network, X, Y, modes=["graph"])
+    assert report.ok
+    assert "2 Hostile" in {check.node for check in report.checks}
+
+
+def test_many_objects_hide_no_variable() -> None:
+    network, deep = Lazy(), SimpleNamespace(w=tf.Variable(1.0))
+    table = [SimpleNamespace(value=i) for i in range(150_000)]
+    network.held = SimpleNamespace(table=table, last=SimpleNamespace(deep=deep))
+    places = [place for place, _ in held_by(network, "network")]
+    assert places == ["network.held.last.deep.w"]

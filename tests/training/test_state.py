@@ -331,3 +331,45 @@ def test_an_error_without_text_has_a_name() -> None:
 
     with pytest.raises(InputError, match="NotImplementedError"):
         tftrain.fit(Silent(), X, Y)
+
+
+MOVED, NOT_ITS_OWN = tf.Variable(tf.zeros(3), trainable=False), tf.Variable(0.0, trainable=False)
+
+
+class AsksForValues(tf.Module):
+    """Can only be called; of two globals it changes one, and would change the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = tf.Variable(tf.ones([3, 1]))
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        if float(tf.reduce_sum(x)) == 12345:
+            NOT_ITS_OWN.assign(1)
+        mean = tf.reduce_mean(x, 0)
+        MOVED.assign(0.9 * MOVED + 0.1 * mean)
+        return (x - mean) @ self.w
+
+
+def test_early_stopping_restores_what_a_network_changes_and_nothing_else() -> None:
+    network, seen = AsksForValues(), {}
+
+    class Keep(tftrain.Observer):
+        def on_epoch(self, record: Any) -> None:
+            seen[record.epoch] = MOVED.numpy()
+            NOT_ITS_OWN.assign(record.epoch)
+
+    history = tftrain.fit(
+        network,
+        X,
+        Y,
+        validation=(X[:9], -Y[:9]),
+        epochs=40,
+        early_stopping=tftrain.EarlyStopping(5),
+        optimizer=tftrain.optimizers.Adam(0.05),
+        observers=[Keep()],
+        compile="eager",
+    )
+    assert history.best_epoch < max(seen)
+    np.testing.assert_array_equal(MOVED, seen[history.best_epoch])
+    assert float(NOT_ITS_OWN) == max(seen)

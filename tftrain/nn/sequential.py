@@ -1,6 +1,7 @@
 """Layers in a row."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import tensorflow as tf
@@ -50,7 +51,15 @@ def nodes(network: Layer) -> Iterator[tuple[str, Layer]]:
     elif type(network) is Activation:
         yield network.function, network
     else:
-        yield getattr(network, "__name__", type(network).__name__), network
+        yield _name_of(network), network
+
+
+def _name_of(layer: Layer) -> str:
+    """Return the name of a function, or of the class of an object."""
+    with suppress(Exception):  # an object may answer with whatever it likes
+        if isinstance(name := getattr(layer, "__name__", None), str):
+            return name
+    return type(layer).__name__
 
 
 def named_variables(layer: Any) -> dict[str, tf.Variable]:

@@ -17,6 +17,7 @@ def clip_by_global_norm(gradients: Sequence[tf.Tensor], limit: float) -> list[tf
     networks", algorithm 1. Squares are taken of what is at most 1, so that none overflows. Where an
     element is infinite or NaN, all are NaN.
     """
+    limit = min(limit, gradients[0].dtype.max)
     scale = tf.maximum(_largest(gradients), limit)
     shares = [gradient / tf.cast(scale, gradient.dtype) for gradient in gradients]
     norm = _root_of_squares(shares)

@@ -107,7 +107,8 @@ class Loop:
                 reason = self._take(chunk, stop)
             except DivergedError as error:
                 raise diagnosed(error, self.engine, before, self.done) from None
-            self._require_settings(settings)
+            if reason is None:
+                self._require_settings(settings)
             if reason != stop or (when and not reason and when.due(self.done, steps)):
                 self._save(reason)
 
