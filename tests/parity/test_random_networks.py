@@ -61,6 +61,8 @@ FOUND = {
     1188: "points on kinks, which rounding hides in the smallest differences",
     1957: "outputs that are constant but for a narrow range",
     2156: "shares of a variable that overflow in both directions",
+    2652: "a saturated function, whose slope is far below what it does nearby",
+    2778: "extrapolations that agree by chance",
     3047: "a gradient that overflows in one program alone",
     3355: "products below the smallest normal number",
     4190: "deltas below the smallest normal number, times huge inputs",

@@ -100,10 +100,11 @@ class Differences:
             return rows[0].claimed, rows[0].claimed + off, bound
         if kink := _on_kink(rows):
             return *kink[:2], SEVERAL * kink.bound + noise
-        if _is_smooth(rows):
-            return rows[0].claimed, rows[0].claimed + off, bound
+        if found := _of_smooth(rows):
+            off, uncertain = found
+            return rows[0].claimed, rows[0].claimed + off, 10 * uncertain + noise
         claim, slope, bound = self._nearest()
-        return claim, slope, bound + noise
+        return claim, slope, bound + FINE * float(np.ptp([row.size for row in rows])) + noise
 
     def _nearest(self) -> tuple[float, float, float]:
         """Return the difference that is nearest to the claim, of those with the smallest bounds.
@@ -121,6 +122,9 @@ class Differences:
         row, bound = min(clear, key=lambda one: abs(one[0].slope - one[0].claimed) / (one[1] or 1))
         return row.claimed, row.slope, bound
 
+
+FINE = 1e-4
+"""What is smaller than this, relative to how slopes change with the step, is not compared."""
 
 MOST_STEPS = 40
 """Differences at most: the last has a step of 5e-10."""
@@ -151,11 +155,14 @@ APART = 4
 """Steps over which the slopes on both sides are compared: there smooth ones come nearer by 85 %."""
 
 
-def _is_smooth(rows: Sequence[Difference]) -> bool:
-    """Return whether extrapolated differences converge as those of a smooth function do.
+def _of_smooth(rows: Sequence[Difference]) -> tuple[float, float] | None:
+    """Return how far the slope is from the claim, where differences converge as if smooth.
 
     From one step to the next, what is left of the error falls by `SHRINK ** 4`, down to rounding,
-    and nothing comes after that.
+    and nothing comes after that. So one extrapolation will do, as more may agree by chance.
+
+    Returns:
+        The distance and its estimated error; None where they do not converge so.
     """
     factor = SHRINK**2
     off = [row.slope - row.claimed for row in rows]
@@ -167,11 +174,13 @@ def _is_smooth(rows: Sequence[Difference]) -> bool:
         if not before > floor:
             break
         if after > max(before / 3, floor):
-            return False
+            return None
         seen += 1
-    limit, _ = extrapolated(off, [row.noise for row in rows])
+    limit, row = better[seen], rows[seen + 1]
     left = zip(better[seen:], rows[seen + 1 :], strict=True)
-    return seen >= SEEN and all(abs(one - limit) <= 10 * row.noise for one, row in left)
+    if seen < SEEN or any(abs(one - limit) > 10 * r.noise for one, r in left):
+        return None
+    return limit, max(gaps[seen], row.noise)
 
 
 SEEN = 3
