@@ -46,7 +46,7 @@ def batch(seed: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("seeds", [range(1), slow(range(1, 20))])
-@pytest.mark.parametrize("rows", [16, 256])
+@pytest.mark.parametrize("rows", [16, slow(256)])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", KINKED)
 def test_right_layers_pass_and_errors_of_a_per_cent_do_not(

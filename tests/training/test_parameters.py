@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from parameters import slow_unless
 
 import tftrain
 from tftrain import nn
@@ -279,7 +280,7 @@ CHANGES: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", slow_unless("graph".__eq__, MODES))
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_a_learning_rate_that_changes_in_between_is_refused(mode: str, change: Any) -> None:
     optimizer = tftrain.optimizers.SGD(Listed())
