@@ -224,7 +224,7 @@ class Engine:
         except InputError as error:
             if not (self.automatic and self.mode.name == "xla" and error.__cause__):
                 raise
-            reason = first_line(error.__cause__)[:200]
+            reason = first_line(error.__cause__).split(". ")[0].rstrip(".")
             self.mode = Mode("graph", f"XLA cannot compile the network: {reason}")
             self._prepare()
 
