@@ -41,12 +41,12 @@ def held_by(thing: Any, name: str) -> Iterator[tuple[str, tf.Variable]]:
         name: how its places begin.
     """
     left: deque[tuple[_Path, Any]] = deque([(_Path(None, name), thing)])
-    seen: set[int] = set()
+    seen: dict[int, Any] = {}
     while left and len(seen) < MOST_THINGS:
         path, thing = left.popleft()
         if id(thing) in seen:
             continue
-        seen.add(id(thing))
+        seen[id(thing)] = thing  # so that no other object takes its place, and its number
         if isinstance(thing, tf.Variable):
             yield str(path), thing
             continue

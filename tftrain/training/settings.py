@@ -1,9 +1,10 @@
 """The settings of losses, optimizers and schedules: what they hold, and what their classes do."""
 
+import hashlib
 import sys
 from argparse import Namespace
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from functools import partial
 from numbers import Real
@@ -15,7 +16,7 @@ import tensorflow as tf
 
 from tftrain.arrays import digest_of
 from tftrain.errors import InputError
-from tftrain.training.holders import MAPPINGS, attributes, cells_of, is_of_a_library
+from tftrain.training.holders import attributes, cells_of, is_of_a_library
 
 NO_SETTINGS = frozenset({*vars(tf.Module()), "_built_for", "step", "slots"})
 """Attributes that TensorFlow and `tftrain.optimizers.Optimizer` need for themselves."""
@@ -27,19 +28,30 @@ def settings_of(thing: Any) -> dict[str, Any]:
     return {n: v for n, v in own if n not in NO_SETTINGS and not n.startswith("_self_")}
 
 
-def parts_of(value: Any) -> list[Any] | None:
-    """Return what a setting is made of: elements, attributes; None where it is not made of any."""
+def parts_of(value: Any) -> list[tuple[str, Any]] | None:
+    """Return what a setting is made of: attributes by name, elements without one.
+
+    Returns:
+        The parts; None for a number, a text, an array, and whatever else cannot be taken apart.
+    """
+    if _is_object(value):
+        return sorted(settings_of(value).items())
+    elements = _elements_of(value)
+    return None if elements is None else [("", element) for element in elements]
+
+
+def _elements_of(value: Any) -> Iterable[Any] | None:
     match value:
         case dict() | MappingProxyType():
             return [part for pair in value.items() for part in pair]
         case set() | frozenset():
             return sorted(value, key=repr)
         case list() | tuple() | deque():
-            return list(value)
+            return value
         case np.ndarray() if value.dtype.names:
             return [value[name] for name in value.dtype.names]
         case np.ndarray() if value.dtype.hasobject:
-            return list(value.reshape(-1).tolist())
+            return list(value.flat)
         case tf.RaggedTensor():
             return [value.flat_values, *value.nested_row_splits]
         case tf.SparseTensor() | tf.IndexedSlices():
@@ -51,9 +63,7 @@ def parts_of(value: Any) -> list[Any] | None:
         case FunctionType():
             given = value.__defaults__, value.__kwdefaults__
             return [*cells_of(value), *given, constants_of(value.__code__)]
-    if isinstance(value, (type, tf.Variable, tf.Tensor)) or not _is_plain_object(value):
-        return None
-    return list(settings_of(value).values())
+    return None
 
 
 def constants_of(code: CodeType) -> list[Any]:
@@ -68,14 +78,19 @@ def methods_of(thing: Any) -> list[FunctionType]:
     return [one for kind in own for one in vars(kind).values() if isinstance(one, FunctionType)]
 
 
-def _is_plain_object(value: Any) -> bool:
-    """Return whether an object is of a user's class, or of one that is made to hold settings."""
-    kind = type(value)
-    if isinstance(value, (SimpleNamespace, Namespace)):
+def _is_object(value: Any) -> bool:
+    """Return whether a value is an object of a user's class, or of one made to hold settings."""
+    if isinstance(value, (type, tf.Variable, tf.Tensor)):
+        return False
+    if isinstance(value, (SimpleNamespace, Namespace, tf.Module)):
         return True
-    of_python = kind.__module__.split(".")[0] in sys.stdlib_module_names - {"__main__"}
-    own_module = isinstance(value, tf.Module) or kind.__module__.startswith("tftrain.")
-    return own_module or not (of_python or is_of_a_library(kind) or array_of(value) is not None)
+    module = type(value).__module__
+    if is_of_a_library(type(value)) or module.split(".")[0] in OF_PYTHON:
+        return module.startswith("tftrain.")
+    return array_of(value) is None
+
+
+OF_PYTHON = sys.stdlib_module_names - {"__main__"}
 
 
 def array_of(value: Any) -> np.ndarray | None:
@@ -111,15 +126,15 @@ def leaves_of(settings: Any, closed: type | tuple[type, ...] = ()) -> Iterator[A
         settings: one setting, or a container of them.
         closed: types that are not looked into.
     """
-    left, seen = [settings], set[int]()
+    left, seen = [settings], dict[int, Any]()
     while left and len(seen) < MOST_PARTS:
         value = left.pop()
         parts = None if isinstance(value, closed) else parts_of(value)
         if parts is None:
             yield value
         elif id(value) not in seen:
-            seen.add(id(value))
-            left += reversed(parts)
+            seen[id(value)] = value  # so that no other object takes its place, and its number
+            left += [part for _, part in reversed(parts)]
 
 
 MOST_PARTS = 100_000
@@ -131,30 +146,39 @@ def described(thing: Any) -> str:
 
     Settings are numbers, arrays, text, and whatever is made of these; no variables.
     """
-    return _described(thing, ())
+    return _Description().of(thing)
 
 
-def _described(value: Any, around: tuple[Any, ...]) -> str:
-    """Return a setting as text, or an empty text for anything that is not a setting.
+class _Description:
+    """The texts of settings, each object's made once: it may be held twice, or hold itself."""
 
-    Args:
-        value: the setting.
-        around: what it is a part of: an object may hold itself.
-    """
-    if isinstance(value, tf.Variable) or any(value is one for one in around):
-        return ""
-    inside = (*around, value)
-    if isinstance(value, MAPPINGS):
-        texts = [f"{k}: {text}" for k, v in value.items() if (text := _described(v, inside))]
-        return f"[{', '.join(texts)}]" if texts else ""
-    parts = parts_of(value)
-    if parts is None:
-        return _of_leaf(value)
-    if _is_plain_object(value):
-        named = {n: _described(v, inside) for n, v in sorted(settings_of(value).items())}
-        return f"{type(value).__name__}({', '.join(f'{n}={v}' for n, v in named.items() if v)})"
-    texts = [text for part in parts if (text := _described(part, inside))]
-    return f"[{', '.join(texts)}]" if texts else ""
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Any, str]] = {}
+
+    def of(self, value: Any, depth: int = 0) -> str:
+        """Return a setting as text, or an empty text for anything that is not a setting."""
+        if isinstance(value, tf.Variable) or depth > DEEPEST:
+            return ""
+        if id(value) in self._known:
+            return self._known[id(value)][1]
+        parts = parts_of(value)
+        if parts is None:
+            return _of_leaf(value)
+        self._known[id(value)] = value, ""
+        named = [(name, self.of(part, depth + 1)) for name, part in parts]
+        inside = ", ".join(f"{name}={text}" if name else text for name, text in named if text)
+        text = f"{type(value).__name__}({inside})" if _is_object(value) else f"[{inside}]"
+        if len(text) > LONG:
+            text = f"{type(value).__name__}: {hashlib.sha256(text.encode()).hexdigest()}"
+        self._known[id(value)] = value, text
+        return text
+
+
+DEEPEST = 50
+"""Levels of objects within objects that are described."""
+
+LONG = 1000
+"""Characters of a text above which its digest stands for it."""
 
 
 def _of_leaf(value: Any) -> str:
