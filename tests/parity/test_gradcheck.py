@@ -711,6 +711,59 @@ def test_a_reference_that_is_wrong_on_kinks_alone_is_not_certified(
     assert report_of_gated(x, y, at_zero=at_zero).certified == (0 <= at_zero <= 1)
 
 
+class Folded(tf.Module):
+    """`gain |x|`; the derivative of the size is `factor sign(x)`, and `at_zero` where x is zero."""
+
+    def __init__(self, factor: float, at_zero: float) -> None:
+        super().__init__()
+        self.gain = tf.Variable([1.5, 2.0, 0.5], dtype=tf.float64)
+        self.factor, self.at_zero = factor, at_zero
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        @tf.custom_gradient
+        def folded(x: tf.Tensor, gain: tf.Tensor) -> Any:
+            slope = tf.where(x == 0, self.at_zero, self.factor * tf.sign(x))
+            return tf.abs(x) * gain, lambda dy: (dy * gain * slope, tf.reduce_sum(dy * abs(x), 0))
+
+        return folded(x, self.gain.read_value())
+
+
+@dataclass
+class FoldedReference(reference.Layer):
+    """The same. On numbers that carry errors, the sign at zero is anything from -1 to 1."""
+
+    gain: np.ndarray
+    factor: float
+    at_zero: float
+
+    def forward(self, x):
+        return np.maximum(x, -x) * self.gain
+
+    def backward(self, x, y, dy):
+        slope = self.factor * np.sign(x) + self.at_zero * (x == 0)
+        return dy * self.gain * slope, {"gain": (dy * np.maximum(x, -x)).sum(axis=0)}
+
+
+@pytest.mark.parametrize("rows", [2, 100])
+@pytest.mark.parametrize(
+    ("factor", "at_zero"), [(1, 0), (1, -1), (1, 1), (1, 2), (1, -4), (1.001, 0), (1.001, 1)]
+)
+def test_a_bound_that_is_loose_on_kinks_proves_nothing(
+    factor: float, at_zero: float, rows: int
+) -> None:
+    rng = np.random.default_rng(3)
+    x, y = rng.standard_normal((2, rows, 3))
+    x[rng.random(x.shape) < 0.4] = 0
+    x[0, 0] = 0
+    reference.register(Folded)(FoldedReference)
+    try:
+        report = tftrain.gradcheck(Folded(factor, at_zero), x, y, modes=["eager"])
+    finally:
+        del TWINS[Folded]
+    assert report.certified == (factor == 1 and -1 <= at_zero <= 1)
+    assert report.ok == (factor == 1)
+
+
 class Lopsided(losses.Loss):
     """`max(e, -e / 2)` of each error, with a slope of `at_zero` at zero."""
 

@@ -32,7 +32,7 @@ STEPS = 32
 """Differences, the last of which has a step of 2e-8."""
 
 LOOSE = 1e-4
-"""Bound on differences, relative to what is summed, above which they prove nothing."""
+"""Bound, relative to what is summed, above which a check proves nothing."""
 
 LEAST = 1e-7
 """Step of the slopes on both sides of a kink."""
@@ -81,12 +81,12 @@ def complex_step(name: str, twin: Layer, node: Node) -> Check | None:
     """
     here = _Point(name, twin.with_parameters(_as_float64), node.x, node.dy.astype(np.float64))
     exact = here.by_complex_step()
-    if exact and exact.ok:
+    if _proves(exact):
         return exact
     found = here.by_differences()
     if found is None or not found.ok:
         return exact or found
-    if found.kind == CERTIFICATE:
+    if _proves(found):
         return found
     nearby = _check_nearby(here)
     if nearby is None or (nearby.ok and not here.lies_between_slopes()):
@@ -94,12 +94,16 @@ def complex_step(name: str, twin: Layer, node: Node) -> Check | None:
     return nearby
 
 
+def _proves(check: Check | None) -> bool:
+    return check is not None and check.ok and check.kind == CERTIFICATE
+
+
 def _check_nearby(here: "_Point") -> Check | None:
     """Check a reference node away from its kinks; None where that cannot be had."""
     try:
         there = here.nearby()
         exact = there.by_complex_step()
-        return exact if exact and exact.ok else there.by_differences()
+        return exact if _proves(exact) else there.by_differences()
     except Exception:  # a node need not be defined nearby, as where inputs are the numbers of rows
         return None
 
@@ -172,7 +176,10 @@ class _Point:
         return bool(least - room <= self.backward <= most + room)
 
     def by_complex_step(self) -> Check | None:
-        """Check by a complex step; None where the node takes no complex numbers."""
+        """Check by a complex step: evidence where the bound is loose.
+
+        None where the node takes no complex numbers.
+        """
         try:
             tangent = np.asarray(self._moved(1j * STEP).imag / STEP)
         except (TypeError, ValueError):
@@ -190,11 +197,7 @@ class _Point:
             eps = float(np.finfo(np.float64).eps)
             found = Differences(self._moved, lambda step: self.backward, self.dy, eps, steps=STEPS)
             _, slope, bound = found.judged(4 * self.room)
-        check = self._check("central differences", slope, bound)
-        if check is None or bound <= LOOSE * self.size:
-            return check
-        relative = bound / self.size if self.size else np.inf
-        return replace(check, kind=EVIDENCE, relative_bound=relative)
+        return self._check("central differences", slope, bound)
 
     @cached_property
     def backward(self) -> float:
@@ -236,7 +239,7 @@ class _Point:
         error = abs(forward - self.backward)
         if not (np.isfinite(error) and np.isfinite(bound)):
             return None
-        return Check(
+        check = Check(
             "numpy",
             "float64",
             self.name,
@@ -247,6 +250,10 @@ class _Point:
             actual=self.backward,
             expected=forward,
         )
+        if bound <= LOOSE * self.size or self.size == forward == 0:
+            return check
+        relative = bound / self.size if self.size else np.inf
+        return replace(check, kind=EVIDENCE, relative_bound=relative)
 
 
 def _lost(products: np.ndarray) -> float:
