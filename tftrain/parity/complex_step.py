@@ -28,6 +28,9 @@ STEP = 1e-40
 NEARBY = 0.05, 0.1
 """Least and largest distance of the point nearby, relative to the values."""
 
+NEGLIGIBLE = 1e-6
+"""Size of a value, relative to the mean, up to which it counts as zero."""
+
 STEPS = 32
 """Differences, the last of which has a step of 2e-8."""
 
@@ -141,11 +144,11 @@ class _Point:
             self.ways |= {name: _turned(self.ways[name], g) for name, g in self.gradients.items()}
 
     def nearby(self) -> "_Point":
-        """Return a point near this one, where no value is zero and no two are equal."""
+        """Return a point near this one, where no value is nearly zero and no two are equal."""
 
         def moved(value: np.ndarray) -> np.ndarray:
             mean = np.sqrt(np.sum(value**2) / max(value.size, 1)) or 1.0
-            size = np.where(value == 0, mean, np.abs(value))
+            size = np.where(np.abs(value) <= NEGLIGIBLE * mean, mean, np.abs(value))
             way = self.rng.choice([-1.0, 1.0], value.shape) * self.rng.uniform(*NEARBY, value.shape)
             return np.asarray(value + way * size)
 
