@@ -11,7 +11,9 @@ difference by no more than half their difference: by half of
     |f(x + t v) - 2 f(x) + f(x - t v)| / t                                     (1)
 
 for each output. So (1), summed over the outputs without regard to sign, bounds the error of the
-difference at any step, kinks within it and at `x` itself included, and rounding too.
+difference at a kink at `x` itself, and of kinks within a step on one side; rounding is part of it.
+Kinks on both sides may make up for each other, as where an output is constant but for a narrow
+range: there the differences at smaller steps change more than (1) says.
 """
 
 from collections.abc import Callable, Sequence
