@@ -210,7 +210,7 @@ def test_a_reference_without_a_learning_rate() -> None:
 def test_what_is_left_out_is_noted() -> None:
     notes = report_of(Falls(range(1000, 10_000, 3))).notes
     assert len(notes) == 1
-    assert "1,000 steps about which it may change something were not looked at" in notes[0]
+    assert "at least 2,002 steps about which it may change something were not looked at" in notes[0]
     assert notes[0].startswith("The settings of Falls hold more numbers")
 
 
