@@ -744,6 +744,51 @@ class FoldedReference(reference.Layer):
         return dy * self.gain * slope, {"gain": (dy * np.maximum(x, -x)).sum(axis=0)}
 
 
+class Curved(tf.Module):
+    """`gain (relu(x) + x^2)`, with a derivative of relu at zero."""
+
+    def __init__(self, at_zero: float) -> None:
+        super().__init__()
+        self.gain = tf.Variable([1.5, 2.0, 0.5], dtype=tf.float64)
+        self.at_zero = at_zero
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        @tf.custom_gradient
+        def curved(x: tf.Tensor, gain: tf.Tensor) -> Any:
+            slope = 2 * x + tf.where(x == 0, self.at_zero, tf.cast(x > 0, x.dtype))
+            y = tf.nn.relu(x) + x * x
+            return y * gain, lambda dy: (dy * gain * slope, tf.reduce_sum(dy * y, 0))
+
+        return curved(x, self.gain.read_value())
+
+
+@dataclass
+class CurvedReference(reference.Layer):
+    """The same."""
+
+    gain: np.ndarray
+    at_zero: float
+
+    def forward(self, x):
+        return (np.maximum(x, 0) + x * x) * self.gain
+
+    def backward(self, x, y, dy):
+        slope = 2 * x + 1.0 * (x > 0) + self.at_zero * (x == 0)
+        return dy * self.gain * slope, {"gain": (dy * (np.maximum(x, 0) + x * x)).sum(axis=0)}
+
+
+@pytest.mark.parametrize("at_zero", [-2.0, -0.5, 0.0, 0.5, 1.0, 1.5, 3.0])
+def test_a_few_kinks_are_found_among_many_curved_outputs(at_zero: float) -> None:
+    x, y = np.random.default_rng(3).standard_normal((2, 400, 3))
+    x[:3, 1] = 0
+    reference.register(Curved)(CurvedReference)
+    try:
+        report = tftrain.gradcheck(Curved(at_zero), x, y, modes=["eager"])
+    finally:
+        del TWINS[Curved]
+    assert report.certified == (0 <= at_zero <= 1)
+
+
 @pytest.mark.parametrize("rows", [2, 100])
 @pytest.mark.parametrize(
     ("factor", "at_zero"), [(1, 0), (1, -1), (1, 1), (1, 2), (1, -4), (1.001, 0), (1.001, 1)]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from functools import partial
+from pathlib import PurePath
 from types import SimpleNamespace
 from typing import Any
 
@@ -103,6 +104,18 @@ class InCode(Falls):
         return [100, 640]
 
 
+class InProperties(Falls):
+    early = property(lambda self: 100)
+
+    @staticmethod
+    def phases() -> Any:
+        return 7 in {640, 641}
+
+
+class InDefaults(Falls):
+    def phases(self, early: int = 100, late: Any = (640,)) -> None: ...
+
+
 class Slotted(Falls):
     __slots__ = ("early", "late")
 
@@ -139,7 +152,7 @@ def test_settings_of_every_kind_are_read(held: str) -> None:
     assert not steps.unread
 
 
-@pytest.mark.parametrize("kind", [OfClass, InCode, Slotted])
+@pytest.mark.parametrize("kind", [OfClass, InCode, InProperties, InDefaults, Slotted])
 def test_what_a_class_names_is_read(kind: Any) -> None:
     assert {99, 100, 639, 640} <= set(steps_of_rates(kind(None)).chosen)
 
@@ -150,6 +163,19 @@ def test_what_cannot_be_read_is_noted() -> None:
     notes = report_of(schedule).notes
     assert len(notes) == 1
     assert "settings of Falls hold a value of the type list_iterator" in notes[0]
+
+
+def test_what_holds_no_lengths_is_not_noted() -> None:
+    schedule = Falls([100])
+    texts = np.array(["a"]), np.array([True]), tf.constant("b"), np.array([1j])
+    schedule.held = [*texts, tf.float32, np.dtype("f4"), np.cos, tf.cos, PurePath("a")]
+    assert not steps_of_rates(schedule).unread
+
+
+@pytest.mark.parametrize("rate", [None, "0.1", [0.1]])
+def test_what_is_no_learning_rate(rate: Any) -> None:
+    with pytest.raises(InputError, match="Plain must return a number, the learning rate, got"):
+        report_of(Plain(rate))
 
 
 def test_a_tensor_of_a_program_is_no_setting() -> None:

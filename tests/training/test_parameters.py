@@ -293,6 +293,27 @@ def test_a_learning_rate_that_changes_in_between_is_refused(mode: str, change: A
         tftrain.fit(nn.Dense(3, 1), X, Y, optimizer=optimizer, observers=[Slower()], compile=mode)
 
 
+class Trainer(tftrain.Observer):
+    """Keeps the losses, and lends its method to a schedule."""
+
+    def __init__(self) -> None:
+        self.losses: list[float] = []
+
+    def factor(self, step: tf.Tensor) -> tf.Tensor:
+        return tf.ones_like(step)
+
+    def on_epoch(self, record: Any) -> None:
+        self.losses.append(record.loss)
+
+
+def test_an_observer_may_lend_a_method_to_the_schedule() -> None:
+    trainer, schedule = Trainer(), tftrain.optimizers.Constant(0.1)
+    schedule.factor = trainer.factor
+    optimizer = tftrain.optimizers.SGD(schedule)
+    tftrain.fit(nn.Dense(3, 1), X, Y, optimizer=optimizer, observers=[trainer], epochs=3)
+    assert len(trainer.losses) == 3
+
+
 def test_an_observer_that_stops_may_change_the_optimizer(tmp_path: Path) -> None:
     network, optimizer = nn.Dense(3, 1), tftrain.optimizers.SGD(Listed())
 

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import tensorflow as tf
 
 from tftrain.errors import InputError, number, of_type
@@ -30,9 +31,19 @@ def rate_of(schedule: Schedule, step: tf.Tensor) -> tf.Tensor:
     """Return the learning rate of a step as a tensor.
 
     A schedule of one's own may return a plain number, which `tf.cast` would round to float32.
+
+    Raises:
+        InputError: it returns no number.
     """
     rate = schedule(step)
-    return rate if tf.is_tensor(rate) else tf.constant(rate, tf.float64)
+    if tf.is_tensor(rate):
+        return rate
+    if not isinstance(rate, (int, float, np.generic)):
+        raise InputError(
+            f"the schedule {type(schedule).__name__} must return a number, the learning rate, got "
+            f"{rate!r}"
+        )
+    return tf.constant(rate) if isinstance(rate, np.generic) else tf.constant(rate, tf.float64)
 
 
 class Constant(Schedule):

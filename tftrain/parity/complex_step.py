@@ -105,7 +105,7 @@ def _proves(check: Check | None) -> bool:
 
 
 def _check_nearby(here: "_Point") -> Check | None:
-    """Check a reference node away from its kinks; None where that cannot be had."""
+    """Check a reference node away from its kinks; None where it cannot be computed."""
     try:
         there = here.nearby()
         exact = there.by_complex_step()
@@ -164,7 +164,9 @@ class _Point:
         """
         with np.errstate(all="ignore"):
             up, here, down = (self._moved(t) for t in (LEAST, 0.0, -LEAST))
-            bent = np.flatnonzero(self.dy * (up - 2 * here + down))
+            bend, rounded = np.abs(up - 2 * here + down), 8 * PRECISION.roundoff * np.abs(here)
+            on_kink = bend > LOOSE * np.abs(up - down) + rounded  # what is curved bends far less
+            bent = np.flatnonzero(self.dy * on_kink)
         for place in self.rng.choice(bent, min(len(bent), MOST_OUTPUTS), replace=False):
             alone = np.zeros(self.dy.shape)
             alone.flat[place] = self.dy.flat[place]

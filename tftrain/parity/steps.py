@@ -7,16 +7,17 @@ ones and a seeded sample of those between.
 
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import PurePath
 from types import BuiltinFunctionType, ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
+import tensorflow as tf
 
 from tftrain.optimizers import Optimizer, Schedule
 from tftrain.streams import Purpose, stream
 from tftrain.training.settings import (
     array_of,
-    constants_of,
     leaves_of,
     methods_of,
     settings_of,
@@ -124,8 +125,7 @@ def _ends_of(thing: Optimizer | Schedule, outer: Sequence[Any]) -> _Ends:
     settings = settings_of(thing)
     if isinstance(thing, Optimizer):
         settings.pop("schedule", None)
-    constants = [constants_of(method.__code__) for method in methods_of(thing)]
-    lengths = _lengths_in([settings, constants])
+    lengths = _lengths_in([settings, methods_of(thing)])
     once, twice = [lengths.values], [2 * lengths.values]
     left_out, unread = lengths.left_out, lengths.unread
     for schedule in lengths.schedules:
@@ -169,7 +169,9 @@ def _lengths_in(settings: Any) -> _Lengths:
         long = isinstance(value, range) and len(value) > MOST_NUMBERS
         array = _array_of(_ends_of_range(value) if long else value)
         if array is None:
-            unread += [] if isinstance(value, WITHOUT_NUMBERS) else [type(value).__name__]
+            read = array_of(value) is not None or tf.is_tensor(value)
+            known = read or isinstance(value, WITHOUT_NUMBERS)
+            unread += [] if known else [type(value).__name__]
             continue
         given = array[(array > 1) & (array < MOST_STEPS)]
         taken = _first_and_last(np.sort(given, axis=None), MOST_NUMBERS)
@@ -179,7 +181,10 @@ def _lengths_in(settings: Any) -> _Lengths:
     return _Lengths(values, schedules, left_out, unread)
 
 
-WITHOUT_NUMBERS = (type(None), str, bytes, bool, complex, type, ModuleType, BuiltinFunctionType)
+WITHOUT_NUMBERS = (
+    *(type(None), str, bytes, bool, complex, type, ModuleType, BuiltinFunctionType),
+    *(tf.DType, np.dtype, np.ufunc, PurePath),
+)
 """Types of settings that hold no lengths in steps."""
 
 

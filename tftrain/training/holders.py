@@ -47,12 +47,12 @@ def held_by(thing: Any, name: str) -> Iterator[tuple[str, tf.Variable]]:
         if id(thing) in seen:
             continue
         seen[id(thing)] = thing  # so that no other object takes its place, and its number
-        if isinstance(thing, tf.Variable):
+        if issubclass(type(thing), tf.Variable):
             yield str(path), thing
             continue
         with suppress(Exception):  # an object may answer with whatever it likes
             for step, one in islice(_inside(thing), MOST_THINGS):
-                if not isinstance(one, LEAVES):
+                if not issubclass(type(one), LEAVES):
                     left.append((_Path(path, step), one))
 
 

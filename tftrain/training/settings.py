@@ -1,12 +1,13 @@
 """The settings of losses, optimizers and schedules: what they hold, and what their classes do."""
 
 import hashlib
+import inspect
 import sys
 from argparse import Namespace
 from collections import deque
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
-from functools import partial
+from functools import cached_property, partial
 from numbers import Real
 from types import CodeType, FunctionType, MappingProxyType, MethodType, SimpleNamespace
 from typing import Any
@@ -16,6 +17,7 @@ import tensorflow as tf
 
 from tftrain.arrays import digest_of
 from tftrain.errors import InputError
+from tftrain.training.history import Observer
 from tftrain.training.holders import attributes, cells_of, is_of_a_library
 
 NO_SETTINGS = frozenset({*vars(tf.Module()), "_built_for", "step", "slots"})
@@ -60,6 +62,8 @@ def _elements_of(value: Any) -> Iterable[Any] | None:
             return [value.func, value.args, value.keywords]
         case MethodType():
             return [value.__self__, value.__func__]
+        case FunctionType() if is_of_a_library(value):
+            return []
         case FunctionType():
             given = value.__defaults__, value.__kwdefaults__
             return [*cells_of(value), *given, constants_of(value.__code__)]
@@ -69,13 +73,30 @@ def _elements_of(value: Any) -> Iterable[Any] | None:
 def constants_of(code: CodeType) -> list[Any]:
     """Return the numbers that are written in a function, and in those inside it."""
     inner = [constants_of(one) for one in code.co_consts if isinstance(one, CodeType)]
-    return [*inner, *(one for one in code.co_consts if isinstance(one, (int, float, tuple)))]
+    return [*inner, *(one for one in code.co_consts if isinstance(one, NUMBERS))]
+
+
+NUMBERS = (int, float, tuple, frozenset)
+"""Types of constants that are, or hold, numbers."""
 
 
 def methods_of(thing: Any) -> list[FunctionType]:
-    """Return the methods of an object that are no library's."""
+    """Return the methods and properties of an object that are no library's, as functions."""
     own = (kind for kind in type(thing).__mro__ if not is_of_a_library(kind))
-    return [one for kind in own for one in vars(kind).values() if isinstance(one, FunctionType)]
+    found = (_function_of(value) for kind in own for value in vars(kind).values())
+    return [one for one in found if isinstance(one, FunctionType)]
+
+
+def _function_of(value: Any) -> Any:
+    """Return the function of a property, of a static method, or inside a decorator."""
+    match value:
+        case property():
+            value = value.fget
+        case cached_property():
+            value = value.func
+        case staticmethod() | classmethod():
+            value = value.__func__
+    return inspect.unwrap(value) if isinstance(value, FunctionType) else value
 
 
 def _is_object(value: Any) -> bool:
@@ -110,12 +131,10 @@ def array_of(value: Any) -> np.ndarray | None:
         isinstance(value, Real) or hasattr(type(value), "__array__")
     ):
         return None
-    found = np.asarray(value)
-    if not found.dtype.hasobject:
-        return found
     try:
-        return found.astype(np.float64)
-    except (TypeError, ValueError):
+        found = np.asarray(value)
+        return found.astype(np.float64) if found.dtype.hasobject else found
+    except Exception:  # an object may answer with whatever it likes
         return None
 
 
@@ -144,7 +163,8 @@ MOST_PARTS = 100_000
 def described(thing: Any) -> str:
     """Return the class and the settings of a loss, an optimizer or a schedule, as text.
 
-    Settings are numbers, arrays, text, and whatever is made of these; no variables.
+    Settings are numbers, arrays, text, and whatever is made of these; no variables, and nothing of
+    an observer that lends a method.
     """
     return _Description().of(thing)
 
@@ -157,7 +177,7 @@ class _Description:
 
     def of(self, value: Any, depth: int = 0) -> str:
         """Return a setting as text, or an empty text for anything that is not a setting."""
-        if isinstance(value, tf.Variable) or depth > DEEPEST:
+        if isinstance(value, (tf.Variable, Observer)) or depth > DEEPEST:
             return ""
         if id(value) in self._known:
             return self._known[id(value)][1]
