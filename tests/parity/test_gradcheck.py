@@ -681,12 +681,14 @@ class GatedReference(reference.Layer):
         return delta * self.gain, {"gain": (delta * x).sum(axis=0)}
 
 
-def report_of_gated(x: np.ndarray, y: np.ndarray, **wrong: float) -> Any:
-    reference.register(Gated)(GatedReference)
+def report_with(twin: type, layer: Any, x: np.ndarray, y: np.ndarray, loss: Any = "mse") -> Any:
+    """Return the report where this is the reference of the layer, or of the loss."""
+    original = type(layer if issubclass(twin, reference.Layer) else loss)
+    reference.register(original)(twin)
     try:
-        return tftrain.gradcheck(Gated(**wrong), x, y, modes=["eager"])
+        return tftrain.gradcheck(layer, x, y, loss=loss, modes=["eager"])
     finally:
-        del TWINS[Gated]
+        del TWINS[original]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 1.0])
@@ -695,7 +697,7 @@ def test_kinks_hide_no_wrong_reference(share: float, factor: float) -> None:
     rng = np.random.default_rng(3)
     x, y = rng.standard_normal((2, 32, 3))
     x[rng.random(x.shape) < share] = 0
-    report = report_of_gated(x, y, factor=factor)
+    report = report_with(GatedReference, Gated(factor), x, y)
     assert report.ok == report.certified == (factor == 1)
 
 
@@ -708,7 +710,7 @@ def test_a_reference_that_is_wrong_on_kinks_alone_is_not_certified(
     x, y = rng.standard_normal((2, rows, 3))
     x[rng.random(x.shape) < 0.5] = 0
     x[0, 0] = 0
-    assert report_of_gated(x, y, at_zero=at_zero).certified == (0 <= at_zero <= 1)
+    assert report_with(GatedReference, Gated(1.0, at_zero), x, y).certified == (0 <= at_zero <= 1)
 
 
 class Folded(tf.Module):
@@ -781,11 +783,7 @@ class CurvedReference(reference.Layer):
 def test_a_few_kinks_are_found_among_many_curved_outputs(at_zero: float) -> None:
     x, y = np.random.default_rng(3).standard_normal((2, 400, 3))
     x[:3, 1] = 0
-    reference.register(Curved)(CurvedReference)
-    try:
-        report = tftrain.gradcheck(Curved(at_zero), x, y, modes=["eager"])
-    finally:
-        del TWINS[Curved]
+    report = report_with(CurvedReference, Curved(at_zero), x, y)
     assert report.certified == (0 <= at_zero <= 1)
 
 
@@ -800,11 +798,7 @@ def test_a_bound_that_is_loose_on_kinks_proves_nothing(
     x, y = rng.standard_normal((2, rows, 3))
     x[rng.random(x.shape) < 0.4] = 0
     x[0, 0] = 0
-    reference.register(Folded)(FoldedReference)
-    try:
-        report = tftrain.gradcheck(Folded(factor, at_zero), x, y, modes=["eager"])
-    finally:
-        del TWINS[Folded]
+    report = report_with(FoldedReference, Folded(factor, at_zero), x, y)
     assert report.certified == (factor == 1 and -1 <= at_zero <= 1)
     assert report.ok == (factor == 1)
 
@@ -842,11 +836,7 @@ def test_a_loss_that_is_wrong_on_kinks_alone_is_not_certified(at_zero: float) ->
     layer.weight.assign([[1, 2], [3, -1], [0, 1]])  # so that no rounding leads off the kinks
     target = layer(tf.constant(x)).numpy()
     target[::4] += 1
-    reference.register(Lopsided)(LopsidedReference)
-    try:
-        report = tftrain.gradcheck(layer, x, target, loss=Lopsided(at_zero), modes=["eager"])
-    finally:
-        del TWINS[Lopsided]
+    report = report_with(LopsidedReference, layer, x, target, Lopsided(at_zero))
     assert report.certified == (-0.5 <= at_zero <= 1)
 
 

@@ -243,4 +243,4 @@ def test_what_is_left_out_is_noted() -> None:
 def test_updates_are_numbered_from_where_the_optimizer_stands() -> None:
     report = report_of(optimizers.Constant(0.1), made=500)
     assert report.ok
-    assert "; updates checked: 501, 502, 503" in report.verdict
+    assert "; updates checked: 501, 502, 503, " in report.verdict

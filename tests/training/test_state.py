@@ -93,6 +93,20 @@ def test_checking_and_tracing_leave_all_variables_alone(mode: str, kind: Any) ->
     assert float(optimizer.seen) == 0
 
 
+def stopped_early(network: tf.Module, observer: tftrain.Observer, mode: str) -> Any:
+    return tftrain.fit(
+        network,
+        X,
+        Y,
+        validation=(X[:9], -Y[:9]),
+        epochs=40,
+        early_stopping=tftrain.EarlyStopping(5),
+        optimizer=tftrain.optimizers.Adam(0.05),
+        observers=[observer],
+        compile=mode,
+    )
+
+
 @pytest.mark.parametrize("kind", [WithState, WithNorm])
 @pytest.mark.parametrize("mode", ["graph", "eager"])
 def test_the_best_epoch_comes_back_with_its_statistics(mode: str, kind: Any) -> None:
@@ -102,17 +116,7 @@ def test_the_best_epoch_comes_back_with_its_statistics(mode: str, kind: Any) -> 
         def on_epoch(self, record: Any) -> None:
             seen[record.epoch] = network.state()[0]
 
-    history = tftrain.fit(
-        network,
-        X,
-        Y,
-        validation=(X[:9], -Y[:9]),
-        epochs=40,
-        early_stopping=tftrain.EarlyStopping(5),
-        optimizer=tftrain.optimizers.Adam(0.05),
-        observers=[Keep()],
-        compile=mode,
-    )
+    history = stopped_early(network, Keep(), mode)
     assert history.best_epoch < max(seen)
     np.testing.assert_array_equal(network.state()[0], seen[history.best_epoch])
 
@@ -359,17 +363,7 @@ def test_early_stopping_restores_what_a_network_changes_and_nothing_else() -> No
             seen[record.epoch] = MOVED.numpy()
             NOT_ITS_OWN.assign(record.epoch)
 
-    history = tftrain.fit(
-        network,
-        X,
-        Y,
-        validation=(X[:9], -Y[:9]),
-        epochs=40,
-        early_stopping=tftrain.EarlyStopping(5),
-        optimizer=tftrain.optimizers.Adam(0.05),
-        observers=[Keep()],
-        compile="eager",
-    )
+    history = stopped_early(network, Keep(), "eager")
     assert history.best_epoch < max(seen)
     np.testing.assert_array_equal(MOVED, seen[history.best_epoch])
     assert float(NOT_ITS_OWN) == max(seen)

@@ -56,7 +56,7 @@ def nodes(network: Layer) -> Iterator[tuple[str, Layer]]:
 
 def _name_of(layer: Layer) -> str:
     """Return the name of a function, or of the class of an object."""
-    with suppress(Exception):  # an object may answer with whatever it likes
+    with suppress(Exception):  # a user's object may raise anything
         if isinstance(name := getattr(layer, "__name__", None), str):
             return name
     return type(layer).__name__

@@ -15,7 +15,7 @@ from tftrain.parity.checks import CERTIFICATE, EVIDENCE, RATE, Check, compare
 from tftrain.parity.complex_step import complex_step, complex_step_of_loss
 from tftrain.parity.evidence import CANCELLED, alike, evidence, lost_in, rounding, share_of, within
 from tftrain.parity.report import Report
-from tftrain.parity.steps import FIRST, steps_of_rates, steps_of_updates
+from tftrain.parity.steps import FIRST, Plan
 from tftrain.reference import PRECISIONS
 from tftrain.reference.layers import twin_of
 from tftrain.traces import Node, Trace, is_discrete
@@ -110,14 +110,16 @@ def gradcheck(
     _require_owners(step, batch)
     for thing in (step.loss, step.optimizer, step.optimizer.schedule):
         twin_of(thing)
+    plan = None
     if optimizer is not None:
         _require_rates(chosen.schedule)
+        plan = Plan.of(chosen)
     report = Report([])
     for mode in dict.fromkeys(modes):
         with step.unchanged(), np.errstate(all="ignore"), Mode(mode).runnable():
             tracer = Tracer(step, batch, mode, update=True)
-            report += _checked(tracer, first=mode == modes[0], updates=optimizer is not None)
-    return report
+            report += _checked(tracer, first=mode == modes[0], plan=plan)
+    return report + Report([], notes=_of_steps_left_out(chosen, plan) if plan else [])
 
 
 def _require_owners(step: Step, batch: Batch) -> None:
@@ -143,7 +145,7 @@ def _require_rates(schedule: optimizers.Schedule) -> None:
         )
 
 
-def _checked(tracer: Tracer, **options: bool) -> Report:
+def _checked(tracer: Tracer, **options: Any) -> Report:
     """Check the traces in one mode, as `_check` does.
 
     Raises:
@@ -159,13 +161,13 @@ def _checked(tracer: Tracer, **options: bool) -> Report:
     return report
 
 
-def _check(tracer: Tracer, *, first: bool, updates: bool) -> Report:
+def _check(tracer: Tracer, *, first: bool, plan: Plan | None) -> Report:
     """Check the traces of a few steps in one mode.
 
     Args:
         tracer: makes them.
         first: whether to check the reference itself as well.
-        updates: whether to check what the optimizer does.
+        plan: the steps at which what the optimizer does is checked, if it is.
     """
     step, mode = tracer.step, tracer.mode
     parts = parts_of(step)
@@ -191,10 +193,9 @@ def _check(tracer: Tracer, *, first: bool, updates: bool) -> Report:
     own, more = _of_reference(parts, step, trace) if first else ([], [])
     checks += own
     notes = [*_notes(parts, trace, checks), *more]
-    checks += _of_later_steps(tracer, certificate, updates)
-    if updates:
-        checks += _of_rates(tracer)
-        notes += _of_steps_left_out(step.optimizer) if first else []
+    checks += _of_later_steps(tracer, certificate, plan)
+    if plan:
+        checks += _of_rates(tracer, plan.rates.chosen)
     checks = [replace(c, dtype=dtype) if c.mode == mode else c for c in checks]
     return Report(checks, figures, notes, all_zero=ALL_ZERO in notes)
 
@@ -211,12 +212,12 @@ def _require_real(trace: Trace) -> None:
             )
 
 
-def _of_later_steps(tracer: Tracer, certificate: Certificate, updates: bool) -> Iterator[Check]:
+def _of_later_steps(tracer: Tracer, certificate: Certificate, plan: Plan | None) -> Iterator[Check]:
     """Make further steps; check the nodes where the weights have moved, and perhaps the updates."""
     optimizer = tracer.step.optimizer
     now = int(optimizer.step)
-    soon = range(now, now + (FIRST if updates else 2))
-    late = [s for s in steps_of_updates(optimizer).chosen if s > soon[-1]] if updates else []
+    soon = range(now, now + (FIRST if plan else 2))
+    late = [s for s in plan.updates.chosen if s > soon[-1]] if plan else []
     for count in [*soon, *late]:
         optimizer.step.assign(max(count, int(optimizer.step)))
         moved = count == soon[-1]
@@ -226,18 +227,17 @@ def _of_later_steps(tracer: Tracer, certificate: Certificate, updates: bool) -> 
         if moved:
             yield from certificate.of_trace(trace)
         assert trace.update is not None
-        if updates:
+        if plan:
             for check in certificate.of_update(trace.update):
                 yield replace(check, step=trace.update.step)
 
 
-def _of_rates(tracer: Tracer) -> Iterator[Check]:
+def _of_rates(tracer: Tracer, steps: Sequence[int]) -> Iterator[Check]:
     """Check the learning rate itself, at every step about which its schedule may change."""
-    schedule = tracer.step.optimizer.schedule
-    twin = twin_of(schedule)
-    steps = steps_of_rates(schedule).chosen
     if not steps:
         return
+    schedule = tracer.step.optimizer.schedule
+    twin = twin_of(schedule)
     program = Mode(tracer.mode).compile(
         lambda step: rate_of(schedule, step), tf.TensorSpec([], tf.int64)
     )
@@ -246,14 +246,12 @@ def _of_rates(tracer: Tracer) -> Iterator[Check]:
         yield replace(compare(actual, twin(step), tracer.mode, "optimizer", RATE), step=step)
 
 
-def _of_steps_left_out(optimizer: optimizers.Optimizer) -> list[str]:
+def _of_steps_left_out(optimizer: optimizers.Optimizer, plan: Plan) -> list[str]:
     """Return notes that say where steps are left out about which settings may change something."""
-    found = {
-        type(optimizer).__name__: steps_of_updates(optimizer),
-        type(optimizer.schedule).__name__: steps_of_rates(optimizer.schedule),
-    }
-    notes = [LEFT_OUT.format(s.left_out, name) for name, s in found.items() if s.left_out]
-    return [*notes, *(UNREAD.format(kind, name) for name, s in found.items() for kind in s.unread)]
+    found = {type(optimizer): plan.updates, type(optimizer.schedule): plan.rates}
+    left_out = [LEFT_OUT.format(s.left_out, k.__name__) for k, s in found.items() if s.left_out]
+    unread = [UNREAD.format(kind, k.__name__) for k, s in found.items() for kind in s.unread]
+    return [*left_out, *unread]
 
 
 def _notes(parts: Sequence[Part], trace: Trace, checks: Sequence[Check]) -> list[str]:

@@ -44,7 +44,7 @@ MOST_OUTPUTS = 32
 """Outputs that are looked at one by one, at most."""
 
 EQUAL = 1e-9
-"""Error, relative to what is summed, that proves both passes right, whatever the bound."""
+"""Relative error below which both passes count as right, however loose the bound."""
 
 PRECISION = PRECISIONS["float64"]
 
@@ -159,8 +159,7 @@ class _Point:
         """Return whether the backward pass lies between the slopes on both sides.
 
         Every subgradient does, of an output that has one kink or only convex ones. So single
-        outputs are looked at, along a random direction and along one in which nothing
-        cancels.
+        outputs are looked at, along a random direction and along one in which nothing cancels.
         """
         with np.errstate(all="ignore"):
             up, here, down = (self._moved(t) for t in (LEAST, 0.0, -LEAST))
@@ -178,9 +177,9 @@ class _Point:
     def _is_between(self) -> bool:
         """Return whether the derivative along the direction is between the slopes on both sides."""
         with np.errstate(all="ignore"):
-            up, here, down = (np.sum(self.dy * self._moved(t)) for t in (LEAST, 0.0, -LEAST))
-            least, most = sorted([(up - here) / LEAST, (here - down) / LEAST])
-            lost = 4 * PRECISION.roundoff * np.sum(np.abs(self.dy * self._moved(0.0))) / LEAST
+            up, here, down = (self.dy * self._moved(t) for t in (LEAST, 0.0, -LEAST))
+            least, most = sorted([np.sum(up - here) / LEAST, np.sum(here - down) / LEAST])
+            lost = 4 * PRECISION.roundoff * np.sum(np.abs(here)) / LEAST
             room = LOOSE * self.size + lost
         return bool(least - room <= self.backward <= most + room)
 

@@ -111,22 +111,21 @@ class Differences:
     def _nearest(self) -> tuple[float, float, float]:
         """Return the difference that is nearest to the claim, of those with the smallest bounds.
 
-        There may be more kinks nearby than the steps so far can tell apart, as where an output is
-        constant but for a narrow range. So steps become smaller until rounding hides the rest.
+        The steps so far may be too large to resolve all kinks nearby, as where an output is
+        constant outside a narrow range. So they become smaller until rounding hides the rest.
         """
         rows = self.rows
         while rows[-1].noise < rows[-1].size / 10 and len(rows) < MOST_STEPS:
             rows.append(self._with_step(STEP / SHRINK ** len(rows)))
-        bounds = [max(row.bound, _change_from(row, rows[k:])) for k, row in enumerate(rows)]
-        least = min(bounds)
-        clear = [(r, b) for r, b in zip(rows, bounds, strict=True) if b <= 2 * least]
-        clear = clear or list(zip(rows, bounds, strict=True))
+        bounded = [(row, max(row.bound, _change_from(row, rows[k:]))) for k, row in enumerate(rows)]
+        least = min(bound for _, bound in bounded)
+        clear = [(row, bound) for row, bound in bounded if bound <= 2 * least] or bounded
         row, bound = min(clear, key=lambda one: abs(one[0].slope - one[0].claimed) / (one[1] or 1))
         return row.claimed, row.slope, bound
 
 
 FINE = 1e-4
-"""What is smaller than this, relative to how slopes change with the step, is not compared."""
+"""Part of the change of the slopes, from step to step, below which nothing is compared."""
 
 MOST_STEPS = 40
 """Differences at most: the last has a step of 5e-10."""
@@ -160,8 +159,8 @@ APART = 4
 def _of_smooth(rows: Sequence[Difference]) -> tuple[float, float] | None:
     """Return how far the slope is from the claim, where differences converge as if smooth.
 
-    From one step to the next, what is left of the error falls by `SHRINK ** 4`, down to rounding,
-    and nothing comes after that. So one extrapolation will do, as more may agree by chance.
+    From one step to the next, the remaining error falls by `SHRINK ** 4`, down to rounding, and
+    stays there. One extrapolation is enough, and more may agree by chance.
 
     Returns:
         The distance and its estimated error; None where they do not converge so.

@@ -54,7 +54,7 @@ class Steps(NamedTuple):
     Attributes:
         chosen: the steps, counted from 0 and in order.
         left_out: how many more there would be, at least.
-        unread: kinds of settings that may hold numbers, but cannot be read.
+        unread: type names of settings that may hold numbers, but cannot be read.
     """
 
     chosen: list[int]
@@ -97,6 +97,18 @@ def steps_of_rates(schedule: Schedule) -> Steps:
     return Steps.of(schedule, MOST_RATES)
 
 
+class Plan(NamedTuple):
+    """The steps at which an optimizer's updates are checked, and those of its learning rate."""
+
+    updates: Steps
+    rates: Steps
+
+    @classmethod
+    def of(cls, optimizer: Optimizer) -> "Plan":
+        """Return the plan for an optimizer and its schedule."""
+        return cls(steps_of_updates(optimizer), steps_of_rates(optimizer.schedule))
+
+
 class _Ends(NamedTuple):
     """Where something may end that settings name.
 
@@ -104,7 +116,7 @@ class _Ends(NamedTuple):
         once: in steps, in order.
         twice: those of lengths that are counted twice, as in a triangle.
         left_out: how many more there would be.
-        unread: kinds of settings that may hold numbers, but cannot be read.
+        unread: type names of settings that may hold numbers, but cannot be read.
     """
 
     once: np.ndarray
@@ -143,13 +155,13 @@ def _ends_of(thing: Optimizer | Schedule, outer: Sequence[Any]) -> _Ends:
 
 
 class _Lengths(NamedTuple):
-    """What may be a length in steps.
+    """The possible lengths, in steps, among settings.
 
     Attributes:
         values: numbers above 1, rounded up, in order.
         schedules: found among the settings, which have lengths of their own.
         left_out: how many numbers are left out, where a setting has too many.
-        unread: kinds of settings that may hold numbers, but cannot be read.
+        unread: type names of settings that may hold numbers, but cannot be read.
     """
 
     values: np.ndarray
@@ -159,24 +171,24 @@ class _Lengths(NamedTuple):
 
 
 def _lengths_in(settings: Any) -> _Lengths:
-    """Return what may be a length in steps among settings."""
+    """Return the possible lengths, in steps, among settings."""
     found: list[np.ndarray] = []
     schedules, unread, left_out = [], [], 0
     for value in leaves_of(settings, closed=Schedule):
         if isinstance(value, Schedule):
             schedules.append(value)
             continue
-        long = isinstance(value, range) and len(value) > MOST_NUMBERS
-        array = _array_of(_ends_of_range(value) if long else value)
-        if array is None:
-            read = array_of(value) is not None or tf.is_tensor(value)
-            known = read or isinstance(value, WITHOUT_NUMBERS)
+        read = _ends_of_range(value) if isinstance(value, range) else array_of(value)
+        numbers = None if read is None else _as_floats(read)
+        if numbers is None:
+            known = read is not None or tf.is_tensor(value) or isinstance(value, WITHOUT_NUMBERS)
             unread += [] if known else [type(value).__name__]
             continue
-        given = array[(array > 1) & (array < MOST_STEPS)]
+        left_out += len(value) - numbers.size if isinstance(value, range) else 0
+        given = numbers[(numbers > 1) & (numbers < MOST_STEPS)]
         taken = _first_and_last(np.sort(given, axis=None), MOST_NUMBERS)
         found.append(np.ceil(taken).astype(np.int64))
-        left_out += (len(value) if long else given.size) - taken.size
+        left_out += given.size - taken.size
     values = np.unique(np.concatenate(found)) if found else np.array([], np.int64)
     return _Lengths(values, schedules, left_out, unread)
 
@@ -188,18 +200,18 @@ WITHOUT_NUMBERS = (
 """Types of settings that hold no lengths in steps."""
 
 
-def _ends_of_range(value: range) -> list[int]:
+def _ends_of_range(value: range) -> np.ndarray:
+    """Return the numbers of a range, which may have too many to be held."""
     half = MOST_NUMBERS // 2
-    return [*value[:half], *value[-half:]]
+    return np.asarray(value if len(value) <= MOST_NUMBERS else [*value[:half], *value[-half:]])
 
 
-def _array_of(value: Any) -> np.ndarray | None:
-    """Return numbers as float64, or None for anything else."""
-    array = np.asarray(value) if isinstance(value, (range, list)) else array_of(value)
-    if array is None or array.dtype.kind not in "iufV":  # V: bfloat16 and its like
+def _as_floats(values: np.ndarray) -> np.ndarray | None:
+    """Return real numbers as float64, or None for anything else."""
+    if values.dtype.kind not in "iufV":  # V: bfloat16 and its like
         return None
     with suppress(ValueError):
-        return array.astype(np.float64)
+        return values.astype(np.float64)
     return None
 
 

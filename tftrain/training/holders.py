@@ -50,7 +50,7 @@ def held_by(thing: Any, name: str) -> Iterator[tuple[str, tf.Variable]]:
         if issubclass(type(thing), tf.Variable):
             yield str(path), thing
             continue
-        with suppress(Exception):  # an object may answer with whatever it likes
+        with suppress(Exception):  # a user's object may raise anything
             for step, one in islice(_inside(thing), MOST_THINGS):
                 if not issubclass(type(one), LEAVES):
                     left.append((_Path(path, step), one))
@@ -127,7 +127,7 @@ def attributes(thing: Any) -> Iterator[tuple[str, Any]]:
 
 
 class _Shape(NamedTuple):
-    """What there is to know of a class: a network may hold many objects of it.
+    """The facts about a class that its objects share: a network may hold many of them.
 
     Attributes:
         classes: those of users among itself and its bases, the bases first.

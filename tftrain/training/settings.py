@@ -134,7 +134,7 @@ def array_of(value: Any) -> np.ndarray | None:
     try:
         found = np.asarray(value)
         return found.astype(np.float64) if found.dtype.hasobject else found
-    except Exception:  # an object may answer with whatever it likes
+    except Exception:  # a user's object may raise anything
         return None
 
 
