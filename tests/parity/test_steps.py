@@ -7,7 +7,7 @@ from fractions import Fraction
 from functools import partial
 from pathlib import PurePath
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -124,7 +124,24 @@ class Slotted(Falls):
         self.early, self.late = 100, 640
 
 
+class Warmup(NamedTuple):
+    early: int
+    late: int
+
+
+class Listed(list):
+    pass
+
+
+class ByName(dict):
+    pass
+
+
 HELD = {
+    "a named tuple": Warmup(100, 640),
+    "a list of one's own": Listed([100, 640]),
+    "a dictionary of one's own": ByName(early=100, late=640),
+    "bfloat16 scalars": [tf.constant(100, tf.bfloat16), tf.constant(640, tf.bfloat16)],
     "a frozen set": frozenset([100, 640]),
     "a deque": deque([100, 640]),
     "fractions": [Fraction(100), Fraction(1279, 2)],

@@ -6,7 +6,7 @@ from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -253,6 +253,11 @@ def test_what_an_observer_returns_is_a_reason(moment: str, answer: Any) -> None:
         tftrain.fit(nn.Dense(3, 1), X, Y, epochs=3, observers=[odd])
 
 
+class Pair(NamedTuple):
+    early: int
+    late: int
+
+
 class Listed(tftrain.optimizers.Schedule):
     """Settings in containers; it holds itself."""
 
@@ -260,6 +265,7 @@ class Listed(tftrain.optimizers.Schedule):
         super().__init__(0.1)
         self.values, self.array, self.by_name = [1.0, 0.5], np.ones(2), {"a": {"b": 1.0}}
         self.itself = [self]
+        self.pair = Pair(3, 4)
         self.held, self.queue, self.kind = SimpleNamespace(most=1.0), deque([1]), "cosine"
 
     least = 0.1
@@ -275,6 +281,7 @@ CHANGES: dict[str, Any] = {
     "in a dictionary": lambda schedule: schedule.by_name["a"].update(b=2.0),
     "in an object": lambda schedule: setattr(schedule.held, "most", 2.0),
     "in a deque": lambda schedule: schedule.queue.append(Fraction(1, 3)),
+    "in a named tuple": lambda schedule: setattr(schedule, "pair", schedule.pair._replace(late=9)),
     "a text": lambda schedule: setattr(schedule, "kind", "sine"),
     "of the class": lambda schedule: setattr(type(schedule), "least", schedule.least / 2),
 }

@@ -31,15 +31,18 @@ def settings_of(thing: Any) -> dict[str, Any]:
 
 
 def parts_of(value: Any) -> list[tuple[str, Any]] | None:
-    """Return what a setting is made of: attributes by name, elements without one.
+    """Return what a setting is made of: elements without a name, and attributes by name.
+
+    A container of a user's own class, as a NamedTuple, has both.
 
     Returns:
         The parts; None for a number, a text, an array, and whatever else cannot be taken apart.
     """
-    if _is_object(value):
-        return sorted(settings_of(value).items())
-    elements = _elements_of(value)
-    return None if elements is None else [("", element) for element in elements]
+    elements, is_object = _elements_of(value), _is_object(value)
+    if elements is None and not is_object:
+        return None
+    parts = [("", element) for element in elements or ()]
+    return [*parts, *sorted(settings_of(value).items())] if is_object else parts
 
 
 def _elements_of(value: Any) -> Iterable[Any] | None:
@@ -132,7 +135,7 @@ def array_of(value: Any) -> np.ndarray | None:
     ):
         return None
     try:
-        found = np.asarray(value)
+        found = np.asarray(value.numpy() if tf.is_tensor(value) else value)  # of bfloat16 too
         return found.astype(np.float64) if found.dtype.hasobject else found
     except Exception:  # a user's object may raise anything
         return None
