@@ -12,8 +12,8 @@ from tftrain.errors import InputError, number, of_type, unknown
 from tftrain.optimizers.schedules import rate_of
 from tftrain.parity.certificate import Certificate, Part, parts_of, precision_of
 from tftrain.parity.checks import CERTIFICATE, EVIDENCE, RATE, Check, compare
-from tftrain.parity.complex_step import complex_step, complex_step_of_loss
 from tftrain.parity.evidence import CANCELLED, alike, evidence, lost_in, rounding, share_of, within
+from tftrain.parity.reference import check_loss, check_node
 from tftrain.parity.report import Report
 from tftrain.parity.steps import FIRST, Plan
 from tftrain.reference import PRECISIONS
@@ -42,6 +42,11 @@ COULD_PASS = (
 NOT_FINITE = (
     "The reference of {} could not be checked against its own forward pass, which gives numbers "
     "that are not finite."
+)
+NOT_TOLD_APART = (
+    "The reference of {} could not be told right from wrong on this batch: it lies on kinks, where "
+    "more than one gradient is right, or differences of it are too coarse. Give other data, or "
+    "write its forward pass for complex numbers with tftrain.reference.absolute and by_sign."
 )
 WITHOUT_WORTH = (
     "On this batch these numbers are not finite, or rounding may be as large as they are, so that "
@@ -360,11 +365,13 @@ def _of_reference(parts: Sequence[Part], step: Step, trace: Trace) -> tuple[list
         The checks, and a note that names what could not be checked so.
     """
     found = {
-        part.name: complex_step(part.name, part.twin, node)
+        part.name: check_node(part.name, part.twin, node)
         for part, node in zip(parts, trace.nodes, strict=True)
         if part.twin is not None
     }
-    found["the loss"] = complex_step_of_loss(twin_of(step.loss), trace)
+    found["the loss"] = check_loss(twin_of(step.loss), trace)
     left = [name for name, check in found.items() if check is None]
-    notes = [NOT_FINITE.format(", ".join(left))] if left else []
+    unclear = [name for name, check in found.items() if check and check.kind == EVIDENCE]
+    texts = (NOT_FINITE, left), (NOT_TOLD_APART, unclear)
+    notes = [text.format(", ".join(names)) for text, names in texts if names]
     return [check for check in found.values() if check is not None], notes

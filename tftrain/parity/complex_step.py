@@ -6,30 +6,26 @@ forward pass alone, must be `<dx, v> + <dp, v_p>`, from the backward pass alone.
 products; so they may differ by what rounding may do to the backward pass, four times for good
 measure, and by what the imaginary parts lose to underflow: 2e-268 in each element of `J v`.
 
+Where a function is not analytic, as `np.abs` of complex numbers, differences of real numbers take
+its place. On a kink they differ from side to side: `parity/kinks.py` looks at kinks one by one.
+
 Source: Squire and Trapp (1998), "Using complex variables to estimate derivatives of real
 functions".
 """
 
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from tftrain.parity.checks import CERTIFICATE, EVIDENCE, Check
 from tftrain.parity.differences import Differences
-from tftrain.reference import PRECISIONS, Bounded, Layer, Loss
+from tftrain.reference import PRECISIONS, Bounded, Layer
 from tftrain.reference.layers import Array, sent_on
 from tftrain.streams import Purpose, stream
-from tftrain.traces import Node, Trace, is_discrete
+from tftrain.traces import is_discrete
 
-STEP = 1e-40
-
-NEARBY = 0.05, 0.1
-"""Least and largest distance of the point nearby, relative to the values."""
-
-NEGLIGIBLE = 1e-6
-"""Size of a value, relative to the mean, up to which it counts as zero."""
+TINY_STEP = 1e-40
 
 STEPS = 32
 """Differences, the last of which has a step of 2e-8."""
@@ -37,11 +33,8 @@ STEPS = 32
 LOOSE = 1e-4
 """Bound, relative to what is summed, above which a check proves nothing."""
 
-LEAST = 1e-7
-"""Step of the slopes on both sides of a kink."""
-
-MOST_OUTPUTS = 32
-"""Outputs that are looked at one by one, at most."""
+TIGHT = 1e-7
+"""Bound, relative to what is summed, below which not even one kink of a million is overlooked."""
 
 EQUAL = 1e-9
 """Relative error below which both passes count as right, however loose the bound."""
@@ -49,139 +42,122 @@ EQUAL = 1e-9
 PRECISION = PRECISIONS["float64"]
 
 
-class LossLayer(Layer):
-    """A loss as the last node: its input is the prediction, and the delta at its output is 1."""
-
-    def __init__(self, loss: Loss, target: np.ndarray, weight: np.ndarray | None) -> None:
-        self.loss, self.target, self.weight = loss, target, weight
-
-    @property
-    def parameters(self) -> dict[str, np.ndarray]:
-        return {}
-
-    def with_parameters(self, change: Callable[[Array], Array]) -> "LossLayer":
-        return self
-
-    def forward(self, x: Array) -> Array:
-        return self.loss.value(x, self.target, self.weight)
-
-    def backward(self, x: Array, y: Array, dy: Array) -> tuple[Array, dict[str, Array]]:
-        return dy * self.loss.delta(x, self.target, self.weight), {}
-
-
-def complex_step_of_loss(loss: Loss, trace: Trace) -> Check | None:
-    """Check a reference loss at the prediction of a trace."""
-    target = trace.target.astype(np.float64)
-    weight = None if trace.weight is None else trace.weight.astype(np.float64)
-    one = np.ones(())
-    node = Node("loss", trace.prediction, one, one, trace.delta)
-    return complex_step("loss", LossLayer(loss, target, weight), node)
-
-
-def complex_step(name: str, twin: Layer, node: Node) -> Check | None:
-    """Check a reference node at the values of a trace.
-
-    Returns:
-        The check, which is evidence where only differences with a loose bound could be had; None
-        where the node's numbers are not finite.
-    """
-    here = _Point(name, twin.with_parameters(_as_float64), node.x, node.dy.astype(np.float64))
-    exact = here.by_complex_step()
-    if _proves(exact):
-        return exact
-    found = here.by_differences()
-    if found is None or not found.ok:
-        return exact or found
-    if _proves(found):
-        return found
-    nearby = _check_nearby(here)
-    if nearby is None or (nearby.ok and not here.lies_between_slopes()):
-        return found
-    return nearby
-
-
-def _proves(check: Check | None) -> bool:
-    return check is not None and check.ok and check.kind == CERTIFICATE
-
-
-def _check_nearby(here: "_Point") -> Check | None:
-    """Check a reference node away from its kinks; None where it cannot be computed."""
-    try:
-        there = here.nearby()
-        exact = there.by_complex_step()
-        return exact if _proves(exact) else there.by_differences()
-    except Exception:  # a node need not be defined nearby, as where inputs are the numbers of rows
-        return None
-
-
-class _Point:
-    """A reference node at a point, and a random direction in which its values are moved.
+class Point:
+    """A reference node at a point: its inputs, its parameters and the delta at its outputs.
 
     Args:
         name: of the node.
         twin: the reference, with float64 parameters.
         x: inputs; integers stay as they are.
         dy: the delta at the outputs, float64.
-        aligned: whether to choose the direction so that no two parts of the derivative cancel.
+
+    Attributes:
+        gradient: of inputs and parameters, one after the other; zero for what does not move.
+        moves: which of these numbers may be moved: not integers, nor what has no gradient.
     """
 
-    def __init__(
-        self, name: str, twin: Layer, x: np.ndarray, dy: np.ndarray, aligned: bool = False
-    ) -> None:
+    def __init__(self, name: str, twin: Layer, x: np.ndarray, dy: np.ndarray) -> None:
         self.name, self.twin, self.dy = name, twin, dy
         self.fixed = is_discrete(x)
-        self.x = x if self.fixed else _as_float64(x)
-        rng = self.rng = stream(0, Purpose.DIRECTIONS)
+        self.x = x if self.fixed else as_float64(x)
         with np.errstate(all="ignore"):
-            self.dx, self.gradients = twin.backward(self.x, twin.forward(self.x), dy)
-        self.along = rng.standard_normal(x.shape)
-        self.ways = {
-            name: rng.standard_normal(p.shape) if name in self.gradients else np.zeros(p.shape)
-            for name, p in twin.parameters.items()
-        }
-        if aligned:
-            self.along = _turned(self.along, sent_on(self.dx, self.x))
-            self.ways |= {name: _turned(self.ways[name], g) for name, g in self.gradients.items()}
+            dx, gradients = twin.backward(self.x, twin.forward(self.x), dy)
+            self.gradient = self._flat(sent_on(dx, self.x), gradients)
+        moves = [np.full(x.size, not self.fixed)]
+        moves += [np.full(p.size, name in gradients) for name, p in twin.parameters.items()]
+        self.moves = np.concatenate(moves)
 
-    def nearby(self) -> "_Point":
-        """Return a point near this one, where no value is nearly zero and no two are equal."""
+    def with_delta(self, dy: np.ndarray) -> "Point":
+        """Return the same point with another delta."""
+        return Point(self.name, self.twin, self.x, dy)
 
-        def moved(value: np.ndarray) -> np.ndarray:
-            mean = np.sqrt(np.sum(value**2) / max(value.size, 1)) or 1.0
-            size = np.where(np.abs(value) <= NEGLIGIBLE * mean, mean, np.abs(value))
-            way = self.rng.choice([-1.0, 1.0], value.shape) * self.rng.uniform(*NEARBY, value.shape)
-            return np.asarray(value + way * size)
+    def direction(self) -> np.ndarray:
+        """Return a random direction; the same every time."""
+        return stream(0, Purpose.DIRECTIONS).standard_normal(self.moves.size) * self.moves
 
-        x = self.x if self.fixed else moved(self.x)
-        return _Point(self.name, self.twin.with_parameters(moved), x, self.dy)
-
-    def lies_between_slopes(self) -> bool:
-        """Return whether the backward pass lies between the slopes on both sides.
-
-        Every subgradient does, of an output that has one kink or only convex ones. So single
-        outputs are looked at, along a random direction and along one in which nothing cancels.
-        """
+    def output(self, move: np.ndarray) -> np.ndarray:
+        """Return the output after a move of inputs and parameters."""
+        parts = iter(np.split(move, np.cumsum([p.size for p in self._parts])[:-1]))
         with np.errstate(all="ignore"):
-            up, here, down = (self._moved(t) for t in (LEAST, 0.0, -LEAST))
-            bend, rounded = np.abs(up - 2 * here + down), 8 * PRECISION.roundoff * np.abs(here)
-            on_kink = bend > LOOSE * np.abs(up - down) + rounded  # what is curved bends far less
-            bent = np.flatnonzero(self.dy * on_kink)
-        for place in self.rng.choice(bent, min(len(bent), MOST_OUTPUTS), replace=False):
-            alone = np.zeros(self.dy.shape)
-            alone.flat[place] = self.dy.flat[place]
-            for aligned in (False, True):
-                if not _Point(self.name, self.twin, self.x, alone, aligned)._is_between():
-                    return False
-        return True
+            step = next(parts).reshape(self.x.shape)
+            x = self.x if self.fixed else self.x + step
+            twin = self.twin.with_parameters(lambda p: p + next(parts).reshape(p.shape))
+            return np.asarray(twin.forward(x))
 
-    def _is_between(self) -> bool:
-        """Return whether the derivative along the direction is between the slopes on both sides."""
+    @cached_property
+    def bound(self) -> np.ndarray:
+        """What rounding may do to each number of the gradient."""
+        x = self.x if self.fixed else Bounded.exact(self.x, PRECISION)
+        twin = self.twin.with_parameters(lambda value: Bounded.exact(value, PRECISION))
         with np.errstate(all="ignore"):
-            up, here, down = (self.dy * self._moved(t) for t in (LEAST, 0.0, -LEAST))
-            least, most = sorted([np.sum(up - here) / LEAST, np.sum(here - down) / LEAST])
-            lost = 4 * PRECISION.roundoff * np.sum(np.abs(here)) / LEAST
-            room = LOOSE * self.size + lost
-        return bool(least - room <= self.backward <= most + room)
+            dx, gradients = twin.backward(x, twin.forward(x), Bounded.exact(self.dy, PRECISION))
+            bounds = {name: _bound(gradient) for name, gradient in gradients.items()}
+            return self._flat(_bound(sent_on(dx, x)), bounds)
+
+    @property
+    def _parts(self) -> list[np.ndarray]:
+        return [self.x, *self.twin.parameters.values()]
+
+    def _flat(self, dx: Array, gradients: dict[str, Array]) -> np.ndarray:
+        """Return what belongs to inputs and parameters as one vector; zero where it is missing."""
+        given = [dx, *(gradients.get(name, 0.0) for name in self.twin.parameters)]
+        return np.concatenate([_like(g, part) for g, part in zip(given, self._parts, strict=True)])
+
+
+def _bound(gradient: Array) -> Array:
+    return gradient.bound if isinstance(gradient, Bounded) else 0.0
+
+
+def _like(value: Array, part: np.ndarray) -> np.ndarray:
+    value = as_float64(value)
+    return (value if value.size == part.size else np.broadcast_to(value, part.shape)).ravel()
+
+
+def as_float64(value: Array) -> np.ndarray:
+    """Return a value as a float64 array."""
+    return np.asarray(value, np.float64)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A direction in which a point is moved, and what both passes say of the derivative along it.
+
+    Attributes:
+        point: the node at its point.
+        direction: a number for each input and parameter.
+    """
+
+    point: Point
+    direction: np.ndarray
+
+    def output(self, t: complex) -> np.ndarray:
+        """Return the output at a distance `t`."""
+        return self.point.output(t * self.direction)
+
+    @cached_property
+    def backward(self) -> float:
+        """The derivative, from the backward pass."""
+        return float(np.sum(self._terms))
+
+    @cached_property
+    def size(self) -> float:
+        """Sum of the sizes of its terms."""
+        return float(np.sum(np.abs(self._terms)))
+
+    def checked(self) -> Check | None:
+        """Return the better of the checks by a complex step and by differences."""
+        exact = self.by_complex_step()
+        return exact if proves(exact) else self.by_differences() or exact
+
+    def is_exact(self) -> bool:
+        """Return whether both passes agree so well that no kink is overlooked."""
+        return any(self.is_exact_by(by()) for by in (self.by_complex_step, self.by_differences))
+
+    def is_exact_by(self, check: Check | None) -> bool:
+        """Return whether a check proves that they do."""
+        if check is None or not proves(check):
+            return False
+        return check.bound <= TIGHT * self.size or check.error <= EQUAL * self.size
 
     def by_complex_step(self) -> Check | None:
         """Check by a complex step: evidence where the bound is loose.
@@ -189,58 +165,36 @@ class _Point:
         None where the node takes no complex numbers.
         """
         try:
-            tangent = np.asarray(self._moved(1j * STEP).imag / STEP)
+            tangent = np.asarray(self.output(1j * TINY_STEP).imag / TINY_STEP)
         except (TypeError, ValueError):
             return None
+        dy = self.point.dy
         with np.errstate(all="ignore"):
-            products = self.dy * tangent
+            products = dy * tangent
             # An imaginary part below the smallest normal number has few digits.
-            few = np.sum(np.abs(self.dy)) * PRECISION.tiny / STEP
-            bound = 4 * float(self.room + _lost(products) + few)
+            few = np.sum(np.abs(dy)) * PRECISION.tiny / TINY_STEP
+            bound = 4 * float(self._room + _lost(products) + few)
         return self._check("complex step", float(np.sum(products)), bound)
 
     def by_differences(self) -> Check | None:
         """Check by differences of real numbers: evidence where their bound is loose."""
         with np.errstate(all="ignore"):
-            eps = float(np.finfo(np.float64).eps)
-            found = Differences(self._moved, lambda step: self.backward, self.dy, eps, steps=STEPS)
-            _, slope, bound = found.judged(4 * self.room)
+            eps, dy = float(np.finfo(np.float64).eps), self.point.dy
+            found = Differences(self.output, lambda step: self.backward, dy, eps, steps=STEPS)
+            _, slope, bound = found.judged(4 * self._room)
         return self._check("central differences", slope, bound)
 
     @cached_property
-    def backward(self) -> float:
-        """The derivative along the direction, from the backward pass."""
-        return float(sum(map(np.sum, self._terms)))
+    def _terms(self) -> np.ndarray:
+        with np.errstate(all="ignore"):
+            return self.point.gradient * self.direction
 
     @cached_property
-    def size(self) -> float:
-        """Sum of the sizes of its terms."""
-        return float(sum(np.sum(np.abs(terms)) for terms in self._terms))
-
-    @cached_property
-    def room(self) -> float:
-        """What rounding may do to it."""
-        x = self.x if self.fixed else Bounded.exact(self.x, PRECISION)
-        twin = self.twin.with_parameters(lambda value: Bounded.exact(value, PRECISION))
+    def _room(self) -> float:
+        """What rounding may do to the derivative."""
         with np.errstate(all="ignore"):
-            dx, gradients = twin.backward(x, twin.forward(x), Bounded.exact(self.dy, PRECISION))
-            dx = Bounded.exact(0 * self.along, PRECISION) + sent_on(dx, x)
-            found = np.sum(dx.bound * np.abs(self.along))
-            found += sum(np.sum(g.bound * np.abs(self.ways[n])) for n, g in gradients.items())
-            return float(found + sum(_lost(terms) for terms in self._terms))
-
-    @cached_property
-    def _terms(self) -> list[np.ndarray]:
-        own = (gradient * self.ways[name] for name, gradient in self.gradients.items())
-        with np.errstate(all="ignore"):
-            return [sent_on(self.dx, self.x) * self.along, *own]
-
-    def _moved(self, t: complex) -> np.ndarray:
-        """Return the output at a distance `t` along the direction."""
-        ways = iter(self.ways.values())
-        with np.errstate(all="ignore"):
-            x = self.x if self.fixed else self.x + t * self.along
-            return self.twin.with_parameters(lambda p: p + t * next(ways)).forward(x)
+            found = np.sum(self.point.bound * np.abs(self.direction))
+            return float(found + _lost(self._terms))
 
     def _check(self, quantity: str, forward: float, bound: float) -> Check | None:
         """Compare the backward pass with the forward pass; None where either is not finite."""
@@ -250,7 +204,7 @@ class _Point:
         check = Check(
             "numpy",
             "float64",
-            self.name,
+            self.point.name,
             quantity,
             error=error,
             bound=bound,
@@ -260,19 +214,18 @@ class _Point:
         )
         if bound <= LOOSE * self.size or error <= EQUAL * self.size:
             return check
-        relative = bound / self.size if self.size else np.inf
-        return replace(check, kind=EVIDENCE, relative_bound=relative)
+        return replace(check, kind=EVIDENCE, relative_bound=self.relative(bound))
+
+    def relative(self, bound: float) -> float:
+        """Return a bound relative to what is summed."""
+        return bound / self.size if self.size else np.inf
+
+
+def proves(check: Check | None) -> bool:
+    """Return whether a check holds, by a bound that is not loose."""
+    return check is not None and check.ok and check.kind == CERTIFICATE
 
 
 def _lost(products: np.ndarray) -> float:
     """Return what rounding may do to the sum of products."""
     return float(products.size * PRECISION.roundoff * np.sum(np.abs(products)))
-
-
-def _turned(way: np.ndarray, gradient: Array) -> np.ndarray:
-    """Return a direction in which every product with a gradient is positive or zero."""
-    return np.where(gradient < 0, -1.0, 1.0) * np.abs(way)
-
-
-def _as_float64(value: np.ndarray) -> np.ndarray:
-    return np.asarray(value, np.float64)

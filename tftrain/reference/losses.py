@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tftrain.errors import ShapeError
+from tftrain.errors import InputError, ShapeError
+from tftrain.reference.bounded import Bounded
 from tftrain.reference.functions import absolute
 from tftrain.reference.layers import Array, Mirror, as_numbers_of, register
 
@@ -33,16 +34,34 @@ class Loss(Mirror):
     def value(self, prediction: Array, target: Array, weight: Array | None = None) -> Array:
         """Return the loss, `scale * sum(w * term(e))`; arguments as for `tftrain.losses.Loss`."""
         error = _error(prediction, target)
-        terms = as_numbers_of(error, self.term(error))
-        if weight is not None:
-            terms = terms * _per_case(weight, error)
-        return terms.sum() * self.scale(error)
+        return self._weighted(error, weight).sum() * self.scale(error)
+
+    def shares(self, prediction: Array, target: Array, weight: Array | None = None) -> Array:
+        """Return what each error adds to the loss, of the shape of the prediction."""
+        error = _error(prediction, target)
+        return self._weighted(error, weight) * self.scale(error)
 
     def delta(self, prediction: Array, target: Array, weight: Array | None = None) -> Array:
         """Return `delta_N = scale * w * term'(e)`, of the shape of the prediction."""
         error = _error(prediction, target)
-        slope, factor = as_numbers_of(error, self.slope(error)), self.scale(error)
+        slope, factor = self._of_each(error, "slope"), self.scale(error)
         return slope * (factor if weight is None else factor * _per_case(weight, error))
+
+    def _weighted(self, error: Array, weight: Array | None) -> Array:
+        terms = self._of_each(error, "term")
+        return terms if weight is None else terms * _per_case(weight, error)
+
+    def _of_each(self, error: Array, name: str) -> Array:
+        """Return the term or the slope of each error; one number for all counts for each."""
+        value = getattr(self, name)(error)
+        if value is None:
+            raise InputError(
+                f"the method {name!r} of {type(self).__name__} returned None: return the {name} of "
+                "each error"
+            )
+        if not isinstance(value, Bounded):
+            value = np.broadcast_to(value, error.shape)
+        return as_numbers_of(error, value)
 
 
 def _error(prediction: Array, target: Array) -> Array:
