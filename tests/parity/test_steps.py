@@ -1,6 +1,7 @@
 """Steps at which optimizers and schedules are checked: every one that a setting may name."""
 
-from collections import deque
+from array import array
+from collections import UserDict, UserList, deque
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -18,6 +19,7 @@ from parameters import slow
 import tftrain
 from tftrain import nn, optimizers, reference
 from tftrain.errors import InputError
+from tftrain.optimizers.schedules import rate_of
 from tftrain.parity.steps import steps_of_rates
 
 X, Y = np.ones((4, 3)), np.ones((4, 1))
@@ -124,6 +126,37 @@ class Slotted(Falls):
         self.early, self.late = 100, 640
 
 
+class Private(Falls):
+    __slots__ = ("__late", "early")
+
+    def __init__(self, boundaries: Any) -> None:
+        super().__init__(boundaries)
+        self.early, self.__late = 100, 640
+
+
+EARLY, ENDS = 100, [640]
+
+
+def early_and_late() -> list[int]:
+    return [EARLY, *ENDS]
+
+
+class InGlobals(Falls):
+    def phases(self) -> list[int]:
+        return early_and_late()
+
+
+class Phase:
+    """An object whose methods name the lengths."""
+
+    def over(self, step: int) -> bool:
+        return step > 100
+
+    @property
+    def last(self) -> int:
+        return 640
+
+
 class Warmup(NamedTuple):
     early: int
     late: int
@@ -142,7 +175,11 @@ HELD = {
     "a list of one's own": Listed([100, 640]),
     "a dictionary of one's own": ByName(early=100, late=640),
     "bfloat16 scalars": [tf.constant(100, tf.bfloat16), tf.constant(640, tf.bfloat16)],
+    "an object's methods": Phase(),
     "a frozen set": frozenset([100, 640]),
+    "an array of Python's": array("d", [100, 640]),
+    "a dictionary that can be changed": UserDict(early=UserList([100]), late=640),
+    "thousands of numbers": [100, *[0.5] * 5000, 640],
     "a deque": deque([100, 640]),
     "fractions": [Fraction(100), Fraction(1279, 2)],
     "decimals": (Decimal(100), Decimal("639.5")),
@@ -169,7 +206,9 @@ def test_settings_of_every_kind_are_read(held: str) -> None:
     assert not steps.unread
 
 
-@pytest.mark.parametrize("kind", [OfClass, InCode, InProperties, InDefaults, Slotted])
+@pytest.mark.parametrize(
+    "kind", [OfClass, InCode, InProperties, InDefaults, InGlobals, Slotted, Private]
+)
 def test_what_a_class_names_is_read(kind: Any) -> None:
     assert {99, 100, 639, 640} <= set(steps_of_rates(kind(None)).chosen)
 
@@ -189,18 +228,26 @@ def test_what_holds_no_lengths_is_not_noted() -> None:
     assert not steps_of_rates(schedule).unread
 
 
-@pytest.mark.parametrize("rate", [None, "0.1", [0.1]])
+@pytest.mark.parametrize(
+    "rate", [None, "0.1", [0.1], np.str_("0.1"), np.array([0.1]), tf.constant([0.1]), 1j, True + 0j]
+)
 def test_what_is_no_learning_rate(rate: Any) -> None:
-    with pytest.raises(InputError, match="Plain must return a number, the learning rate, got"):
+    with pytest.raises(InputError, match="the learning rate of the schedule Plain must be"):
         report_of(Plain(rate))
 
 
-def test_a_tensor_of_a_program_is_no_setting() -> None:
+@pytest.mark.parametrize("rate", [1, np.array(0.25), Fraction(1, 4), np.float16(0.25), np.int8(1)])
+def test_any_kind_of_number_is_a_learning_rate(rate: Any) -> None:
+    found = rate_of(Plain(rate), tf.constant(0))
+    assert found.dtype == tf.float64
+    assert float(found) == float(rate)
+
+
+def test_a_tensor_of_a_program_cannot_be_read() -> None:
     schedule, made = Falls([100]), []
     tf.function(lambda: made.append(tf.constant(640) + 1))()
     schedule.held = made
-    with pytest.raises(InputError, match=r"a tensor that was made inside a tf\.function"):
-        report_of(schedule)
+    assert steps_of_rates(schedule).unread == ["SymbolicTensor"]
 
 
 class Plain(optimizers.Schedule):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tftrain.errors import ShapeError
+from tftrain.errors import InputError, ShapeError
 from tftrain.reference.losses import (
     Huber,
     Loss,
@@ -53,3 +53,30 @@ def test_nothing_is_broadcast(loss: Loss) -> None:
 def test_penalty_is_on_weights_only() -> None:
     weight, bias = np.array([[1.0, 2.0]]), np.array([10.0, 20.0])
     assert l2_penalty([weight, bias], 0.4) == pytest.approx(0.2 * 5)
+
+
+class Constant(Loss):
+    """The mean error, whose slope is one number for all."""
+
+    def term(self, error):
+        return error
+
+    def slope(self, error):
+        return 1.0
+
+
+def test_one_slope_counts_for_every_error() -> None:
+    prediction, target = np.ones((4, 2)), np.zeros((4, 2))
+    delta = Constant().delta(prediction, target, np.arange(4.0))
+    np.testing.assert_array_equal(delta, np.arange(4.0)[:, None] / 8 * np.ones(2))
+    shares = Constant().shares(prediction, target)
+    assert shares.sum() == Constant().value(prediction, target) == 1
+
+
+def test_a_slope_must_return_something() -> None:
+    class Silent(Constant):
+        def slope(self, error):
+            """Forget to return."""
+
+    with pytest.raises(InputError, match="the method 'slope' of Silent returned None"):
+        Silent().delta(np.ones((4, 2)), np.zeros((4, 2)))

@@ -1,9 +1,12 @@
 """Every variable that a network uses is trained, or named, those that are made late included."""
 
-from collections import deque
+from array import array
+from collections import UserList, deque
 from collections.abc import Mapping
+from datetime import timedelta
+from decimal import Decimal
 from fractions import Fraction
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -267,6 +270,9 @@ class Listed(tftrain.optimizers.Schedule):
         self.itself = [self]
         self.pair = Pair(3, 4)
         self.held, self.queue, self.kind = SimpleNamespace(most=1.0), deque([1]), "cosine"
+        self.shape, self.own, self.more = np.cos, min, [1j]
+        self.user, self.packed, self.many = UserList([1]), array("d", [1.0]), [1.0] * 5000
+        self.time, self.word = timedelta(1), tf.constant("a")
 
     least = 0.1
 
@@ -283,6 +289,14 @@ CHANGES: dict[str, Any] = {
     "in a deque": lambda schedule: schedule.queue.append(Fraction(1, 3)),
     "in a named tuple": lambda schedule: setattr(schedule, "pair", schedule.pair._replace(late=9)),
     "a text": lambda schedule: setattr(schedule, "kind", "sine"),
+    "a function": lambda schedule: setattr(schedule, "shape", np.sin),
+    "another function": lambda schedule: setattr(schedule, "own", max),
+    "a complex number": lambda schedule: setattr(schedule, "more", [2j]),
+    "in a user's list": lambda schedule: schedule.user.append(2),
+    "in an array of Python's": lambda schedule: schedule.packed.append(2.0),
+    "among thousands": lambda schedule: schedule.many.__setitem__(777, 0.5),
+    "a duration": lambda schedule: setattr(schedule, "time", timedelta(2)),
+    "a text tensor": lambda schedule: setattr(schedule, "word", tf.constant("b")),
     "of the class": lambda schedule: setattr(type(schedule), "least", schedule.least / 2),
 }
 
@@ -296,8 +310,39 @@ def test_a_learning_rate_that_changes_in_between_is_refused(mode: str, change: A
         def on_epoch(self, record: Any) -> None:
             change(optimizer.schedule)
 
-    with pytest.raises(InputError, match="an observer has changed the optimizer while it trains"):
+    with pytest.raises(InputError, match=r"has changed the optimizer's schedule\."):
         tftrain.fit(nn.Dense(3, 1), X, Y, optimizer=optimizer, observers=[Slower()], compile=mode)
+
+
+HARMLESS: dict[str, Any] = {
+    "a mark of its own": lambda schedule: setattr(schedule, "seen_by", "an observer"),
+    "what it is asked for first": lambda schedule: schedule.half,
+    "the same again": lambda schedule: setattr(schedule, "many", [*schedule.many]),
+}
+
+
+class Halving(Listed):
+    half = cached_property(lambda self: self.learning_rate / 2)
+
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        self.last = step
+        return super().__call__(step)
+
+
+@pytest.mark.parametrize("change", HARMLESS.values(), ids=HARMLESS)
+def test_what_changes_no_setting_is_not_refused(change: Any) -> None:
+    schedule = Halving()
+    schedule.itself = None
+
+    class Touches(tftrain.Observer):
+        def on_epoch(self, record: Any) -> None:
+            change(schedule)
+
+    optimizer, observers = tftrain.optimizers.SGD(schedule), [Touches()]
+    history = tftrain.fit(
+        nn.Dense(3, 1), X, Y, optimizer=optimizer, observers=observers, epochs=3, compile="graph"
+    )
+    assert len(history.epochs) == 3
 
 
 class Trainer(tftrain.Observer):
@@ -419,6 +464,49 @@ class Hostile:
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         return tf.tanh(x)
+
+
+class Unasked:
+    """Answers nothing, not even what it is."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError(f"no {name}")
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no text")
+
+    def __hash__(self) -> int:
+        return 7
+
+
+class Wordless(float):
+    def __repr__(self) -> str:
+        raise RuntimeError("no text")
+
+    __str__ = __repr__
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        [Unasked()],
+        {Unasked(), Unasked()},
+        {Unasked(): tf.Variable(1.0, trainable=False)},
+        Wordless(3.0),
+        Decimal("sNaN"),
+        [10**5000, *range(200)],
+        10**5000,
+    ],
+    ids=["an object", "a set", "a key", "a number", "no number", "a list", "a large number"],
+)
+def test_settings_that_answer_with_errors_are_left_alone(held: Any, tmp_path: Path) -> None:
+    schedule, network = tftrain.optimizers.Constant(0.1), nn.Sequential([Hostile(), nn.Dense(3, 1)])
+    schedule.held = network.layers[0].held = held
+    optimizer = tftrain.optimizers.SGD(schedule)
+    report = tftrain.gradcheck(network, X, Y, optimizer=optimizer, modes=["graph"])
+    assert report.ok
+    options = {"checkpoints": Checkpoints(tmp_path), "observers": [tftrain.Observer()]}
+    tftrain.fit(network, X, Y, optimizer=optimizer, epochs=2, compile="graph", **options)
 
 
 class HostileMapping(Hostile, Mapping):

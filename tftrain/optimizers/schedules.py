@@ -1,6 +1,7 @@
 """Learning-rate schedules: the learning rate as a function of the step, counted from 0."""
 
 import math
+from numbers import Real
 
 import numpy as np
 import tensorflow as tf
@@ -33,17 +34,19 @@ def rate_of(schedule: Schedule, step: tf.Tensor) -> tf.Tensor:
     A schedule of one's own may return a plain number, which `tf.cast` would round to float32.
 
     Raises:
-        InputError: it returns no number.
+        InputError: it returns something else than one number.
     """
     rate = schedule(step)
-    if tf.is_tensor(rate):
-        return rate
-    if not isinstance(rate, (int, float, np.generic)):
-        raise InputError(
-            f"the schedule {type(schedule).__name__} must return a number, the learning rate, got "
-            f"{rate!r}"
-        )
-    return tf.constant(rate) if isinstance(rate, np.generic) else tf.constant(rate, tf.float64)
+    if isinstance(rate, Real):
+        rate = tf.constant(float(rate), tf.float64)
+    if isinstance(rate, (np.generic, np.ndarray)):
+        rate = tf.constant(rate)
+    about = f"the learning rate of the schedule {type(schedule).__name__}"
+    if not tf.is_tensor(rate) or not (rate.dtype.is_floating or rate.dtype.is_integer):
+        raise InputError(f"{about} must be a number, got {rate!r}")
+    if rate.shape.rank not in (0, None):
+        raise InputError(f"{about} must be one number, got shape {tuple(rate.shape)}")
+    return rate if rate.dtype.is_floating else tf.cast(rate, tf.float64)
 
 
 class Constant(Schedule):

@@ -60,7 +60,9 @@ def gradient_fits(here: Point) -> bool:
     if _is_elementwise(kinked) and _fits_each(kinked):
         return True
     places, looks = np.flatnonzero(bent), iter(range(MOST_LOOKS))
-    return len(places) <= MOST_OUTPUTS and all(_fits(_alone(here, k), looks) for k in places)
+    return len(places) <= MOST_OUTPUTS and all(
+        _fits(_alone(here, k), looks) for k in places.tolist()
+    )
 
 
 def _alone(here: Point, place: int) -> Point:

@@ -8,7 +8,7 @@ ones and a seeded sample of those between.
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import PurePath
-from types import BuiltinFunctionType, ModuleType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -175,16 +175,16 @@ def _lengths_in(settings: Any) -> _Lengths:
     found: list[np.ndarray] = []
     schedules, unread, left_out = [], [], 0
     for value in leaves_of(settings, closed=Schedule):
-        if isinstance(value, Schedule):
+        if issubclass(type(value), Schedule):
             schedules.append(value)
             continue
-        read = _ends_of_range(value) if isinstance(value, range) else array_of(value)
+        read = _ends_of_range(value) if issubclass(type(value), range) else array_of(value)
         numbers = None if read is None else _as_floats(read)
         if numbers is None:
-            known = read is not None or tf.is_tensor(value) or isinstance(value, WITHOUT_NUMBERS)
+            known = read is not None or issubclass(type(value), WITHOUT_NUMBERS)
             unread += [] if known else [type(value).__name__]
             continue
-        left_out += len(value) - numbers.size if isinstance(value, range) else 0
+        left_out += len(value) - numbers.size if issubclass(type(value), range) else 0
         given = numbers[(numbers > 1) & (numbers < MOST_STEPS)]
         taken = _first_and_last(np.sort(given, axis=None), MOST_NUMBERS)
         found.append(np.ceil(taken).astype(np.int64))
@@ -194,7 +194,7 @@ def _lengths_in(settings: Any) -> _Lengths:
 
 
 WITHOUT_NUMBERS = (
-    *(type(None), str, bytes, bool, complex, type, ModuleType, BuiltinFunctionType),
+    *(type(None), str, bytes, bool, complex, type, ModuleType, BuiltinFunctionType, FunctionType),
     *(tf.DType, np.dtype, np.ufunc, PurePath),
 )
 """Types of settings that hold no lengths in steps."""

@@ -97,7 +97,10 @@ class _Key(NamedTuple):
     key: Any
 
     def __str__(self) -> str:
-        return f"[{self.key!r}]"
+        try:
+            return f"[{self.key!r}]"
+        except Exception:  # a user's object may raise anything
+            return f"[a {type(self.key).__name__}]"
 
 
 def _of_object(thing: Any) -> Iterator[tuple[str, Any]]:
@@ -145,10 +148,19 @@ class _Shape(NamedTuple):
 @lru_cache(maxsize=1000)
 def _shape_of(kind: Any) -> _Shape:
     classes = [one for one in reversed(kind.__mro__) if not is_of_a_library(one)]
-    named = [vars(one).get("__slots__", ()) for one in kind.__mro__]
-    slots = [name for own in named for name in ((own,) if isinstance(own, str) else own)]
+    slots = [name for one in kind.__mro__ for name in _slots_of(one)]
     opaque = is_of_a_library(kind) and not issubclass(kind, (tf.Module, tf.random.Generator))
     return _Shape(classes, slots, inspect.getattr_static(kind, "__call__", None), opaque)
+
+
+def _slots_of(kind: type) -> list[str]:
+    """Return the attributes that a class names in `__slots__`, private ones as Python does."""
+    named = vars(kind).get("__slots__", ())
+    private = f"_{kind.__name__.lstrip('_')}"
+    return [
+        f"{private}{name}" if name.startswith("__") and not name.endswith("__") else name
+        for name in ([named] if isinstance(named, str) else named)
+    ]
 
 
 def _is_value(name: str, value: Any) -> bool:

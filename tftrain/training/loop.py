@@ -15,7 +15,7 @@ from tftrain.training.diagnosis import diagnosed
 from tftrain.training.engine import Chunk, Engine, Snapshot
 from tftrain.training.history import EpochRecord, History, Observer
 from tftrain.training.interrupt import Interrupt, deferred_interrupt
-from tftrain.training.settings import described
+from tftrain.training.settings import described_each
 from tftrain.training.watch import Line, Verdict
 
 SNAPSHOT_SECONDS = 1.0
@@ -137,20 +137,29 @@ class Loop:
         place = chunk.epoch + epoch + 1, step + 1, float(chunk.results[-1, 0])
         return _first_reason([observer.on_chunk(*place) for observer in self.observers])
 
-    def _settings(self) -> str:
-        """Return the optimizer's settings as text, if there is an observer to change them."""
-        return described(self.engine.step.optimizer) if self.observers else ""
+    def _settings(self) -> dict[str, str]:
+        """Return the settings of optimizer and schedule, if there is an observer to change them."""
+        if not self.observers:
+            return {}
+        optimizer = self.engine.step.optimizer
+        settings = described_each(optimizer)
+        settings["schedule"] = type(optimizer.schedule).__name__
+        of_schedule = described_each(optimizer.schedule).items()
+        return {**settings, **{f"schedule.{name}": text for name, text in of_schedule}}
 
-    def _require_settings(self, settings: str) -> None:
+    def _require_settings(self, settings: dict[str, str]) -> None:
         """Raise InputError where an observer has changed the optimizer's settings.
 
-        The program has them already.
+        The program has them already. A new one is none that it could have.
         """
-        if self._settings() != settings:
+        now = self._settings()
+        changed = [name for name, text in settings.items() if now.get(name) != text]
+        if changed:
+            name = min(changed, key=lambda name: len(settings[name]))  # not one that holds it
             raise InputError(
-                "an observer has changed the optimizer while it trains, but the program has its "
-                "settings already: give a schedule (tftrain.optimizers.Schedule), or train in "
-                "several calls of fit"
+                f"an observer has changed the optimizer's {name} while it trains, but the "
+                "program has its settings already: give a schedule (tftrain.optimizers.Schedule), "
+                "or train in several calls of fit"
             )
 
     def _take(self, chunk: Chunk, stop: str | None) -> str | None:

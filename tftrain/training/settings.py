@@ -4,19 +4,27 @@ import hashlib
 import inspect
 import sys
 from argparse import Namespace
-from collections import deque
-from collections.abc import Iterable, Iterator
+from array import array
+from collections import UserDict, UserList, deque
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, time, timedelta
 from decimal import Decimal
 from functools import cached_property, partial
 from numbers import Real
-from types import CodeType, FunctionType, MappingProxyType, MethodType, SimpleNamespace
+from types import (
+    BuiltinFunctionType,
+    CodeType,
+    FunctionType,
+    MappingProxyType,
+    MethodType,
+    SimpleNamespace,
+)
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tftrain.arrays import digest_of
-from tftrain.errors import InputError
 from tftrain.training.history import Observer
 from tftrain.training.holders import attributes, cells_of, is_of_a_library
 
@@ -26,8 +34,14 @@ NO_SETTINGS = frozenset({*vars(tf.Module()), "_built_for", "step", "slots"})
 
 def settings_of(thing: Any) -> dict[str, Any]:
     """Return the settings of an object by name: its attributes, and its own classes' values."""
-    own = dict(attributes(thing)).items()
-    return {n: v for n, v in own if n not in NO_SETTINGS and not n.startswith("_self_")}
+    kind = type(thing)
+    return {
+        name: value
+        for name, value in attributes(thing)
+        if name not in NO_SETTINGS
+        and not name.startswith("_self_")
+        and not isinstance(inspect.getattr_static(kind, name, None), cached_property)
+    }
 
 
 def parts_of(value: Any) -> list[tuple[str, Any]] | None:
@@ -38,11 +52,13 @@ def parts_of(value: Any) -> list[tuple[str, Any]] | None:
     Returns:
         The parts; None for a number, a text, an array, and whatever else cannot be taken apart.
     """
-    elements, is_object = _elements_of(value), _is_object(value)
-    if elements is None and not is_object:
+    try:
+        elements, is_object = _elements_of(value), _is_object(value)
+        parts = [("", element) for element in elements or ()]
+        parts += sorted(settings_of(value).items()) if is_object else []
+    except Exception:  # a user's object may raise anything
         return None
-    parts = [("", element) for element in elements or ()]
-    return [*parts, *sorted(settings_of(value).items())] if is_object else parts
+    return None if elements is None and not is_object else parts
 
 
 def _elements_of(value: Any) -> Iterable[Any] | None:
@@ -50,27 +66,46 @@ def _elements_of(value: Any) -> Iterable[Any] | None:
         case dict() | MappingProxyType():
             return [part for pair in value.items() for part in pair]
         case set() | frozenset():
-            return sorted(value, key=repr)
+            return list(value)
         case list() | tuple() | deque():
-            return value
+            return [np.asarray(value)] if _are_many_numbers(value) else value
+        case UserDict() | UserList():
+            return [value.data]
+        case array():
+            return [np.asarray(value)]
         case np.ndarray() if value.dtype.names:
             return [value[name] for name in value.dtype.names]
         case np.ndarray() if value.dtype.hasobject:
             return list(value.flat)
+        case tf.Tensor() if value.dtype == tf.string:
+            return [value.numpy()]
         case tf.RaggedTensor():
             return [value.flat_values, *value.nested_row_splits]
         case tf.SparseTensor() | tf.IndexedSlices():
-            return [value.values, value.indices]
+            return [value.values, value.indices, value.dense_shape]
         case partial():
             return [value.func, value.args, value.keywords]
         case MethodType():
             return [value.__self__, value.__func__]
-        case FunctionType() if is_of_a_library(value):
-            return []
-        case FunctionType():
-            given = value.__defaults__, value.__kwdefaults__
-            return [*cells_of(value), *given, constants_of(value.__code__)]
+        case FunctionType() if not is_of_a_library(value):
+            code, given = value.__code__, [value.__defaults__, value.__kwdefaults__]
+            return [value.__qualname__, *cells_of(value), *given, constants_of(code)]
     return None
+
+
+def _are_many_numbers(values: Sequence[Any]) -> bool:
+    """Return whether a container holds so many plain numbers that an array had better hold them."""
+    return len(values) > MANY and set(map(type, values)) <= {bool, int, float}
+
+
+MANY = 100
+
+
+def globals_of(function: FunctionType) -> list[Any]:
+    """Return the numbers, their lists and arrays, and the users' functions that it names."""
+    named = (function.__globals__.get(name) for name in function.__code__.co_names)
+    wanted = (Real, list, tuple, np.ndarray, tf.Tensor, FunctionType)
+    return [one for one in named if issubclass(type(one), wanted) and not is_of_a_library(one)]
 
 
 def constants_of(code: CodeType) -> list[Any]:
@@ -118,31 +153,22 @@ OF_PYTHON = sys.stdlib_module_names - {"__main__"}
 
 
 def array_of(value: Any) -> np.ndarray | None:
-    """Return a number, or an array or tensor of numbers, as an array; None for anything else.
-
-    Raises:
-        InputError: it is a tensor of a program, which has no value.
-    """
-    if isinstance(value, Decimal):
-        return np.asarray(float(value))
-    if tf.is_tensor(value) and not isinstance(value, tf.Variable) and not hasattr(value, "numpy"):
-        raise InputError(
-            f"a setting of a loss, an optimizer or a schedule is {value}, a tensor that was made "
-            "inside a tf.function and has no value: make it outside"
-        )
-    if isinstance(value, type) or not (
-        isinstance(value, Real) or hasattr(type(value), "__array__")
-    ):
-        return None
+    """Return a number, or an array or tensor of numbers, as an array; None for anything else."""
     try:
+        if isinstance(value, Decimal):
+            return np.asarray(float(value))
+        if isinstance(value, type) or not (
+            isinstance(value, Real) or hasattr(type(value), "__array__")
+        ):
+            return None
         found = np.asarray(value.numpy() if tf.is_tensor(value) else value)  # of bfloat16 too
         return found.astype(np.float64) if found.dtype.hasobject else found
-    except Exception:  # a user's object may raise anything
+    except Exception:  # a user's object may raise anything; a tensor of a program has no value
         return None
 
 
 def leaves_of(settings: Any, closed: type | tuple[type, ...] = ()) -> Iterator[Any]:
-    """Yield what settings are made of in the end, each object once.
+    """Yield what settings are made of in the end, each object once, and their methods.
 
     Args:
         settings: one setting, or a container of them.
@@ -151,16 +177,22 @@ def leaves_of(settings: Any, closed: type | tuple[type, ...] = ()) -> Iterator[A
     left, seen = [settings], dict[int, Any]()
     while left and len(seen) < MOST_PARTS:
         value = left.pop()
-        parts = None if isinstance(value, closed) else parts_of(value)
+        parts = None if issubclass(type(value), closed) else parts_of(value)
+        if id(value) in seen:
+            continue
+        seen[id(value)] = value  # so that no other object takes its place, and its number
         if parts is None:
             yield value
-        elif id(value) not in seen:
-            seen[id(value)] = value  # so that no other object takes its place, and its number
-            left += [part for _, part in reversed(parts)]
+            continue
+        left += [part for _, part in reversed(parts)]
+        if isinstance(value, FunctionType):
+            left += globals_of(value)
+        elif _is_object(value):
+            left += methods_of(value)
 
 
 MOST_PARTS = 100_000
-"""Containers and objects that are looked into, at most."""
+"""Things that settings are made of and that are looked at, at most."""
 
 
 def described(thing: Any) -> str:
@@ -172,6 +204,12 @@ def described(thing: Any) -> str:
     return _Description().of(thing)
 
 
+def described_each(thing: Any) -> dict[str, str]:
+    """Return the settings of an object as texts, by name."""
+    description = _Description()
+    return {name: description.of(value) for name, value in sorted(settings_of(thing).items())}
+
+
 class _Description:
     """The texts of settings, each object's made once: it may be held twice, or hold itself."""
 
@@ -180,19 +218,22 @@ class _Description:
 
     def of(self, value: Any, depth: int = 0) -> str:
         """Return a setting as text, or an empty text for anything that is not a setting."""
-        if isinstance(value, (tf.Variable, Observer)) or depth > DEEPEST:
+        if issubclass(type(value), (tf.Variable, Observer)) or depth > DEEPEST:
             return ""
         if id(value) in self._known:
             return self._known[id(value)][1]
-        parts = parts_of(value)
+        parts = parts_of(value) if len(self._known) < MOST_PARTS else None
         if parts is None:
             return _of_leaf(value)
         self._known[id(value)] = value, ""
-        named = [(name, self.of(part, depth + 1)) for name, part in parts]
-        inside = ", ".join(f"{name}={text}" if name else text for name, text in named if text)
-        text = f"{type(value).__name__}({inside})" if _is_object(value) else f"[{inside}]"
+        texts = [(name, self.of(part, depth + 1)) for name, part in parts]
+        inside = [f"{name}={text}" if name else text for name, text in texts if text]
+        if issubclass(type(value), (set, frozenset)):
+            inside.sort()
+        kind = type(value).__name__
+        text = f"{kind}({', '.join(inside)})" if _is_object(value) else f"[{', '.join(inside)}]"
         if len(text) > LONG:
-            text = f"{type(value).__name__}: {hashlib.sha256(text.encode()).hexdigest()}"
+            text = f"{kind}: {hashlib.sha256(text.encode()).hexdigest()}"
         self._known[id(value)] = value, text
         return text
 
@@ -205,9 +246,24 @@ LONG = 1000
 
 
 def _of_leaf(value: Any) -> str:
-    if isinstance(value, (str, range)):
-        return repr(value)
-    if isinstance(value, Real):
-        return str(value)
-    array = array_of(value)
-    return "" if array is None else f"{array.dtype.name}{array.shape}: {digest_of(array)}"
+    try:
+        if isinstance(value, PLAIN):
+            return repr(value)
+        if isinstance(value, NAMED):
+            return f"{type(value).__name__} {value.__name__}"
+        if isinstance(value, int):
+            return hex(value) if abs(value) > MOST_DECIMALS else str(int(value))
+        if isinstance(value, Real):
+            return str(value)
+        found = array_of(value)
+        return "" if found is None else f"{found.dtype.name}{found.shape}: {digest_of(found)}"
+    except Exception:  # a user's object may raise anything
+        return ""
+
+
+PLAIN = (str, bytes, range, complex, Decimal, date, time, timedelta)
+NAMED = (type, FunctionType, BuiltinFunctionType, np.ufunc)
+"""Types of settings whose text is their representation, and their name."""
+
+MOST_DECIMALS = 10**1000
+"""Python writes no longer integer than one of some thousand digits in decimals."""

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import tensorflow as tf
 
 from tftrain.errors import InputError, first_line
@@ -35,8 +34,8 @@ class Trial(NamedTuple):
     Attributes:
         output: what the network returns; `UNKNOWN` where it cannot be called.
         read: the variables that it reads, those that are trained at least.
-        touched: the handles of all variables that it reads or changes; where it can only be called,
-            of those that it changes; None where it cannot be called either.
+        touched: the handles of all variables that it reads or changes; None where it cannot be
+            traced, as one call shows only some of them.
         made: where each variable was made that was not there before: file and line, by its `ref()`.
     """
 
@@ -140,8 +139,7 @@ def _called(network: tf.Module, x: tf.Tensor) -> Trial:
             tf.variable_creator_scope(note),
         ):
             output = network(x)
-        touched = [variable.handle for variable, value in values if _differs(variable, value)]
-        return Trial(output, list(tape.watched_variables()), touched, made)
+        return Trial(output, list(tape.watched_variables()), None, made)
     except Exception as error:  # what is wrong, the training itself will say, if it comes so far
         if not network.trainable_variables:
             raise InputError(
@@ -152,11 +150,6 @@ def _called(network: tf.Module, x: tf.Tensor) -> Trial:
     finally:
         for variable, value in values:
             variable.assign(value)
-
-
-def _differs(variable: tf.Variable, value: tf.Tensor) -> bool:
-    """Return whether a variable has another value than this."""
-    return not np.array_equal(variable.numpy(), value.numpy())
 
 
 def _place() -> str:
