@@ -673,11 +673,20 @@ def test_a_dataframe_with_something_else_names_its_place(value: Any) -> None:
         fit(linear(), frame, np.ones((2, 2)), epochs=1)
 
 
+ASKED = {
+    "if": lambda x: x if tf.reduce_sum(x) > 0 else -x,
+    "float": lambda x: x * float(tf.reduce_sum(x)),
+    "range": lambda x: x * len(range(tf.cast(tf.reduce_sum(x * x), tf.int32))),
+    "for": lambda x: tf.stack(list(x)),
+}
+
+
 @pytest.mark.parametrize("mode", ["graph", "xla"])
-def test_a_network_that_asks_a_tensor_in_python(mode: str) -> None:
+@pytest.mark.parametrize("asked", ASKED.values(), ids=ASKED)
+def test_a_network_that_asks_a_tensor_in_python(asked: Any, mode: str) -> None:
     class Choosing(Dense):
         def __call__(self, x: tf.Tensor) -> tf.Tensor:
-            return super().__call__(x if tf.reduce_sum(x) > 0 else -x)
+            return super().__call__(asked(x))
 
     x, y = table()
     with pytest.raises(InputError, match=r"`if tensor:`.*tf\.where or tf\.cond.*compile='eager'"):

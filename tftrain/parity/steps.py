@@ -65,7 +65,7 @@ class Steps(NamedTuple):
     def of(cls, thing: Optimizer | Schedule, most: int) -> "Steps":
         """Return the steps about which something may change what it does: the first and the last.
 
-        Second ends are taken only while there is room.
+        Where a length ends the second time is looked at only if there is room.
         """
         ends = _ends_of(thing, ())
         once, twice = _about(ends.once), _about(ends.twice)

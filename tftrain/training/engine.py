@@ -77,11 +77,14 @@ class Mode:
         program = tf.function(function, jit_compile=self.name == "xla", autograph=False)
         try:
             return program.get_concrete_function(*specs)
-        except tf.errors.OperatorNotAllowedInGraphError as error:
+        except (TypeError, AttributeError, NotImplementedError) as error:
+            # of which one is tf.errors.OperatorNotAllowedInGraphError, as of `if tensor:`
+            if "symbolic" not in str(error).lower():
+                raise
             raise InputError(
-                "the network or the loss takes a tensor for a Python value, as `if tensor:` does, "
-                "which no program can: choose with tf.where or tf.cond, loop with tf.while_loop, "
-                "or train with compile='eager'"
+                "the network or the loss takes a tensor for a Python value, as `if tensor:` and "
+                f"float(tensor) do, which no program can ({first_line(error)}): choose with "
+                "tf.where or tf.cond, loop with tf.while_loop, or train with compile='eager'"
             ) from error
 
 

@@ -44,8 +44,8 @@ class Observer:
 
     Attributes:
         looks_at_network: whether `on_epoch` must find the network as it stands after that epoch.
-            Where no observer looks, short epochs run together in one program, which is faster, and
-            are told of one after the other when it is done.
+            If it need not, for any observer, short epochs run together in one program, which is
+            faster, and are reported one after the other when it is done.
     """
 
     looks_at_network = True
