@@ -371,7 +371,9 @@ def _of_reference(parts: Sequence[Part], step: Step, trace: Trace) -> tuple[list
     }
     found["the loss"] = check_loss(twin_of(step.loss), trace)
     left = [name for name, check in found.items() if check is None]
-    unclear = [name for name, check in found.items() if check and check.kind == EVIDENCE]
+    unclear = [
+        name for name, check in found.items() if check and check.ok and check.kind == EVIDENCE
+    ]
     texts = (NOT_FINITE, left), (NOT_TOLD_APART, unclear)
     notes = [text.format(", ".join(names)) for text, names in texts if names]
     return [check for check in found.values() if check is not None], notes
