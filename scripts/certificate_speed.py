@@ -18,7 +18,7 @@ import numpy as np
 import tftrain
 from tftrain import losses, nn, optimizers
 from tftrain.training.engine import Mode
-from tftrain.training.evaluation import as_batch
+from tftrain.training.evaluator import as_batch
 from tftrain.training.step import Step
 
 ROUNDS = 5

@@ -32,7 +32,7 @@ import tensorflow as tf
 
 import tftrain
 from tftrain import losses, nn, optimizers
-from tftrain.training.evaluation import as_batch
+from tftrain.training.evaluator import as_batch
 from tftrain.training.parameters import common_dtype
 from tftrain.training.step import Batch, Step
 

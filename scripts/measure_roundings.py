@@ -41,7 +41,7 @@ import numpy as np
 import tensorflow as tf
 from scipy import special
 
-from tftrain.parity.checks import compare
+from tftrain.parity.check import compare
 from tftrain.reference.bounded import PRECISIONS, Bounded
 from tftrain.reference.functions import (
     cos,

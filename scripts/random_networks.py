@@ -23,7 +23,7 @@ import tensorflow as tf
 
 import tftrain
 from tftrain import nn, optimizers
-from tftrain.parity.checks import EVIDENCE
+from tftrain.parity.check import EVIDENCE
 
 INPUTS = ("normal", "zeros", "grid", "huge", "tiny", "decades")
 """normal; all zeros; small whole numbers (with whole weights, many units lie exactly on a kink);
@@ -35,7 +35,7 @@ LOSSES = ("mse", "sum_squared_error", "mae", "huber")
 
 OPTIMIZERS = {
     "sgd": lambda: optimizers.SGD(optimizers.Exponential(0.1, every=3, decay=0.5)),
-    "momentum": lambda: optimizers.SGD(optimizers.Step(0.1, every=2, decay=0.5), momentum=0.9),
+    "momentum": lambda: optimizers.SGD(optimizers.StepDecay(0.1, every=2, decay=0.5), momentum=0.9),
     "nesterov": lambda: optimizers.SGD(
         optimizers.Cosine(0.1, steps=7, final=0.1), momentum=0.9, nesterov=True
     ),

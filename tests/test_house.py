@@ -34,8 +34,9 @@ FLOORS = {
     "runs": 4,
     "parity": 5,
     "experiment": 5,
-    "cli": 6,
-    "pytest_plugin": 6,
+    "explain": 6,
+    "cli": 7,
+    "pytest_plugin": 7,
 }
 
 # Rooms of one floor that may see each other, and why.

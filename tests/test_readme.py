@@ -49,7 +49,7 @@ def test_the_explanation_is_the_real_one(capsys: pytest.CaptureFixture[str]) -> 
 
 @pytest.mark.parametrize("page", [README, CONTRIBUTING], ids=lambda page: page.name)
 def test_what_the_examples_register_is_proven(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layers, "TWINS", dict(layers.TWINS))
+    monkeypatch.setattr(layers, "REFERENCES", dict(layers.REFERENCES))
     blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
     [example] = [dedent(block) for block in blocks if "reference.register" in block]
     assert "assert report.certified" in example

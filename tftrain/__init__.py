@@ -23,7 +23,7 @@ _HOMES = {
     "Observer": "tftrain.training",
     "fit": "tftrain.training",
     "gradcheck": "tftrain.parity",
-    "trace": "tftrain.training.tracing",
+    "trace": "tftrain.training.recorder",
 }
 __all__ = [
     "Checkpoints",
@@ -80,7 +80,7 @@ if TYPE_CHECKING:
         Observer,
         fit,
     )
-    from tftrain.training.tracing import trace
+    from tftrain.training.recorder import trace
 
 
 def __getattr__(name: str) -> Any:

@@ -8,8 +8,8 @@ import pytest
 from pydantic import BaseModel
 
 from tftrain import fit
-from tftrain.config import models, optimizer
-from tftrain.config.model import Mlp
+from tftrain.config import config, optimizer
+from tftrain.config.network import Mlp
 from tftrain.config.sections import of_kind, sections_at
 from tftrain.losses import LOSSES
 from tftrain.nn import INITIALIZERS, MLP
@@ -20,17 +20,17 @@ from tftrain.training import Convergence, EarlyStopping
 def pairs() -> Iterator[tuple[type[BaseModel], Callable[..., Any]]]:
     for path, library in (("optimizer", OPTIMIZERS), ("loss", LOSSES)):
         for kind, thing in library.items():
-            (section,) = of_kind(kind, sections_at(models.Config, (path,)))
+            (section,) = of_kind(kind, sections_at(config.Config, (path,)))
             yield section, thing
     for kind, thing in INITIALIZERS.items():
-        for section in of_kind(kind, sections_at(models.Config, ("model", "initializer"))):
+        for section in of_kind(kind, sections_at(config.Config, ("model", "initializer"))):
             yield section, thing
-    yield optimizer.DecaySchedule, schedules.Step
+    yield optimizer.DecaySchedule, schedules.StepDecay
     yield optimizer.DecaySchedule, schedules.Exponential
     yield optimizer.CosineSchedule, schedules.Cosine
-    yield models.EarlyStopping, EarlyStopping
-    yield models.Convergence, Convergence
-    yield models.Training, fit
+    yield config.EarlyStopping, EarlyStopping
+    yield config.Convergence, Convergence
+    yield config.Training, fit
     yield Mlp, MLP
 
 
@@ -49,4 +49,4 @@ def test_same_default(config: object, library: object) -> None:
 
 def test_the_comparison_sees_what_it_should() -> None:
     ids = {case.id for case in shared_defaults()}
-    assert {"Adam-beta_1", "SGD-momentum", "Step-decay", "fit-epochs", "Huber-delta"} <= ids
+    assert {"Adam-beta_1", "SGD-momentum", "StepDecay-decay", "fit-epochs", "Huber-delta"} <= ids

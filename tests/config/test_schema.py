@@ -5,15 +5,15 @@ from typing import Any, get_args
 import pytest
 
 from tftrain import losses, nn, optimizers
+from tftrain.config.config import Config
 from tftrain.config.loss import HuberLoss, NamedLoss
-from tftrain.config.model import (
+from tftrain.config.network import (
     ActivationName,
     Mlp,
     NamedInitializer,
     NormalInitializer,
     UniformInitializer,
 )
-from tftrain.config.models import Config
 from tftrain.config.optimizer import (
     AdagradConfig,
     AdamConfig,

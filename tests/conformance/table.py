@@ -106,7 +106,7 @@ OPTIMIZERS = [
     _sgd("clip-value", clip_value=0.3),
     _sgd("clip-norm", momentum=0.5, clip_norm=0.3),
     _sgd("constant", optimizers.Constant(0.05)),
-    _sgd("step", optimizers.Step(0.05, every=2, decay=0.5)),
+    _sgd("step", optimizers.StepDecay(0.05, every=2, decay=0.5)),
     _sgd("exponential", optimizers.Exponential(0.05, every=3, decay=0.5)),
     _sgd("cosine", optimizers.Cosine(0.05, steps=5, final=0.1)),
     _sgd("warmup", optimizers.Warmup(optimizers.Cosine(0.05, steps=5), steps=2)),

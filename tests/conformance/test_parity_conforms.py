@@ -128,7 +128,7 @@ def test_own_layers_among_layers_in_bfloat16(
     registered: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if registered:
-        monkeypatch.setitem(reference.layers.TWINS, Scale, ScaleReference)
+        monkeypatch.setitem(reference.layers.REFERENCES, Scale, ScaleReference)
     x, y, _ = batch(2)
     hidden = nn.Dense(4, WIDTH, compute_dtype="bfloat16", seed=1)
     layers = [hidden, nn.Activation("tanh"), Scale(WIDTH), nn.Dense(WIDTH, 2, seed=2)]
@@ -151,7 +151,7 @@ class Reversed(tftrain.training.step.Step):
 
 @pytest.mark.usefixtures("needs_bfloat16")
 def test_the_step_as_trained_is_checked_in_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tftrain.parity.checking.Step", Reversed)
+    monkeypatch.setattr("tftrain.parity.api.Step", Reversed)
     x, y, _ = batch(2)
     mixed = nn.MLP(4, [WIDTH, WIDTH], 2, precision=nn.MIXED)
     report = tftrain.gradcheck(mixed, x, y, modes=["graph"])
@@ -161,7 +161,7 @@ def test_the_step_as_trained_is_checked_in_bfloat16(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("row", LAYERS, ids=lambda row: row.name)
 def test_every_layer_has_a_twin_that_copies_it(row: Row) -> None:
     layer = row.make("float64")
-    twin = reference.twin_of(layer)
+    twin = reference.reference_of(layer)
     x = np.linspace(-2, 2, 5 * WIDTH).reshape(5, WIDTH)
     np.testing.assert_allclose(twin.forward(x), layer(tf.constant(x)), rtol=1e-12, atol=1e-14)
     assert len(twin.parameters) == len(layer.trainable_variables)
@@ -181,7 +181,7 @@ def test_training_in_numpy_follows_tensorflow(row: Row) -> None:
         x,
         y,
         loss=reference.MeanSquaredError(),
-        optimizer=reference.twin_of(row.make()),
+        optimizer=reference.reference_of(row.make()),
         epochs=10,
         batch_size=3,
         seed=5,

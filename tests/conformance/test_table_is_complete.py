@@ -44,7 +44,7 @@ def test_the_reference_has_the_same_names_and_defaults() -> None:
     ):
         assert set(ours) == set(theirs)
         for name, make in ours.items():
-            assert reference.twin_of(make()) == theirs[name]()
+            assert reference.reference_of(make()) == theirs[name]()
 
 
 def test_names_of_rows_are_unique() -> None:

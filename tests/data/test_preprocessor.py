@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tftrain.data.columns import Conventions, understand
-from tftrain.data.features import Plan, center_and_scale, fit_plan, target_values
+from tftrain.data.plan import Plan, center_and_scale, fit_plan, target_values
 from tftrain.data.preprocessor import Preprocessor
 from tftrain.errors import DataError
 

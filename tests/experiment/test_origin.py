@@ -13,9 +13,9 @@ import pytest
 import tftrain
 from tftrain.errors import RunError
 from tftrain.experiment.evaluate import evaluate
-from tftrain.experiment.explain import explain
 from tftrain.experiment.gradcheck import check_config, trajectories
 from tftrain.experiment.prepare import prepare
+from tftrain.explain import explain
 from tftrain.runs import Run
 
 CHANGED = r"run: the data have changed since this run began \(.*{told}.*\): {remedy}"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from tftrain.config.models import Threads
+from tftrain.config.config import Threads
 from tftrain.errors import TftrainWarning
 from tftrain.experiment.threads import set_threads
 

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tftrain.errors import InputError
-from tftrain.optimizers import SGD, Constant, Cosine, Exponential, Schedule, Step, Warmup
+from tftrain.optimizers import SGD, Constant, Cosine, Exponential, Schedule, StepDecay, Warmup
 
 
 def rates(schedule: Schedule, steps: list[int]) -> list[float]:
@@ -20,13 +20,13 @@ def test_constant() -> None:
 
 def test_step_falls_exactly_at_its_multiples() -> None:
     expected = [0.8, 0.8, 0.2, 0.2, 0.05, 0.8 * 0.25**10]
-    assert rates(Step(0.8, every=3, decay=0.25), [0, 2, 3, 5, 6, 30]) == pytest.approx(
+    assert rates(StepDecay(0.8, every=3, decay=0.25), [0, 2, 3, 5, 6, 30]) == pytest.approx(
         expected, rel=1e-14
     )
 
 
 def test_step_falls_to_a_half_by_default() -> None:
-    assert rates(Step(1.0, every=5), [4, 5, 10]) == [1, 0.5, 0.25]
+    assert rates(StepDecay(1.0, every=5), [4, 5, 10]) == [1, 0.5, 0.25]
 
 
 def test_exponential_halves_every_period() -> None:
@@ -53,7 +53,7 @@ def test_warmup_rises_in_equal_parts_and_hands_over() -> None:
 
 
 def test_what_follows_a_warmup_counts_from_its_end() -> None:
-    after = Step(0.5, every=2, decay=0.1)
+    after = StepDecay(0.5, every=2, decay=0.1)
     assert rates(Warmup(after, steps=3), [3, 4, 5, 6, 7]) == rates(after, [0, 1, 2, 3, 4])
 
 
@@ -68,7 +68,7 @@ def test_rates_are_float64_whatever_the_parameters() -> None:
 
 def test_the_optimizer_takes_the_rate_of_steps_counted_from_zero() -> None:
     w = tf.Variable([0.0], dtype=tf.float64)
-    optimizer = SGD(Warmup(Step(1.0, every=2, decay=0.5), steps=1))
+    optimizer = SGD(Warmup(StepDecay(1.0, every=2, decay=0.5), steps=1))
     positions = []
     for _ in range(5):
         optimizer.apply([tf.ones([1], tf.float64)], [w])
@@ -83,8 +83,8 @@ def test_the_optimizer_takes_the_rate_of_steps_counted_from_zero() -> None:
         (lambda: Constant(-1.0), "learning rate must be positive"),
         (lambda: Constant(math.nan), "learning rate must be positive"),
         (lambda: Constant(math.inf), "learning rate must be positive"),
-        (lambda: Step(0.1, every=0), "every must be positive"),
-        (lambda: Step(0.1, every=1, decay=0), "decay must be positive"),
+        (lambda: StepDecay(0.1, every=0), "every must be positive"),
+        (lambda: StepDecay(0.1, every=1, decay=0), "decay must be positive"),
         (lambda: Exponential(0.1, every=math.inf), "every must be positive"),
         (lambda: Cosine(0.1, steps=0), "steps must be positive"),
         (lambda: Cosine(0.1, steps=5, final=1.5), "final must be at most 1"),
@@ -102,7 +102,7 @@ def test_wrong_settings(make: Callable[[], Schedule], message: str) -> None:
 @pytest.mark.parametrize("every", [1, 3, 49, 98, 103, 107, 2.5, 0.7])
 def test_steps_down_at_every_multiple_in_every_mode(mode: str, every: float) -> None:
     """A compiler that multiplies by 1 / every falls short of some multiples."""
-    schedule = Step(1.0, every=every, decay=0.5)
+    schedule = StepDecay(1.0, every=every, decay=0.5)
     rate = tf.function(schedule, jit_compile=mode == "xla") if mode != "eager" else schedule
     for k in range(1, 8):
         first = int(np.ceil(k * every))
@@ -116,7 +116,7 @@ def test_steps_down_at_every_multiple_in_every_mode(mode: str, every: float) -> 
 @pytest.mark.parametrize("every", [0.1, 2.9, 1 / 3, 7.3, 0.7, 29.0])
 @pytest.mark.parametrize("jit", [False, True])
 def test_steps_of_a_fractional_length_fall_exactly(every: float, jit: bool) -> None:
-    schedule = Step(1.0, every=every)
+    schedule = StepDecay(1.0, every=every)
     steps = np.unique(np.r_[np.arange(300), np.random.default_rng(0).integers(0, 10**6, 300)])
     periods = tf.function(schedule.periods, jit_compile=jit)(tf.constant(steps, tf.float64))
     exact = [Fraction(int(step)) // Fraction(every) for step in steps]

@@ -1041,7 +1041,7 @@ class _Late(optimizers.Exponential):
         return super().factor(tf.maximum(step - 1, 0))
 
 
-class _Ceiling(optimizers.Step):
+class _Ceiling(optimizers.StepDecay):
     """Falls after the first step already."""
 
     def periods(self, elapsed: Tensor) -> Tensor:

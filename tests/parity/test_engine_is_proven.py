@@ -7,9 +7,9 @@ from parameters import slow
 import tftrain
 from tftrain import losses, nn, optimizers
 from tftrain.parity.evidence import rounding
-from tftrain.training.evaluation import as_batch
+from tftrain.training.evaluator import as_batch
+from tftrain.training.recorder import TRACED_MODES, Tracer
 from tftrain.training.step import Step
-from tftrain.training.tracing import TRACED_MODES, Tracer
 
 
 def network(precision: str) -> nn.MLP:

@@ -11,7 +11,7 @@ from scale_reference import ScaleReference
 
 import tftrain
 from tftrain import nn, reference
-from tftrain.reference.layers import TWINS
+from tftrain.reference.layers import REFERENCES
 
 KINKED = {
     "relu": tf.nn.relu,
@@ -138,7 +138,7 @@ def test_what_a_stranger_shares_is_the_sum_of_all_shares(
     try:
         report = tftrain.gradcheck(nn.Sequential([scale, Shift(scale)]), x, y, modes=["graph"])
     finally:
-        TWINS.pop(Scale, None)
+        REFERENCES.pop(Scale, None)
     assert report.ok == (factor == 1.0), report
     assert not report.certified
 

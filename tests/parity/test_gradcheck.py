@@ -13,8 +13,8 @@ import tftrain
 from tftrain import losses, nn, optimizers, reference
 from tftrain.errors import InputError
 from tftrain.parity import MODES, Report
-from tftrain.parity.checks import Check
-from tftrain.reference.layers import TWINS
+from tftrain.parity.check import Check
+from tftrain.reference.layers import REFERENCES
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((6, 3)), RNG.standard_normal((6, 2))
@@ -71,7 +71,7 @@ def known_scale() -> Iterator[None]:
             return dy * self.gain, {"gain": (dy * x).sum(axis=0)}
 
     yield
-    del TWINS[Scale]
+    del REFERENCES[Scale]
 
 
 def test_report_of_a_right_network() -> None:
@@ -267,7 +267,7 @@ def test_a_reference_that_names_other_parameters_is_refused() -> None:
         with pytest.raises(InputError, match=r"1 Scale: .*\['scale'\].*\['gain'\]"):
             tftrain.gradcheck(nn.Sequential([Scale()]), X, X)
     finally:
-        del TWINS[Scale]
+        del REFERENCES[Scale]
 
 
 def test_a_wrong_reference_is_told_from_a_wrong_layer() -> None:
@@ -288,7 +288,7 @@ def test_a_wrong_reference_is_told_from_a_wrong_layer() -> None:
         report = tftrain.gradcheck(nn.Sequential([Scale(2.0)]), X, X, modes=["graph"])
         assert {check.where for check in report.failures} == {"1 Scale: complex step"}
     finally:
-        del TWINS[Scale]
+        del REFERENCES[Scale]
 
 
 class Slope(tf.Module):
@@ -371,7 +371,7 @@ def test_scalar_parameters_are_parameters_of_the_reference() -> None:
         report = tftrain.gradcheck(nn.Sequential([Gain()]), X, X, modes=["graph"])
         assert {check.where for check in report.failures} == {"1 Gain: complex step"}
     finally:
-        del TWINS[Gain]
+        del REFERENCES[Gain]
 
 
 def differences_of(report: Report, node: str) -> list[Check]:
@@ -406,7 +406,7 @@ def test_a_reference_without_complex_numbers_is_checked_with_real_ones() -> None
         report = tftrain.gradcheck(nn.Sequential([Scale()]), X, X, modes=["graph"])
         assert not differences_of(report, "1 Scale")[0].ok
     finally:
-        del TWINS[Scale]
+        del REFERENCES[Scale]
 
 
 def test_a_frozen_variable_needs_no_gradient() -> None:
@@ -494,7 +494,7 @@ def test_weights_of_yesterday_in_the_backward_pass_are_caught() -> None:
     assert "has no reference of its own" in report.verdict
 
 
-class NeverDecays(optimizers.Step):
+class NeverDecays(optimizers.StepDecay):
     def factor(self, step: tf.Tensor) -> tf.Tensor:
         return tf.ones_like(step)
 
@@ -587,7 +587,7 @@ def test_a_reference_that_is_not_analytic_or_has_constants_is_no_false_alarm() -
     try:
         report = tftrain.gradcheck(nn.Sequential([Abs(), nn.Dense(3, 2, dtype="float64")]), X, Y)
     finally:
-        del TWINS[Abs]
+        del REFERENCES[Abs]
     assert report.ok
     assert len(differences_of(report, "1 Abs")) == 1
 
@@ -610,7 +610,7 @@ def test_a_reference_that_cannot_follow_rounding_says_so() -> None:
         with pytest.raises(InputError, match="1 Peak: its reference PeakReference cannot"):
             tftrain.gradcheck(nn.Sequential([Peak(), nn.Dense(3, 2, dtype="float64")]), X, Y)
     finally:
-        del TWINS[Peak]
+        del REFERENCES[Peak]
 
 
 @pytest.mark.parametrize("scale", [1e-320, 1e160])
@@ -688,7 +688,7 @@ def report_with(twin: type, layer: Any, x: np.ndarray, y: np.ndarray, loss: Any 
     try:
         return tftrain.gradcheck(layer, x, y, loss=loss, modes=["eager"])
     finally:
-        del TWINS[original]
+        del REFERENCES[original]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 1.0])
@@ -877,5 +877,5 @@ def test_a_reference_need_not_be_defined_nearby() -> None:
     try:
         report = tftrain.gradcheck(Rows(), x, y, modes=["eager"])
     finally:
-        del TWINS[Rows]
+        del REFERENCES[Rows]
     assert report.ok, report.verdict

@@ -16,7 +16,7 @@ import tftrain
 from tftrain import nn, reference
 from tftrain.errors import InputError
 from tftrain.parity import MODES
-from tftrain.reference.layers import TWINS
+from tftrain.reference.layers import REFERENCES
 
 RNG = np.random.default_rng(7)
 X, Y = RNG.standard_normal((8, 3)), RNG.standard_normal((8, 1))
@@ -260,7 +260,7 @@ def known() -> Iterator[None]:
 
     yield
     for kind in (Codes, Table, Rounded):
-        del TWINS[kind]
+        del REFERENCES[kind]
 
 
 @every_dtype

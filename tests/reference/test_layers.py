@@ -8,7 +8,7 @@ import pytest
 from tftrain import reference
 from tftrain.errors import InputError
 from tftrain.reference import Activation, Dense, Network
-from tftrain.reference.layers import ACTIVATIONS, TWINS, Layer, Mirror
+from tftrain.reference.layers import ACTIVATIONS, REFERENCES, Layer, Reference
 
 DTYPES = (np.float32, np.float64, np.longdouble)
 every_activation = pytest.mark.parametrize("name", ACTIVATIONS)
@@ -120,15 +120,15 @@ def test_twins_are_found_by_class_parent_and_name() -> None:
 
     @reference.register(Thing)
     @dataclass
-    class ThingReference(Mirror):
+    class ThingReference(Reference):
         gain: float
 
     try:
-        assert reference.twin_of(Heir()) == ThingReference(3.0)
+        assert reference.reference_of(Heir()) == ThingReference(3.0)
         with pytest.raises(InputError, match=r"does not know int.*@tftrain\.reference\.register"):
-            reference.twin_of(1)
+            reference.reference_of(1)
     finally:
-        del TWINS[Thing]
+        del REFERENCES[Thing]
 
 
 def test_misuse_of_register_is_told() -> None:
@@ -148,7 +148,7 @@ def test_misuse_of_register_is_told() -> None:
         reference.register(float)(Plain)
 
     @dataclass
-    class Misspelt(Mirror):
+    class Misspelt(Reference):
         gane: float
 
     with pytest.raises(InputError, match="has the field 'gane', but float has no such attribute"):

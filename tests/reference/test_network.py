@@ -97,7 +97,7 @@ def test_batches_are_those_of_the_streams() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"loss": 3}, r"loss must be .*a tftrain\.reference\.Loss, such as .*twin_of\(loss\)"),
+        ({"loss": 3}, r"loss must be .*a tftrain\.reference\.Loss, such as .*reference_of\(loss\)"),
         ({"loss": "mes"}, "unknown loss 'mes', did you mean mse"),
         ({"optimizer": 3}, r"optimizer must be .*a tftrain\.reference\.Optimizer.*got 3"),
         ({"epochs": 0}, "epochs must be a whole number"),

@@ -17,7 +17,7 @@ from parameters import slow
 from tensorflow.core.protobuf import saved_model_pb2
 
 import tftrain
-from tftrain.config.model import ActivationName
+from tftrain.config.network import ActivationName
 from tftrain.errors import InputError, RunError
 from tftrain.experiment.train import resume
 from tftrain.runs import Run, RunDirectory

@@ -11,9 +11,9 @@ from tftrain.nn import Dense
 from tftrain.optimizers import SGD
 from tftrain.streams import batch_order
 from tftrain.training.engine import Engine, choose_mode
+from tftrain.training.epoch_end import EpochEnd, EpochLine
 from tftrain.training.step import Batch, Step
 from tftrain.training.stopping import Convergence
-from tftrain.training.watch import Line, Watch
 
 MODES = ("graph", "xla", "eager")
 
@@ -32,7 +32,7 @@ def make_engine(
     optimizer.build(parameters)
     step = Step(network, parameters, MeanSquaredError(), optimizer)
     data = Batch(tf.constant(rng.normal(size=(rows, 2))), tf.constant(rng.normal(size=(rows, 1))))
-    watch = Watch(
+    watch = EpochEnd(
         parameters,
         parameters,
         None,
@@ -99,7 +99,7 @@ def test_chunks_join_into_the_training(
             squares = [np.sum(np.square(gradient)) for gradient in gradients]
             expected.append((float(loss), np.sqrt(sum(squares))))
             losses.append(float(loss) * len(rows))
-        line = Line.of(lines[epoch])
+        line = EpochLine.of(lines[epoch])
         assert line.loss == pytest.approx(sum(losses) / 11, rel=1e-12)
         assert line.norm == pytest.approx(expected[-1][1], rel=1e-12)
     np.testing.assert_allclose(np.concatenate(results), expected, rtol=1e-12)

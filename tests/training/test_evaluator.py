@@ -9,9 +9,8 @@ from tftrain import losses
 from tftrain.errors import InputError, ShapeError
 from tftrain.metrics import ErrorSums
 from tftrain.nn import Dense
-from tftrain.training import evaluation
 from tftrain.training.engine import choose_mode
-from tftrain.training.evaluation import Evaluator, as_batch, predict_in_blocks
+from tftrain.training.evaluator import Evaluator, as_batch, predict_in_blocks
 from tftrain.training.step import Batch
 
 
@@ -35,7 +34,7 @@ def evaluate(
 def test_blocks_add_up_to_the_whole(
     name: str, weighted: bool, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluation, "BATCH_ROWS", 5)
+    monkeypatch.setattr("tftrain.training.evaluator.BATCH_ROWS", 5)
     x, y, weight = rows(count)
     network, loss = Dense(3, 2, dtype="float64", seed=1), losses.get(name)
     data = as_batch(x, y, weight if weighted else None, tf.float64)
@@ -82,7 +81,7 @@ def test_errors_that_float32_cannot_square() -> None:
 
 @pytest.mark.parametrize("count", [1, 5, 12])
 def test_predicting_in_blocks(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluation, "BATCH_ROWS", 5)
+    monkeypatch.setattr("tftrain.training.evaluator.BATCH_ROWS", 5)
     x, _, _ = rows(count)
     network = Dense(3, 2, dtype="float64", seed=1)
     expected = x @ network.weight.numpy() + network.bias.numpy()

@@ -145,7 +145,7 @@ def least(monkeypatch: pytest.MonkeyPatch, network: tf.Module, x: Any, y: Any, *
 
     with monkeypatch.context() as patch:
         limit_to(patch, 0)
-        patch.setattr("tftrain.training.fitting.Engine", reached)
+        patch.setattr("tftrain.training.api.Engine", reached)
         patch.setattr(
             footprint, "require", lambda _, *needs: asked.append(sum(n[0] for n in needs))
         )
@@ -288,7 +288,7 @@ TAKEN = """
 import sys
 import numpy as np, tensorflow as tf
 from tftrain import fit, memory, nn
-from tftrain.training import footprint, fitting
+from tftrain.training import api, footprint
 
 name, mode = sys.argv[1:]
 

@@ -33,7 +33,10 @@ class Line(tf.Module):
 
 
 def rise(
-    network: Line, early_stopping: EarlyStopping | None, validation_at: float = 3, **settings: Any
+    network: Line,
+    early_stopping: EarlyStopping | None,
+    validation_at: float = 3,
+    **settings: Any,
 ) -> History:
     return fit(
         network,

@@ -8,9 +8,9 @@ import tftrain
 from tftrain import losses, nn, optimizers, reference
 from tftrain.errors import InputError
 from tftrain.traces import Trace
-from tftrain.training.evaluation import as_batch
+from tftrain.training.evaluator import as_batch
+from tftrain.training.recorder import Tracer
 from tftrain.training.step import Step
-from tftrain.training.tracing import Tracer
 
 RNG = np.random.default_rng(0)
 X, Y, WEIGHT = RNG.standard_normal((6, 3)), RNG.standard_normal((6, 2)), RNG.uniform(0.5, 1.5, 6)

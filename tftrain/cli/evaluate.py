@@ -2,8 +2,8 @@
 
 import click
 
+from tftrain.cli.load import load_tensorflow
 from tftrain.cli.options import json_option, source_option
-from tftrain.cli.tensorflow import load_tensorflow
 from tftrain.terminal import say
 
 
@@ -31,7 +31,7 @@ def evaluate(
     opened = load_run(run)
     frame = opened.read_table(data, overrides) if data and not split else None
     load_tensorflow()
-    from tftrain.cli.tables import metrics_table
+    from tftrain.cli.metrics_table import metrics_table
     from tftrain.experiment.evaluate import evaluate as evaluate_run
     from tftrain.experiment.evaluate import read_for_parts
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
+from tftrain.cli.load import load_tensorflow
 from tftrain.cli.options import set_option
-from tftrain.cli.tensorflow import load_tensorflow
 from tftrain.terminal import say
 
 
@@ -63,7 +63,7 @@ def _of_formula(formula: str, point: Sequence[str]) -> str:
     at = expression.point(point)
     expression.gradient(at)
     load_tensorflow()
-    from tftrain.experiment.explain import explain_expression
+    from tftrain.explain import explain_expression
 
     return explain_expression(expression, at)
 
@@ -84,6 +84,6 @@ def _of_network(subject: str, row: int, overrides: Sequence[str]) -> str:
     for note in prepared.notes:
         say(f"note: {note}", err=True)
     load_tensorflow()
-    from tftrain.experiment.explain import explain as explain_row
+    from tftrain.explain import explain as explain_row
 
     return explain_row(prepared, row=row, run=run)

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
+from tftrain.cli.load import load_tensorflow
 from tftrain.cli.options import set_option
-from tftrain.cli.tensorflow import load_tensorflow
 from tftrain.errors import InputError, TftrainError, unknown
 from tftrain.files import require_new, require_writable, whole_file
 from tftrain.terminal import say

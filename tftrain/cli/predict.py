@@ -2,8 +2,8 @@
 
 import click
 
+from tftrain.cli.load import load_tensorflow
 from tftrain.cli.options import source_option
-from tftrain.cli.tensorflow import load_tensorflow
 from tftrain.errors import naming
 from tftrain.terminal import pass_on, say
 

@@ -2,8 +2,8 @@
 
 import click
 
+from tftrain.cli.load import load_tensorflow
 from tftrain.cli.options import force_option, json_option, quiet_option, set_option
-from tftrain.cli.tensorflow import load_tensorflow
 
 
 @click.command()
@@ -18,8 +18,8 @@ def resume(run: str, overrides: tuple[str, ...], force: bool, quiet: bool, as_js
     It ends bit for bit as if it had never stopped.
     """
     load_tensorflow()
+    from tftrain.cli.outcome import show_run
     from tftrain.cli.progress import progress_for
-    from tftrain.cli.report import show_run
     from tftrain.experiment.train import resume as resume_run
 
     observers = [] if quiet else [progress_for()]

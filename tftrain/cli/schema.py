@@ -10,7 +10,7 @@ from tftrain.terminal import say
 @click.command()
 def schema() -> None:
     """Print the JSON Schema of the config, for editors."""
-    from tftrain.config.models import Config
+    from tftrain.config.config import Config
 
     say(
         json.dumps(

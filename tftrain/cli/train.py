@@ -2,8 +2,8 @@
 
 import click
 
+from tftrain.cli.load import load_tensorflow
 from tftrain.cli.options import force_option, json_option, quiet_option, set_option
-from tftrain.cli.tensorflow import load_tensorflow
 from tftrain.terminal import say
 
 
@@ -38,8 +38,8 @@ def train(
     for note in prepared.notes:
         say(f"note: {note}", err=True)
     load_tensorflow()
+    from tftrain.cli.outcome import show_run
     from tftrain.cli.progress import progress_for
-    from tftrain.cli.report import show_run
     from tftrain.experiment.train import train_prepared
 
     observers = [] if quiet else [progress_for()]

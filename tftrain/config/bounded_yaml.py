@@ -25,7 +25,7 @@ class RefusedYAMLError(MarkedYAMLError):
     """A text is YAML, but not of the kind that a config may be."""
 
 
-class BoundedComposer(Composer):
+class LimitedComposer(Composer):
     """Composes the nodes of a text while they are few and not too deep, and none twice.
 
     An alias lets a short text stand for a long or an endless value: there are none here.
@@ -62,5 +62,5 @@ def _refuse(reason: str, event: Event) -> NoReturn:
 def bounded_yaml() -> YAML:
     """Return a reader of YAML 1.2 that refuses, with RefusedYAMLError, what no config needs."""
     yaml = YAML(typ="safe", pure=True)
-    yaml.Composer = BoundedComposer
+    yaml.Composer = LimitedComposer
     return yaml

@@ -16,14 +16,14 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from tftrain.config.bounded_yaml import MAX_DEPTH, PLAIN_TAGS, RefusedYAMLError, bounded_yaml
-from tftrain.config.messages import Problem, problems_of
+from tftrain.config.config import Config
 from tftrain.config.mistaken import (
     folder_in_place_of_a_config,
     has_rows,
     is_table,
     table_in_place_of_a_config,
 )
-from tftrain.config.models import Config
+from tftrain.config.problems import Problem, problems_of
 from tftrain.config.sections import Path_, keys_of, of_kind, sections_at, takes_names
 from tftrain.errors import ConfigError, did_you_mean, excerpt, of_type
 from tftrain.files import expanded

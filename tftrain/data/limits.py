@@ -33,7 +33,7 @@ def require_few_columns(count: int) -> None:
         raise DataError(f"has {count:,} columns, but {MAX_COLUMNS:,} at most can be read")
 
 
-class Bounded(io.RawIOBase):
+class LimitedStream(io.RawIOBase):
     """A stream that stops with a DataError when more is made of it than memory can hold.
 
     A file of some kilobytes can unpack to terabytes, and numbers of one digit take eight bytes; the

@@ -8,7 +8,7 @@ import pandas as pd
 import tensorflow as tf
 
 from tftrain.arrays import aligned
-from tftrain.data.features import Feature, Plan, TextFeature, require_representable
+from tftrain.data.plan import Feature, Plan, TextFeature, require_representable
 from tftrain.memory import Need, require
 from tftrain.metrics import BLOCK_ROWS
 

@@ -24,7 +24,7 @@ MAX_MARKS = 20
 
 
 @dataclass(frozen=True)
-class Table:
+class Sniffed:
     """A table, or a sample of one, and how it is written.
 
     Attributes:
@@ -45,7 +45,7 @@ class Table:
     doubled: Sequence[str] = ()
 
 
-def sniff(path: str | Path) -> Table:
+def sniff(path: str | Path) -> Sniffed:
     """Read a table of which nobody knows how it is written, or a sample where it is large.
 
     Marks of missing values are left as they are, for `missing_marks`.
@@ -71,9 +71,9 @@ REMARKS = {
 """Why an option is found, where that is not plain."""
 
 
-def _table(sample: Sample, options: dict[str, Any], remarks: dict[str, str]) -> Table:
+def _table(sample: Sample, options: dict[str, Any], remarks: dict[str, str]) -> Sniffed:
     frame = drop_unnamed(sample.frame)
-    return Table(frame, options, remarks, sample.rows, sample.whole, sample.doubled)
+    return Sniffed(frame, options, remarks, sample.rows, sample.whole, sample.doubled)
 
 
 def missing_marks(frame: pd.DataFrame, conventions: Conventions) -> dict[str, str]:

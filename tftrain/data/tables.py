@@ -28,7 +28,7 @@ from tftrain.data.csv_text import (
     named,
     ragged_rows,
 )
-from tftrain.data.limits import MAX_NAME, Bounded, require_few_columns, require_memory
+from tftrain.data.limits import MAX_NAME, LimitedStream, require_few_columns, require_memory
 from tftrain.data.notation import MISSING
 from tftrain.data.signatures import HEAD_BYTES, is_parquet_file, require_csv
 from tftrain.errors import (
@@ -523,7 +523,7 @@ def arrow_table(
     with source.open() as opened:
         stream = LineStream(Lines(opened, form, source.name)) if form.filtered else opened
         return arrow_csv.read_csv(
-            Bounded(stream, source.name) if bounded else stream,
+            LimitedStream(stream, source.name) if bounded else stream,
             read_options=arrow_csv.ReadOptions(
                 block_size=block_size,
                 encoding=encoding,

@@ -119,7 +119,7 @@ def _schedule(config: Config, steps: int) -> optimizers.Schedule:
     rate, wanted = config.optimizer.learning_rate, config.optimizer.schedule
     schedule: optimizers.Schedule = optimizers.Constant(rate)
     if wanted.kind == "step":
-        schedule = optimizers.Step(rate, wanted.every * steps, wanted.decay)
+        schedule = optimizers.StepDecay(rate, wanted.every * steps, wanted.decay)
     elif wanted.kind == "exponential":
         schedule = optimizers.Exponential(rate, wanted.every * steps, wanted.decay)
     elif wanted.kind == "cosine":

@@ -26,8 +26,8 @@ from tftrain.data.columns import (
     understand,
     values_of,
 )
-from tftrain.data.features import Plan, fit_plan, require_representable, target_values
 from tftrain.data.notation import numbers
+from tftrain.data.plan import Plan, fit_plan, require_representable, target_values
 from tftrain.data.split import Split, by_column, by_fractions, by_order
 from tftrain.data.tables import as_table, drop_unnamed, fingerprint, read_csv, read_parquet
 from tftrain.errors import ConfigError, DataError, excerpt, naming

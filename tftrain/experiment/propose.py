@@ -13,7 +13,7 @@ import pandas as pd
 
 from tftrain.config.loading import check_text
 from tftrain.data.columns import Column, Conventions, understand
-from tftrain.data.features import target_values
+from tftrain.data.plan import target_values
 from tftrain.data.sniff import (
     COMPACT,
     as_patterns,

@@ -5,7 +5,7 @@ import warnings
 import joblib
 import tensorflow as tf
 
-from tftrain.config.models import Threads
+from tftrain.config.config import Threads
 from tftrain.errors import TftrainWarning
 
 

@@ -40,7 +40,7 @@ from tftrain.runs.export import ServingModel, export
 from tftrain.runs.log import MetricsLog, TensorBoardLog, epoch_line
 from tftrain.runs.summary import TRAINED
 from tftrain.training import History, Observer, fit
-from tftrain.training.evaluation import predict_in_blocks
+from tftrain.training.evaluator import predict_in_blocks
 from tftrain.training.footprint import require_memory_to_predict
 
 PARTS = ("train", "validation", "test")

@@ -8,7 +8,7 @@ from tftrain.optimizers.adam import Adam, AdamW
 from tftrain.optimizers.clipping import clip_by_global_norm, clip_by_value, global_norm
 from tftrain.optimizers.optimizer import Optimizer
 from tftrain.optimizers.rmsprop import RMSprop
-from tftrain.optimizers.schedules import Constant, Cosine, Exponential, Schedule, Step, Warmup
+from tftrain.optimizers.schedules import Constant, Cosine, Exponential, Schedule, StepDecay, Warmup
 from tftrain.optimizers.sgd import SGD
 
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
@@ -31,7 +31,7 @@ __all__ = [
     "Optimizer",
     "RMSprop",
     "Schedule",
-    "Step",
+    "StepDecay",
     "Warmup",
     "clip_by_global_norm",
     "clip_by_value",

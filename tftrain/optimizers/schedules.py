@@ -56,7 +56,7 @@ class Constant(Schedule):
         return tf.ones_like(step)
 
 
-class Step(Schedule):
+class StepDecay(Schedule):
     """`learning_rate * decay ** floor(step / every)`: constant, then suddenly smaller.
 
     Args:
@@ -98,7 +98,7 @@ def _halves(value: float) -> tuple[float, float]:
     return high, value - high
 
 
-class Exponential(Step):
+class Exponential(StepDecay):
     """`learning_rate * decay ** (step / every)`: a little smaller at every step."""
 
     def periods(self, step: tf.Tensor) -> tf.Tensor:

@@ -1,8 +1,8 @@
 """Parity: proof that TensorFlow's gradients are those of the NumPy reference."""
 
-from tftrain.parity.checking import gradcheck
-from tftrain.parity.checks import Check
+from tftrain.parity.api import gradcheck
+from tftrain.parity.check import Check
 from tftrain.parity.report import Report
-from tftrain.training.tracing import TRACED_MODES as MODES
+from tftrain.training.recorder import TRACED_MODES as MODES
 
 __all__ = ["MODES", "Check", "Report", "gradcheck"]

@@ -14,41 +14,41 @@ import numpy as np
 
 from tftrain import nn
 from tftrain.errors import InputError
-from tftrain.parity.checks import END_TO_END, Check, compare, same
+from tftrain.parity.check import END_TO_END, Check, compare, same
 from tftrain.reference import PRECISIONS, Bounded, Layer, Network, Precision
 from tftrain.reference.functions import allow
-from tftrain.reference.layers import Array, sent_on, twin_class, twin_of
+from tftrain.reference.layers import Array, reference_class, reference_of, sent_on
 from tftrain.reference.losses import l2_penalty
 from tftrain.traces import Node, Trace, Update, is_discrete
 from tftrain.training.step import Step
 
 
 @dataclass(frozen=True)
-class Part:
+class Pair:
     """One node of a network on both sides.
 
     Attributes:
         name: number and label.
         layer: TensorFlow's layer.
-        twin: the reference's, with the parameters that the layer had when the part was made; None
-            where the reference does not know it.
+        reference: its reference, with the parameters that the layer had when the pair was made;
+            None where there is none.
         places: which of the step's parameters are the layer's, by name.
     """
 
     name: str
     layer: nn.sequential.Layer
-    twin: Layer | None
+    reference: Layer | None
     places: dict[str, int]
 
 
-def parts_of(step: Step) -> list[Part]:
+def parts_of(step: Step) -> list[Pair]:
     """Return the nodes of a step's network on both sides."""
     place = {parameter.ref(): i for i, parameter in enumerate(step.parameters)}
     return [
-        Part(
+        Pair(
             f"{number} {label}",
             layer,
-            twin_of(layer) if twin_class(layer) else None,
+            reference_of(layer) if reference_class(layer) else None,
             {n: place[v.ref()] for n, v in nn.named_variables(layer).items() if v.ref() in place},
         )
         for number, (label, layer) in enumerate(nn.nodes(step.network), 1)
@@ -76,7 +76,7 @@ class Certificate:
             layers which the reference knows contribute, without the penalty's.
     """
 
-    def __init__(self, step: Step, parts: Sequence[Part], mode: str) -> None:
+    def __init__(self, step: Step, parts: Sequence[Pair], mode: str) -> None:
         self.step = step
         self.parts = parts
         self.mode = mode
@@ -87,7 +87,7 @@ class Certificate:
         """Check the nodes, the loss and the chain of a trace."""
         totals = self.totals = {}
         for part, node in zip(self.parts, trace.nodes, strict=True):
-            if part.twin is not None:
+            if part.reference is not None:
                 yield from self._node(part, node, totals)
         yield from self._parameters(trace, totals)
         yield from self._loss(trace)
@@ -95,15 +95,18 @@ class Certificate:
 
     def of_update(self, update: Update) -> Iterator[Check]:
         """Check what the optimizer made of TensorFlow's own gradients."""
-        twin = twin_of(self.step.optimizer)
-        kept, expected_slots = set(update.slots_before[0]), set(twin.first_slots(update.before[0]))
+        reference = reference_of(self.step.optimizer)
+        kept, expected_slots = (
+            set(update.slots_before[0]),
+            set(reference.first_slots(update.before[0])),
+        )
         if expected_slots - kept:
             yield self._slots(kept, expected_slots)
             return
         before = self._exact_all(update.before)
         slots = [{n: self._exact(v) for n, v in own.items()} for own in update.slots_before]
         gradients = self._exact_all(update.gradients)
-        after, new = twin.apply(gradients, before, slots, update.step)
+        after, new = reference.apply(gradients, before, slots, update.step)
         counted, due = (
             np.asarray(n, self.precision.name) for n in (update.step_after, update.step + 1)
         )
@@ -161,11 +164,11 @@ class Certificate:
             trace: where it starts from.
             kind: makes of every array of the trace the numbers that are computed with.
         """
-        twins = [part.twin for part in self.parts if part.twin is not None]
-        network = Network(twins).with_parameters(kind)
+        references = [part.reference for part in self.parts if part.reference is not None]
+        network = Network(references).with_parameters(kind)
         weight = None if trace.weight is None else kind(trace.weight)
         _, gradients = network.gradients(
-            kind(trace.nodes[0].x), kind(trace.target), twin_of(self.step.loss), weight
+            kind(trace.nodes[0].x), kind(trace.target), reference_of(self.step.loss), weight
         )
         totals: dict[int, Array] = {}
         for n, part in enumerate(self.parts):
@@ -176,21 +179,21 @@ class Certificate:
         cases = len(trace.target)
         return {i: self._penalised(g, kind(values[i]), cases) for i, g in totals.items()}
 
-    def _node(self, part: Part, node: Node, totals: dict[int, Bounded]) -> Iterator[Check]:
+    def _node(self, part: Pair, node: Node, totals: dict[int, Bounded]) -> Iterator[Check]:
         """Check forward value and delta of a node; add its parameter gradients to `totals`."""
-        assert part.twin is not None
-        twin = part.twin.with_parameters(self._exact)
+        assert part.reference is not None
+        reference = part.reference.with_parameters(self._exact)
         # Integers choose: they have no error, and no derivative.
         x = node.x if is_discrete(node.x) else self._exact(node.x)
         dy = self._exact(node.dy)
         try:
             with np.errstate(all="ignore"):
-                y = self._bounded(twin.forward(x))
-                dx, gradients = twin.backward(x, y, dy)
+                y = self._bounded(reference.forward(x))
+                dx, gradients = reference.backward(x, y, dy)
         except (AttributeError, TypeError) as error:
             raise InputError(
-                f"{part.name}: its reference {type(twin).__name__} cannot be computed with arrays "
-                f"that carry rounding errors (tftrain.reference.Bounded): {error}"
+                f"{part.name}: its reference {type(reference).__name__} cannot be computed with "
+                f"arrays that carry rounding errors (tftrain.reference.Bounded): {error}"
             ) from error
         frozen = {name for name in set(gradients) - set(part.places) if _held(part.layer, name)}
         if set(gradients) - frozen != set(part.places):
@@ -213,7 +216,7 @@ class Certificate:
     def _parameters(self, trace: Trace, totals: dict[int, Bounded]) -> Iterator[Check]:
         """Check the gradient of each parameter, once all nodes that share it have been added."""
         # What a layer shares that the reference does not know is left to evidence.
-        strangers = (part for part in self.parts if part.twin is None)
+        strangers = (part for part in self.parts if part.reference is None)
         seen = {place for part in strangers for place in part.places.values()}
         for part, node in zip(self.parts, trace.nodes, strict=True):
             for name, place in part.places.items():
@@ -227,14 +230,14 @@ class Certificate:
 
     def _loss(self, trace: Trace) -> Iterator[Check]:
         """Check the loss, and the delta with which the backward pass begins."""
-        twin = twin_of(self.step.loss)
+        reference = reference_of(self.step.loss)
         prediction, target = self._exact(trace.prediction), self._exact(trace.target)
         weight = None if trace.weight is None else self._exact(trace.weight)
-        value = twin.value(prediction, target, weight)
+        value = reference.value(prediction, target, weight)
         if self.step.l2:
             parameters = self._exact_all(list(self._values(trace).values()))
             value = value + l2_penalty(parameters, self.step.l2)
-        delta = twin.delta(prediction, target, weight)
+        delta = reference.delta(prediction, target, weight)
         for quantity, actual, expected in (
             ("value", np.asarray(trace.loss), value),
             ("delta", trace.delta, delta),
@@ -284,7 +287,7 @@ class Certificate:
 
 def _inherited(thing: object) -> str:
     """Return a remark for a layer or loss that is checked against its parent's reference."""
-    if twin_class(thing, inherited=False):
+    if reference_class(thing, inherited=False):
         return ""
     return (
         f"{type(thing).__name__} has no reference of its own and is checked against its parent's: "

@@ -18,7 +18,7 @@ from functools import cached_property
 
 import numpy as np
 
-from tftrain.parity.checks import CERTIFICATE, EVIDENCE, Check
+from tftrain.parity.check import CERTIFICATE, EVIDENCE, Check
 from tftrain.parity.differences import Differences
 from tftrain.reference import PRECISIONS, Bounded, Layer
 from tftrain.reference.layers import Array, sent_on
@@ -47,7 +47,7 @@ class Point:
 
     Args:
         name: of the node.
-        twin: the reference, with float64 parameters.
+        reference: the reference, with float64 parameters.
         x: inputs; integers stay as they are.
         dy: the delta at the outputs, float64.
 
@@ -56,20 +56,20 @@ class Point:
         moves: which of these numbers may be moved: not integers, nor what has no gradient.
     """
 
-    def __init__(self, name: str, twin: Layer, x: np.ndarray, dy: np.ndarray) -> None:
-        self.name, self.twin, self.dy = name, twin, dy
+    def __init__(self, name: str, reference: Layer, x: np.ndarray, dy: np.ndarray) -> None:
+        self.name, self.reference, self.dy = name, reference, dy
         self.fixed = is_discrete(x)
         self.x = x if self.fixed else as_float64(x)
         with np.errstate(all="ignore"):
-            dx, gradients = twin.backward(self.x, twin.forward(self.x), dy)
+            dx, gradients = reference.backward(self.x, reference.forward(self.x), dy)
             self.gradient = self._flat(sent_on(dx, self.x), gradients)
         moves = [np.full(x.size, not self.fixed)]
-        moves += [np.full(p.size, name in gradients) for name, p in twin.parameters.items()]
+        moves += [np.full(p.size, name in gradients) for name, p in reference.parameters.items()]
         self.moves = np.concatenate(moves)
 
     def with_delta(self, dy: np.ndarray) -> "Point":
         """Return the same point with another delta."""
-        return Point(self.name, self.twin, self.x, dy)
+        return Point(self.name, self.reference, self.x, dy)
 
     def direction(self) -> np.ndarray:
         """Return a random direction; the same every time."""
@@ -81,26 +81,28 @@ class Point:
         with np.errstate(all="ignore"):
             step = next(parts).reshape(self.x.shape)
             x = self.x if self.fixed else self.x + step
-            twin = self.twin.with_parameters(lambda p: p + next(parts).reshape(p.shape))
-            return np.asarray(twin.forward(x))
+            reference = self.reference.with_parameters(lambda p: p + next(parts).reshape(p.shape))
+            return np.asarray(reference.forward(x))
 
     @cached_property
     def bound(self) -> np.ndarray:
         """What rounding may do to each number of the gradient."""
         x = self.x if self.fixed else Bounded.exact(self.x, PRECISION)
-        twin = self.twin.with_parameters(lambda value: Bounded.exact(value, PRECISION))
+        reference = self.reference.with_parameters(lambda value: Bounded.exact(value, PRECISION))
         with np.errstate(all="ignore"):
-            dx, gradients = twin.backward(x, twin.forward(x), Bounded.exact(self.dy, PRECISION))
+            dx, gradients = reference.backward(
+                x, reference.forward(x), Bounded.exact(self.dy, PRECISION)
+            )
             bounds = {name: _bound(gradient) for name, gradient in gradients.items()}
             return self._flat(_bound(sent_on(dx, x)), bounds)
 
     @property
     def _parts(self) -> list[np.ndarray]:
-        return [self.x, *self.twin.parameters.values()]
+        return [self.x, *self.reference.parameters.values()]
 
     def _flat(self, dx: Array, gradients: dict[str, Array]) -> np.ndarray:
         """Return what belongs to inputs and parameters as one vector; zero where it is missing."""
-        given = [dx, *(gradients.get(name, 0.0) for name in self.twin.parameters)]
+        given = [dx, *(gradients.get(name, 0.0) for name in self.reference.parameters)]
         return np.concatenate([_like(g, part) for g, part in zip(given, self._parts, strict=True)])
 
 

@@ -125,7 +125,7 @@ class Differences:
 
 
 FINE = 1e-4
-"""Part of the change of the slopes, from step to step, below which nothing is compared."""
+"""Pair of the change of the slopes, from step to step, below which nothing is compared."""
 
 MOST_STEPS = 40
 """Differences at most: the last has a step of 5e-10."""

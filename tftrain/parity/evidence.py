@@ -23,8 +23,8 @@ import tensorflow as tf
 
 from tftrain import nn
 from tftrain.errors import InputError
-from tftrain.parity.certificate import Part
-from tftrain.parity.checks import CERTIFICATE, EVIDENCE, Check
+from tftrain.parity.certificate import Pair
+from tftrain.parity.check import CERTIFICATE, EVIDENCE, Check
 from tftrain.parity.differences import Differences
 from tftrain.parity.stopped import holding_constant
 from tftrain.reference import PRECISIONS
@@ -169,7 +169,7 @@ def within(
 
 
 def evidence(
-    part: Part, node: Node, mode: str, shared: Collection[str] = (), l2: float = 0.0
+    part: Pair, node: Node, mode: str, shared: Collection[str] = (), l2: float = 0.0
 ) -> Iterator[Check]:
     """Check the deltas and gradients of a node along random directions.
 
@@ -188,7 +188,7 @@ def evidence(
         yield from claim.checks(number)
 
 
-def _require_repeatable(part: Part, node: Node) -> None:
+def _require_repeatable(part: Pair, node: Node) -> None:
     """Raise InputError for a layer that gives other numbers at each call."""
     one, other = (tf.convert_to_tensor(part.layer(tf.constant(node.x))).numpy() for _ in range(2))
     if is_discrete(one):
@@ -204,7 +204,7 @@ def _require_repeatable(part: Part, node: Node) -> None:
         )
 
 
-def share_of(part: Part, node: Node, name: str) -> np.ndarray:
+def share_of(part: Pair, node: Node, name: str) -> np.ndarray:
     """Return the gradient of one layer alone with respect to one of its variables."""
     variable = nn.named_variables(part.layer)[name]
     with tf.GradientTape() as tape:
@@ -225,7 +225,7 @@ class _Claim:
 
     def __init__(
         self,
-        part: Part,
+        part: Pair,
         node: Node,
         mode: str,
         shared: Collection[str],

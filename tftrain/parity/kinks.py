@@ -44,7 +44,7 @@ def moved_off(here: Point) -> Point:
         return as_float64(value + sign * rng.uniform(*NEARBY, value.shape) * size)
 
     x = here.x if here.fixed else moved(here.x)
-    return Point(here.name, here.twin.with_parameters(moved), x, here.dy)
+    return Point(here.name, here.reference.with_parameters(moved), x, here.dy)
 
 
 def gradient_fits(here: Point) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from tftrain.parity import kinks
-from tftrain.parity.checks import EVIDENCE, Check
+from tftrain.parity.check import EVIDENCE, Check
 from tftrain.parity.complex_step import Line, Point, as_float64, proves
 from tftrain.reference import Layer, Loss
 from tftrain.reference.layers import Array
@@ -50,14 +50,14 @@ def check_loss(loss: Loss, trace: Trace) -> Check | None:
     return _check(Point("loss", layer, x, np.ones_like(layer.forward(x))))
 
 
-def check_node(name: str, twin: Layer, node: Node) -> Check | None:
+def check_node(name: str, reference: Layer, node: Node) -> Check | None:
     """Check a reference node at the values of a trace.
 
     Returns:
         The check, which is evidence where only differences with a loose bound could be had, as on
         kinks; None where the node's numbers are not finite.
     """
-    return _check(Point(name, twin.with_parameters(as_float64), node.x, as_float64(node.dy)))
+    return _check(Point(name, reference.with_parameters(as_float64), node.x, as_float64(node.dy)))
 
 
 def _check(here: Point) -> Check | None:

@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from tftrain.parity.checks import END_TO_END, EVIDENCE, RATE, Check
+from tftrain.parity.check import END_TO_END, EVIDENCE, RATE, Check
 from tftrain.terminal import rendered
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import tensorflow as tf
 
 from tftrain import nn
-from tftrain.reference.layers import twin_of
+from tftrain.reference.layers import reference_of
 from tftrain.reference.network import Network, train_steps
 from tftrain.training import EpochRecord, Observer, fit
-from tftrain.training.evaluation import as_batch
+from tftrain.training.evaluator import as_batch
 from tftrain.training.parameters import dtype_of
 
 
@@ -105,14 +105,14 @@ def trajectory(
         "shuffle": shuffle,
         "seed": seed,
     }
-    twin = Network([twin_of(layer) for _, layer in nn.nodes(network)])
+    reference = Network([reference_of(layer) for _, layer in nn.nodes(network)])
     by_hand = train_steps(
-        twin,
+        reference,
         batch.x.numpy(),
         batch.y.numpy(),
         weight=None if batch.weight is None else batch.weight.numpy(),
-        loss=twin_of(loss),
-        optimizer=twin_of(optimizer),
+        loss=reference_of(loss),
+        optimizer=reference_of(optimizer),
         **shared,
     )
     keeper = _Weights(_parameters(network))
@@ -132,7 +132,7 @@ def trajectory(
     weights = {}
     for made, found in keeper.kept.items():
         expected += islice(by_hand, made - len(expected))
-        weights[made] = _furthest(found, twin.parameters)
+        weights[made] = _furthest(found, reference.parameters)
     apart = np.abs(losses - expected) / np.maximum(np.abs(expected), np.finfo(np.float64).tiny)
     return Trajectory(mode, nn.precision_name(network), apart, weights)
 

@@ -5,7 +5,14 @@ Nothing here imports TensorFlow, and nothing is shared with its side but the ord
 
 from tftrain.reference.bounded import PRECISIONS, Bounded, Precision
 from tftrain.reference.functions import Elementary, absolute, by_sign
-from tftrain.reference.layers import Activation, Dense, Layer, register, twin_class, twin_of
+from tftrain.reference.layers import (
+    Activation,
+    Dense,
+    Layer,
+    reference_class,
+    reference_of,
+    register,
+)
 from tftrain.reference.losses import (
     Huber,
     Loss,
@@ -25,7 +32,7 @@ from tftrain.reference.optimizers import (
     Optimizer,
     RMSprop,
     Schedule,
-    Step,
+    StepDecay,
     Warmup,
 )
 
@@ -52,13 +59,13 @@ __all__ = [
     "Precision",
     "RMSprop",
     "Schedule",
-    "Step",
+    "StepDecay",
     "SumSquaredError",
     "Warmup",
     "absolute",
     "by_sign",
     "fit",
+    "reference_class",
+    "reference_of",
     "register",
-    "twin_class",
-    "twin_of",
 ]

@@ -1,4 +1,4 @@
-"""Layers by hand: forward, and the delta backwards. The twins of `tftrain.nn`.
+"""Layers by hand: forward, and the delta backwards. The references of `tftrain.nn`.
 
 For node `n` of the compound function with input `x`, output `y = f_n(x)` and the delta `dy = dL/dy`
 arriving from above, the chain rule gives what it sends on and what its parameters get:
@@ -25,7 +25,7 @@ from tftrain.traces import is_discrete
 Array = Any
 """A NumPy array of any real dtype, complex where only values are wanted, or a `Bounded` one."""
 
-TWINS: dict[Any, type] = {}
+REFERENCES: dict[Any, type] = {}
 
 
 def register(original: Any) -> Callable[[type], type]:
@@ -48,46 +48,46 @@ def register(original: Any) -> Callable[[type], type]:
                 return dy * self.gain, {"gain": (dy * x).sum(axis=0)}
     """
     dotted = isinstance(original, str) and "." in original
-    if not dotted and (not isinstance(original, type) or issubclass(original, Mirror)):
+    if not dotted and (not isinstance(original, type) or issubclass(original, Reference)):
         raise InputError(
             f"register takes the class that is derived by hand, got {original!r}: write "
             "@tftrain.reference.register(MyLayer) above the reference"
         )
 
-    def keep(twin: type) -> type:
-        _require_mirror(twin)
-        TWINS[original] = twin
-        return twin
+    def keep(reference: type) -> type:
+        _require_reference(reference)
+        REFERENCES[original] = reference
+        return reference
 
     return keep
 
 
-def _require_mirror(twin: Any) -> None:
+def _require_reference(reference: Any) -> None:
     """Raise InputError for a class that cannot be a reference."""
-    if not isinstance(twin, type) or not issubclass(twin, Mirror):
-        name = getattr(twin, "__name__", repr(twin))
+    if not isinstance(reference, type) or not issubclass(reference, Reference):
+        name = getattr(reference, "__name__", repr(reference))
         raise InputError(f"{name} must be a subclass of tftrain.reference.Layer")
-    for name in ("forward", "backward") if issubclass(twin, Layer) else ():
-        if getattr(twin, name) is getattr(Layer, name):
-            raise InputError(f"{twin.__name__} has no method {name!r}: write it in NumPy")
+    for name in ("forward", "backward") if issubclass(reference, Layer) else ():
+        if getattr(reference, name) is getattr(Layer, name):
+            raise InputError(f"{reference.__name__} has no method {name!r}: write it in NumPy")
 
 
-def twin_class(thing: Any, *, inherited: bool = True) -> type | None:
+def reference_class(thing: Any, *, inherited: bool = True) -> type | None:
     """Return the class that is registered for the class of a thing, or the nearest parent's."""
     for kind in type(thing).__mro__ if inherited else [type(thing)]:
         for key in (kind, f"{kind.__module__}.{kind.__qualname__}"):
-            if key in TWINS:
-                return TWINS[key]
+            if key in REFERENCES:
+                return REFERENCES[key]
     return None
 
 
-def twin_of(thing: Any) -> Any:
+def reference_of(thing: Any) -> Any:
     """Return the reference of a layer, loss, optimizer or schedule, with copies of its values.
 
     Raises:
         InputError: none is registered for its class.
     """
-    found = twin_class(thing)
+    found = reference_class(thing)
     if found is None:
         raise InputError(
             f"the reference does not know {type(thing).__name__}: write its mathematics in NumPy "
@@ -96,7 +96,7 @@ def twin_of(thing: Any) -> Any:
     return found.of(thing)  # type: ignore[attr-defined]
 
 
-class Mirror:
+class Reference:
     """A dataclass whose fields are named like the attributes of what it mirrors.
 
     Fields with a default may be missing there.
@@ -126,7 +126,7 @@ def _plain(value: Any) -> Any:
     return np.array(value.numpy()) if hasattr(value, "numpy") else value
 
 
-class Layer(Mirror):
+class Layer(Reference):
     """A layer; a dataclass whose array fields are its parameters.
 
     `forward` and `backward` are written once and are given three kinds of arrays: plain ones,

@@ -1,7 +1,7 @@
 """Losses by hand: the value, and the delta with which the backward pass begins.
 
 With `e = prediction - target` and the weight `w` of a case, a loss is `scale * sum(w * term(e))`,
-so that `delta_N = dL/dprediction = scale * w * term'(e)`. The twins of `tftrain.losses`.
+so that `delta_N = dL/dprediction = scale * w * term'(e)`. The references of `tftrain.losses`.
 """
 
 from collections.abc import Iterable
@@ -13,10 +13,10 @@ import numpy as np
 from tftrain.errors import InputError, ShapeError
 from tftrain.reference.bounded import Bounded
 from tftrain.reference.functions import absolute
-from tftrain.reference.layers import Array, Mirror, as_numbers_of, register
+from tftrain.reference.layers import Array, Reference, as_numbers_of, register
 
 
-class Loss(Mirror):
+class Loss(Reference):
     """A loss; subclasses give `term` and `slope`."""
 
     def term(self, error: Array) -> Array:
@@ -77,7 +77,7 @@ def _per_case(weight: Array, error: Array) -> Array:
     return weight.reshape([-1] + [1] * (error.ndim - 1))
 
 
-@register("tftrain.losses.MeanSquaredError")
+@register("tftrain.losses.regression.MeanSquaredError")
 @dataclass
 class MeanSquaredError(Loss):
     """`e^2`, with the derivative `2 e`."""
@@ -89,7 +89,7 @@ class MeanSquaredError(Loss):
         return 2 * error
 
 
-@register("tftrain.losses.SumSquaredError")
+@register("tftrain.losses.regression.SumSquaredError")
 @dataclass
 class SumSquaredError(MeanSquaredError):
     """`e^2 / 2` summed: Rumelhart, Hinton and Williams (1986), equation 3."""
@@ -98,7 +98,7 @@ class SumSquaredError(MeanSquaredError):
         return 0.5
 
 
-@register("tftrain.losses.MeanAbsoluteError")
+@register("tftrain.losses.regression.MeanAbsoluteError")
 @dataclass
 class MeanAbsoluteError(Loss):
     """`|e|`, with the derivative `sign(e)`; at zero anything from -1 to 1 is a subgradient."""
@@ -110,7 +110,7 @@ class MeanAbsoluteError(Loss):
         return np.sign(error)
 
 
-@register("tftrain.losses.Huber")
+@register("tftrain.losses.regression.Huber")
 @dataclass
 class Huber(Loss):
     """`e^2 / 2` where `|e| <= delta`, else `delta (|e| - delta / 2)`; derivative: `e` clipped.

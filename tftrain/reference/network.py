@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from tftrain.errors import InputError, chosen, of_type, whole_number
-from tftrain.reference.layers import Array, Layer, register, sent_on, twin_of
+from tftrain.reference.layers import Array, Layer, reference_of, register, sent_on
 from tftrain.reference.losses import LOSSES, Loss, l2_penalty
 from tftrain.reference.optimizers import OPTIMIZERS, Optimizer
 from tftrain.streams import batch_order
@@ -34,7 +34,7 @@ class Network(Layer):
         Raises:
             InputError: the reference does not know one of its layers.
         """
-        return cls([twin_of(layer) for layer in original.layers])
+        return cls([reference_of(layer) for layer in original.layers])
 
     @property
     def parameters(self) -> dict[str, Array]:
@@ -182,11 +182,11 @@ def train_steps(
     Raises:
         InputError: an argument is of another kind, or `x` and `y` differ in their number of rows.
     """
-    twin = "a tftrain.reference.{}, such as tftrain.reference.twin_of({})"
-    of_type("network", network, Network, twin.format("Network", "network"))
-    loss = chosen("loss", loss, Loss, LOSSES, twin.format("Loss", "loss"))
+    reference = "a tftrain.reference.{}, such as tftrain.reference.reference_of({})"
+    of_type("network", network, Network, reference.format("Network", "network"))
+    loss = chosen("loss", loss, Loss, LOSSES, reference.format("Loss", "loss"))
     optimizer = chosen(
-        "optimizer", optimizer, Optimizer, OPTIMIZERS, twin.format("Optimizer", "optimizer")
+        "optimizer", optimizer, Optimizer, OPTIMIZERS, reference.format("Optimizer", "optimizer")
     )
     for name, array in {"x": x, "y": y}.items():
         of_type(name, array, np.ndarray, "a NumPy array")

@@ -1,7 +1,7 @@
-"""Optimizers, schedules and clipping by hand. The twins of `tftrain.optimizers`.
+"""Optimizers, schedules and clipping by hand. The references of `tftrain.optimizers`.
 
 An optimizer is a pure function: from a gradient, a parameter and its slots to the new parameter and
-the new slots. Sources of the equations are with the twins of the same names.
+the new slots. Sources of the equations are with the references of the same names.
 """
 
 import functools
@@ -17,12 +17,12 @@ import numpy as np
 from tftrain.errors import InputError, number
 from tftrain.reference.bounded import PRECISIONS, Bounded
 from tftrain.reference.functions import allow, cos, power
-from tftrain.reference.layers import Array, Mirror, register, twin_of
+from tftrain.reference.layers import Array, Reference, reference_of, register
 
 Slots = Mapping[str, Array]
 
 
-class Schedule(Mirror):
+class Schedule(Reference):
     """A learning rate as a function of the step, counted from 0."""
 
     learning_rate: float
@@ -61,9 +61,9 @@ class Constant(Schedule):
         return step * 0 + 1
 
 
-@register("tftrain.optimizers.schedules.Step")
+@register("tftrain.optimizers.schedules.StepDecay")
 @dataclass
-class Step(Schedule):
+class StepDecay(Schedule):
     """`decay ^ floor(step / every)`."""
 
     learning_rate: float
@@ -77,7 +77,7 @@ class Step(Schedule):
 
 @register("tftrain.optimizers.schedules.Exponential")
 @dataclass
-class Exponential(Step):
+class Exponential(StepDecay):
     """`decay ^ (step / every)`."""
 
     def factor(self, step: Bounded) -> Bounded:
@@ -109,7 +109,7 @@ class Warmup(Schedule):
 
     @classmethod
     def of(cls, original: Any) -> "Warmup":
-        return cls(original.learning_rate, original.steps, twin_of(original.schedule))
+        return cls(original.learning_rate, original.steps, reference_of(original.schedule))
 
     def factor(self, step: Bounded) -> Bounded:
         if step.value < self.steps:
@@ -143,7 +143,7 @@ def global_norm(gradients: Sequence[Array]) -> Array:
 
 
 @dataclass(kw_only=True)
-class Optimizer(Mirror):
+class Optimizer(Reference):
     """What all optimizers share: the schedule and the clipping.
 
     Attributes:
@@ -167,7 +167,7 @@ class Optimizer(Mirror):
     @classmethod
     def of(cls, original: Any) -> Self:
         mirrored = super().of(original)
-        mirrored.schedule = twin_of(original.schedule)
+        mirrored.schedule = reference_of(original.schedule)
         return mirrored
 
     def first_slots(self, parameter: Array) -> Slots:

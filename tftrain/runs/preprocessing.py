@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from tftrain.data.features import Plan
+from tftrain.data.plan import Plan
 from tftrain.errors import RunError, excerpt
 from tftrain.files import bounded_text
 

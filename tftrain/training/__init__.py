@@ -1,7 +1,7 @@
 """Training: one step, many steps in one program, and the loop of epochs around them."""
 
+from tftrain.training.api import fit
 from tftrain.training.checkpoints import Checkpoints
-from tftrain.training.fitting import fit
 from tftrain.training.history import EpochRecord, History, Observer
 from tftrain.training.stopping import Convergence, EarlyStopping
 

@@ -41,7 +41,7 @@ class Progress(tf.Module):
     Args:
         state: a `watch.State`, as one array.
         results: of the steps of an epoch that is not over, as `Engine` gives them.
-        lines: a `watch.Line` for each epoch that is over.
+        lines: a `watch.EpochLine` for each epoch that is over.
         times: rows per second and seconds since training began, likewise.
         losses: of all steps of these epochs, shape `(steps,)`.
     """
@@ -62,7 +62,7 @@ class Progress(tf.Module):
 
 
 @dataclass(frozen=True)
-class Facts:
+class Manifest:
     """What a checkpoint says of itself in words: `checkpoint.json`.
 
     Attributes:
@@ -136,7 +136,7 @@ class Checkpoints:
         self._sealing: Future[None] | None = None
         self._saved_at = time.monotonic()
 
-    def newest(self) -> tuple[Path, Facts] | None:
+    def newest(self) -> tuple[Path, Manifest] | None:
         """Return the newest checkpoint that is whole, or None; set aside those that are not."""
         for path in reversed(self._all()):
             wrong = damage(path)
@@ -174,7 +174,7 @@ class Checkpoints:
         periods = [self.every_steps, self.every_epochs and self.every_epochs * steps]
         return [period for period in periods if period]
 
-    def save(self, parts: Mapping[str, Any], facts: Facts) -> None:
+    def save(self, parts: Mapping[str, Any], facts: Manifest) -> None:
         """Write a checkpoint. It is whole when `settle` returns, or the next one is written.
 
         Args:
@@ -254,7 +254,7 @@ class Checkpoints:
                 shutil.rmtree(path, ignore_errors=True)
 
 
-def facts_of(path: Path) -> Facts:
+def facts_of(path: Path) -> Manifest:
     """Return what a checkpoint, which is whole, says of itself.
 
     Raises:
@@ -262,7 +262,7 @@ def facts_of(path: Path) -> Facts:
     """
     try:
         told = json.loads(bounded_text(path / "checkpoint.json"))
-        facts = TypeAdapter(Facts).validate_python(told)
+        facts = TypeAdapter(Manifest).validate_python(told)
     except (OSError, ValueError, RecursionError):  # a ValidationError is a ValueError
         facts = None
     if facts is None or facts.format != FORMAT:
@@ -294,7 +294,7 @@ class Saver:
         if self.before:
             _require_same(*self.before, settings)
 
-    def restore(self, **parts: Any) -> Facts:
+    def restore(self, **parts: Any) -> Manifest:
         """Give all variables the values that they had before; return the facts.
 
         Args:
@@ -319,11 +319,11 @@ class Saver:
         Args:
             parts: what `tf.train.Checkpoint` saves, by name.
             steps: made since training began.
-            facts: those of `Facts` that the training knows.
+            facts: those of `Manifest` that the training knows.
         """
         self.checkpoints.save(
             parts,
-            Facts(
+            Manifest(
                 format=FORMAT,
                 steps=steps,
                 settings=self.settings,
@@ -333,7 +333,7 @@ class Saver:
         )
 
 
-def _require_same(path: Path, facts: Facts, settings: Mapping[str, Any]) -> None:
+def _require_same(path: Path, facts: Manifest, settings: Mapping[str, Any]) -> None:
     """Raise InputError, which names what differs, unless a checkpoint has the same settings."""
     for name in {**facts.settings, **settings}:
         before, now = facts.settings.get(name), settings.get(name)

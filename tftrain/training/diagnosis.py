@@ -9,7 +9,7 @@ import tensorflow as tf
 from tftrain.errors import DivergedError, InputError
 from tftrain.traces import Arrays, Trace
 from tftrain.training.engine import Engine, Snapshot
-from tftrain.training.tracing import Tracer
+from tftrain.training.recorder import Tracer
 
 
 def diagnosed(error: DivergedError, engine: Engine, before: Snapshot, done: int) -> DivergedError:

@@ -2,8 +2,8 @@
 
 A Python call for every step is 10 to 40 times slower on small networks. So the program takes the
 orders of several epochs and the range of steps to run, gathers the batches inside, ends each epoch
-as `Watch` says, and gives all losses back at once. The range is data, not part of the program: one
-program serves every chunk.
+as `EpochEnd` says, and returns all losses at once. The range is data, not part of the program, so
+one program serves every chunk.
 """
 
 import time
@@ -16,9 +16,9 @@ import numpy as np
 import tensorflow as tf
 
 from tftrain.errors import InputError, first_line
+from tftrain.training.epoch_end import EpochEnd, State, Verdict
 from tftrain.training.orders import Orders
 from tftrain.training.step import Batch, Step
-from tftrain.training.watch import State, Verdict, Watch
 
 MODES = ("auto", "xla", "graph", "eager")
 
@@ -122,7 +122,7 @@ class Chunk:
         start: steps of this epoch that were made before.
         results: objective of each step since that epoch began, and gradient norm where the watch
             needs it, shape `(steps, 1 or 2)`.
-        lines: a `watch.Line` for each epoch that it touched, shape `(epochs, width)`.
+        lines: a `watch.EpochLine` for each epoch that it touched, shape `(epochs, width)`.
         done: steps that have been made now, since training began.
         seconds: spent.
     """
@@ -181,7 +181,7 @@ class Engine:
         data: Batch,
         batch_size: int,
         mode: Mode,
-        watch: Watch,
+        watch: EpochEnd,
         *,
         order_seed: int | None = None,
         first_epoch: int = 0,

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tftrain import memory
 from tftrain.memory import Need, require
-from tftrain.training.evaluation import BATCH_ROWS
+from tftrain.training.evaluator import BATCH_ROWS
 from tftrain.training.step import Batch, Step
 from tftrain.training.tensors import Peak, Tensors
 

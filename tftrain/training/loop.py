@@ -13,17 +13,17 @@ from tftrain.errors import DivergedError, InputError, of_type
 from tftrain.training.checkpoints import Progress, Saver
 from tftrain.training.diagnosis import diagnosed
 from tftrain.training.engine import Chunk, Engine, Snapshot
+from tftrain.training.epoch_end import EpochLine, Verdict
 from tftrain.training.history import EpochRecord, History, Observer
 from tftrain.training.interrupt import Interrupt, deferred_interrupt
 from tftrain.training.settings import described_each
-from tftrain.training.watch import Line, Verdict
 
 SNAPSHOT_SECONDS = 1.0
 """From one snapshot to the next, at least."""
 
 
 class Epoch(NamedTuple):
-    """An epoch that is over: its `Line` as an array, its record, and the losses of its steps."""
+    """A finished epoch: its `EpochLine` as an array, its record, and the losses of its steps."""
 
     line: np.ndarray
     record: EpochRecord
@@ -184,7 +184,7 @@ class Loop:
             self._seconds += chunk.seconds * new / (made - chunk.start)
             final = stop if end == made else None
             if row[0] == Verdict.DIVERGED:
-                raise self._diverged(epoch, Line.of(row), chunk.epoch * steps + end)
+                raise self._diverged(epoch, EpochLine.of(row), chunk.epoch * steps + end)
             if final or end == begin + steps:
                 found = self._end_epoch(epoch, row, chunk.results[begin:end, 0], final)
                 reason = reason or found
@@ -198,12 +198,12 @@ class Loop:
 
         Args:
             epoch: its number, counted from 1.
-            row: what the program told of it: a `Line`.
+            row: what the program told of it: a `EpochLine`.
             losses: of its steps.
             stop: why it must be the last one, if there is a reason.
         """
         done = (epoch - 1) * self.engine.steps + len(losses)
-        line = Line.of(row)
+        line = EpochLine.of(row)
         reason = self._reason(line, done)
         record = self._record(epoch, line, done)
         if reason is None and stop:
@@ -284,7 +284,7 @@ class Loop:
         losses = progress.losses.numpy().reshape(-1, self.engine.steps)
         rows = zip(progress.lines.numpy(), progress.times.numpy(), losses, strict=True)
         for i, (row, (rate, seconds), own) in enumerate(rows, 1):
-            record = self._record(i, Line.of(row), i * self.engine.steps)
+            record = self._record(i, EpochLine.of(row), i * self.engine.steps)
             record = record._replace(rows_per_second=float(rate), seconds=float(seconds))
             self._remember(Epoch(row, record, own))
         self.history.stop_reason = reason or "unfinished"
@@ -304,7 +304,7 @@ class Loop:
                 self.engine.state = state._replace(verdict=go_on)
         return verdict != Verdict.GO_ON or self.done >= self.total
 
-    def _validated(self, epoch: int, line: Line, done: int) -> Line:
+    def _validated(self, epoch: int, line: EpochLine, done: int) -> EpochLine:
         """Return the line of a last epoch, validated where it was not due or is not at its end.
 
         Raises:
@@ -315,7 +315,7 @@ class Loop:
             return line
         number, loss, norm = tf.unstack(tf.constant([epoch, line.loss, line.norm], tf.float64))
         engine.state, row = self.watch.finish(engine.state, number, loss, norm, due=True)
-        checked = Line.of(row.numpy())
+        checked = EpochLine.of(row.numpy())
         if checked.verdict == Verdict.DIVERGED:
             raise self._diverged(epoch, checked, done)
         return checked._replace(verdict=Verdict.GO_ON)
@@ -325,7 +325,7 @@ class Loop:
         steps = done - (epoch - 1) * self.engine.steps
         return min(steps * self.engine.batch_size, self.engine.rows)
 
-    def _record(self, epoch: int, line: Line, done: int) -> EpochRecord:
+    def _record(self, epoch: int, line: EpochLine, done: int) -> EpochRecord:
         evaluator = self.watch.evaluator if line.validated else None
         return EpochRecord(
             epoch=epoch,
@@ -338,7 +338,7 @@ class Loop:
             seconds=time.monotonic() - self.started,
         )
 
-    def _reason(self, line: Line, done: int) -> str | None:
+    def _reason(self, line: EpochLine, done: int) -> str | None:
         """Return why training stops by itself when an epoch has this line, or None."""
         convergence = self.watch.convergence
         match line.verdict:
@@ -357,7 +357,7 @@ class Loop:
     def _all_epochs(self) -> str:
         return f"all {self.watch.epochs} epochs"
 
-    def _diverged(self, epoch: int, line: Line, done: int) -> DivergedError:
+    def _diverged(self, epoch: int, line: EpochLine, done: int) -> DivergedError:
         """Return the error for an epoch whose losses are finite, but not what they lead to."""
         step = done - (epoch - 1) * self.engine.steps
         for parameter in self.watch.parameters:

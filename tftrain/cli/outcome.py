@@ -6,7 +6,7 @@ from tftrain.terminal import say
 
 def show_run(run: Run, as_json: bool) -> None:
     """Print the metrics of a run, why it stopped and where it is."""
-    from tftrain.cli.tables import metrics_table
+    from tftrain.cli.metrics_table import metrics_table
     from tftrain.runs.directory import json_text
 
     if as_json:

@@ -17,17 +17,17 @@ from tftrain.experiment.build import (
 )
 from tftrain.experiment.prepare import Prepared
 from tftrain.parity import Report
-from tftrain.parity.certificate import Certificate, Part, parts_of
-from tftrain.parity.checks import Check
-from tftrain.reference.layers import Activation, Dense, twin_of
+from tftrain.parity.certificate import Certificate, Pair, parts_of
+from tftrain.parity.check import Check
+from tftrain.reference.layers import Activation, Dense, reference_of
 from tftrain.reference.network import Network
 from tftrain.reference.optimizers import Optimizer
 from tftrain.runs import Run
 from tftrain.traces import Node, Trace, Update
-from tftrain.training.evaluation import as_batch
+from tftrain.training.evaluator import as_batch
 from tftrain.training.parameters import common_dtype
+from tftrain.training.recorder import Tracer
 from tftrain.training.step import Batch, Step
-from tftrain.training.tracing import Tracer
 
 MODE = "graph"
 
@@ -50,7 +50,7 @@ class Lesson:
     """
 
     step: Step
-    parts: Sequence[Part]
+    parts: Sequence[Pair]
     tensorflow: Trace
     numpy: Trace
     report: Report
@@ -61,7 +61,7 @@ class Lesson:
         """Whether the network can be shown unit by unit."""
         count = sum(int(np.prod(p.shape)) for p in self.step.parameters)
         widest = max(node.y.shape[-1] for node in self.tensorflow.nodes)
-        known = all(isinstance(part.twin, (Dense, Activation)) for part in self.parts)
+        known = all(isinstance(part.reference, (Dense, Activation)) for part in self.parts)
         return known and count <= SMALL_PARAMETERS and widest <= SMALL_WIDTH
 
     @property
@@ -106,11 +106,13 @@ def _batch(prepared: Prepared, row: int, dtype: tf.DType) -> Batch:
     return replace(batch, weight=tf.constant(weight / mean, dtype))
 
 
-def _trace_in_numpy(step: Step, parts: Sequence[Part], batch: Batch) -> Trace:
+def _trace_in_numpy(step: Step, parts: Sequence[Pair], batch: Batch) -> Trace:
     """Return NumPy's own trace of the step, its update included."""
-    network = Network([twin_of(part.layer) for part in parts])
+    network = Network([reference_of(part.layer) for part in parts])
     weight = None if batch.weight is None else batch.weight.numpy()
-    trace = network.trace(batch.x.numpy(), batch.y.numpy(), twin_of(step.loss), weight, step.l2)
+    trace = network.trace(
+        batch.x.numpy(), batch.y.numpy(), reference_of(step.loss), weight, step.l2
+    )
     owners = {
         place: (node, name)
         for part, node in zip(parts, trace.nodes, strict=True)
@@ -118,7 +120,7 @@ def _trace_in_numpy(step: Step, parts: Sequence[Part], batch: Batch) -> Trace:
     }
     before = [owners[i][0].parameters[owners[i][1]] for i in range(len(owners))]
     gradients = [owners[i][0].gradients[owners[i][1]] for i in range(len(owners))]
-    optimizer: Optimizer = twin_of(step.optimizer)
+    optimizer: Optimizer = reference_of(step.optimizer)
     slots = [optimizer.first_slots(parameter) for parameter in before]
     after, new = optimizer.apply(gradients, before, slots, 0)
     return replace(trace, update=Update(0, 1, gradients, before, after, slots, new))
@@ -164,7 +166,7 @@ def parameters_of(lesson: Lesson) -> Iterator[Parameter]:
     assert theirs is not None
     assert ours is not None
     triples = zip(lesson.parts, lesson.pairs, layers_of(lesson.parts), strict=True)
-    for n, (part, (node, twin), layer) in enumerate(triples, 1):
+    for n, (part, (node, reference), layer) in enumerate(triples, 1):
         for key in sorted(part.places, key=lambda name: name == "bias"):
             place = part.places[key]
             yield Parameter(
@@ -172,7 +174,7 @@ def parameters_of(lesson: Lesson) -> Iterator[Parameter]:
                 node=n,
                 key=key,
                 value=node.parameters[key],
-                gradients=(node.gradients[key], twin.gradients[key]),
+                gradients=(node.gradients[key], reference.gradients[key]),
                 after=(theirs.after[place], ours.after[place]),
                 gradient_check=lesson.check(part.name, key),
                 update_check=lesson.check(part.name, f"updated {key}"),
@@ -183,6 +185,6 @@ def _symbol(key: str, layer: int) -> str:
     return {"weight": "W", "bias": "b"}.get(key, f"{key} ") + str(layer)
 
 
-def layers_of(parts: Sequence[Part]) -> list[int]:
+def layers_of(parts: Sequence[Pair]) -> list[int]:
     """Return for each node the number of its layer: of the last one that has parameters."""
     return list(accumulate(int(bool(part.places)) for part in parts))

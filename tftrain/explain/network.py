@@ -3,10 +3,10 @@
 import re
 from collections.abc import Sequence
 
-from tftrain.experiment.explain.lesson import Lesson, layers_of
-from tftrain.experiment.explain.text import counted, wrapped
-from tftrain.parity.certificate import Part
-from tftrain.reference.layers import Dense, twin_of
+from tftrain.explain.lesson import Lesson, layers_of
+from tftrain.explain.text import counted, wrapped
+from tftrain.parity.certificate import Pair
+from tftrain.reference.layers import Dense, reference_of
 from tftrain.reference.losses import Huber, Loss, MeanAbsoluteError, SumSquaredError
 
 
@@ -23,27 +23,27 @@ def network_text(lesson: Lesson) -> str:
     return "\n".join([*lines, *(wrapped(line, 2) for line in _loss_formula(lesson))])
 
 
-def _compound(parts: Sequence[Part]) -> str:
+def _compound(parts: Sequence[Pair]) -> str:
     """Return the whole network as one formula."""
     inner = "x"
     for part, layer in zip(parts, layers_of(parts), strict=True):
-        if isinstance(part.twin, Dense) and " + " in inner and not inner.endswith(")"):
+        if isinstance(part.reference, Dense) and " + " in inner and not inner.endswith(")"):
             inner = f"({inner})"
         inner = _applied(part, layer, inner)
     return inner
 
 
-def formulas_of(parts: Sequence[Part]) -> list[str]:
+def formulas_of(parts: Sequence[Pair]) -> list[str]:
     """Return what each node does with the one before."""
     numbered = enumerate(zip(parts, layers_of(parts), strict=True))
     return [_applied(part, layer, output_name(n)) for n, (part, layer) in numbered]
 
 
-def _applied(part: Part, layer: int, inner: str) -> str:
+def _applied(part: Pair, layer: int, inner: str) -> str:
     """Return a node as a function of what is inside."""
-    if not isinstance(part.twin, Dense):
+    if not isinstance(part.reference, Dense):
         return f"{part.name.split(' ', 1)[1]}({inner})"
-    return f"{inner} W{layer}" + (f" + b{layer}" if part.twin.bias is not None else "")
+    return f"{inner} W{layer}" + (f" + b{layer}" if part.reference.bias is not None else "")
 
 
 def output_name(n: int) -> str:
@@ -53,7 +53,7 @@ def output_name(n: int) -> str:
 
 def _loss_formula(lesson: Lesson) -> list[str]:
     """Return the loss as symbols."""
-    loss: Loss = twin_of(lesson.step.loss)
+    loss: Loss = reference_of(lesson.step.loss)
     units = lesson.tensorflow.target.shape[-1]
     error = "e" if units == 1 else "e[j]"
     total = loss_term(loss, error) if units == 1 else f"(sum over j of {loss_term(loss, error)})"

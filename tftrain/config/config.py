@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from tftrain.config.base import Count, NonNegative, PathText, Positive, Section, Whole
 from tftrain.config.data import Data
 from tftrain.config.loss import LossConfig, NamedLoss
-from tftrain.config.model import Mlp, Model
+from tftrain.config.network import Mlp, Model
 from tftrain.config.optimizer import AdamConfig, OptimizerConfig
 
 

@@ -4,11 +4,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from tftrain.experiment.explain.lesson import Lesson, parameters_of
-from tftrain.experiment.explain.network import formulas_of
-from tftrain.experiment.explain.text import table_of, wrapped
-from tftrain.experiment.explain.update import gradient_title, update_title
-from tftrain.parity.checks import Check
+from tftrain.explain.lesson import Lesson, parameters_of
+from tftrain.explain.network import formulas_of
+from tftrain.explain.text import table_of, wrapped
+from tftrain.explain.update import gradient_title, update_title
+from tftrain.parity.check import Check
 from tftrain.reference.expression import shown
 
 

@@ -12,7 +12,7 @@ from tftrain import losses, nn, optimizers
 from tftrain.errors import number, unknown
 from tftrain.traces import Arrays, Node, Trace, Update
 from tftrain.training.engine import Mode
-from tftrain.training.evaluation import as_batch
+from tftrain.training.evaluator import as_batch
 from tftrain.training.parameters import dtype_of, used_by
 from tftrain.training.step import Batch, Step, parameter_tape, require_gradients
 

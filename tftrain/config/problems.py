@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from tftrain.config.models import Config
+from tftrain.config.config import Config
 from tftrain.config.sections import (
     Path_,
     Sections,

@@ -15,7 +15,7 @@ of a config, `explain_expression` a formula.
 Imports flow one way: `text` and `lesson`, `network` and `update`, `units` and `norms`, `row`.
 """
 
-from tftrain.experiment.explain.expression import explain_expression
-from tftrain.experiment.explain.row import explain
+from tftrain.explain.formula import explain_expression
+from tftrain.explain.row import explain
 
 __all__ = ["explain", "explain_expression"]

@@ -14,8 +14,8 @@ import tftrain
 from tftrain.config import load_config
 from tftrain.errors import InputError
 from tftrain.experiment.build import network_of
-from tftrain.experiment.explain import explain, explain_expression
 from tftrain.experiment.prepare import Prepared, prepare
+from tftrain.explain import explain, explain_expression
 from tftrain.reference.expression import Expression
 
 CONFIGS = Path(__file__).parents[2] / "configs"

@@ -3,10 +3,10 @@
 import textwrap
 
 from tftrain.errors import InputError
-from tftrain.experiment.explain.lesson import Lesson
-from tftrain.experiment.explain.text import WIDTH, wrapped
+from tftrain.explain.lesson import Lesson
+from tftrain.explain.text import WIDTH, wrapped
 from tftrain.reference.expression import shown
-from tftrain.reference.layers import twin_of
+from tftrain.reference.layers import reference_of
 from tftrain.reference.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 
 
@@ -22,7 +22,7 @@ def gradient_title(lesson: Lesson) -> str:
 
 def update_title(lesson: Lesson) -> str:
     """Return the heading of the update, with the optimizer's equations and settings."""
-    optimizer: Optimizer = twin_of(lesson.step.optimizer)
+    optimizer: Optimizer = reference_of(lesson.step.optimizer)
     equations, settings = _update_rule(optimizer)
     lines = [f"4. UPDATE: the first step of {type(optimizer).__name__}, g = dL/dw"]
     lines += [f"  {equation}" for equation in equations]

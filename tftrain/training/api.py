@@ -12,7 +12,8 @@ from tftrain.arrays import digest_of
 from tftrain.errors import InputError, TftrainWarning, number, of_type, whole_number
 from tftrain.training.checkpoints import Checkpoints, Saver
 from tftrain.training.engine import Engine, Mode, choose_mode
-from tftrain.training.evaluation import Evaluator, as_batch
+from tftrain.training.epoch_end import EpochEnd
+from tftrain.training.evaluator import Evaluator, as_batch
 from tftrain.training.footprint import require_memory
 from tftrain.training.history import History, Observer
 from tftrain.training.loop import Loop
@@ -21,7 +22,6 @@ from tftrain.training.settings import described
 from tftrain.training.step import Batch, Step
 from tftrain.training.stopping import Convergence, EarlyStopping
 from tftrain.training.trial import stateful_draws
-from tftrain.training.watch import Watch
 
 NO_BFLOAT16 = (
     "the network computes in bfloat16, which this processor has no instructions for: "
@@ -134,7 +134,7 @@ def fit(
         copies=1 if early_stopping else 0,
     )
     optimizer.build(parameters)
-    watch = Watch(
+    watch = EpochEnd(
         parameters,
         step.network_variables,
         evaluator,
@@ -186,7 +186,7 @@ def _told_always(
     }
 
 
-def _told(step: Step, data: Batch, watch: Watch) -> dict[str, Any]:
+def _told(step: Step, data: Batch, watch: EpochEnd) -> dict[str, Any]:
     """Return what else a training that goes on must share, if nobody else tells."""
     evaluator, stopping = watch.evaluator, watch.early_stopping
     return {

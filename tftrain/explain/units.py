@@ -5,20 +5,20 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tftrain.experiment.explain.lesson import Lesson, layers_of, parameters_of
-from tftrain.experiment.explain.network import (
+from tftrain.explain.lesson import Lesson, layers_of, parameters_of
+from tftrain.explain.network import (
     formulas_of,
     loss_share,
     loss_slope,
     loss_term,
     output_name,
 )
-from tftrain.experiment.explain.text import beside, sum_of, table_of, unbroken, wrapped
-from tftrain.experiment.explain.update import gradient_title, update_title
-from tftrain.parity.certificate import Part
-from tftrain.parity.checks import Check
+from tftrain.explain.text import beside, sum_of, table_of, unbroken, wrapped
+from tftrain.explain.update import gradient_title, update_title
+from tftrain.parity.certificate import Pair
+from tftrain.parity.check import Check
 from tftrain.reference.expression import in_parentheses, shown
-from tftrain.reference.layers import ACTIVATIONS, Dense, twin_of
+from tftrain.reference.layers import ACTIVATIONS, Dense, reference_of
 from tftrain.reference.losses import Loss, l2_penalty
 from tftrain.traces import Node, Trace
 
@@ -39,7 +39,7 @@ def _forward_lines(lesson: Lesson) -> Iterator[str]:
     for n, (part, node) in enumerate(zip(lesson.parts, lesson.tensorflow.nodes, strict=True), 1):
         yield f"  f_{n} = {formulas[n - 1]}"
         for j, y in enumerate(node.y[0]):
-            if isinstance(part.twin, Dense):
+            if isinstance(part.reference, Dense):
                 terms = _products(node.x[0], node.parameters["weight"][:, j])
                 if "bias" in node.parameters:
                     terms.append(shown(node.parameters["bias"][j]))
@@ -51,7 +51,7 @@ def _forward_lines(lesson: Lesson) -> Iterator[str]:
 
 def _loss_lines(lesson: Lesson) -> Iterator[str]:
     trace, step = lesson.tensorflow, lesson.step
-    loss: Loss = twin_of(step.loss)
+    loss: Loss = reference_of(step.loss)
     errors = _errors(trace)
     units = len(errors)
     yield f"  e = f_{len(lesson.parts)} - t"
@@ -77,7 +77,7 @@ def _errors(trace: Trace) -> np.ndarray:
 def _first_delta_lines(lesson: Lesson) -> Iterator[str]:
     """Yield the delta of every unit of the last node, as the loss makes it."""
     trace, n = lesson.tensorflow, len(lesson.parts)
-    loss: Loss = twin_of(lesson.step.loss)
+    loss: Loss = reference_of(lesson.step.loss)
     share = loss_share(loss, len(trace.target[0]))
     weight = "" if trace.weight is None else f"{shown(trace.weight[0])} * "
     yield f"  delta_{n} = dL/df_{n} = {'w * ' * bool(weight)}{loss_slope(loss, 'e')}{share}"
@@ -93,7 +93,7 @@ def _delta_lines(lesson: Lesson) -> Iterator[str]:
         part, node = lesson.parts[n - 1], lesson.tensorflow.nodes[n - 1]
         slope = f"df_{n}/d{output_name(n - 1)}"
         product = f"  delta_{n - 1} = dL/d{output_name(n - 1)} = delta_{n} * {slope}"
-        if isinstance(part.twin, Dense):
+        if isinstance(part.reference, Dense):
             yield f"{product} = delta_{n} W{layers[n - 1]}'"
             yield from _affine_delta_lines(node, n, layers[n - 1])
         else:
@@ -115,11 +115,11 @@ def _affine_delta_lines(node: Node, n: int, layer: int) -> Iterator[str]:
         yield wrapped(f"delta_{n - 1}[{i + 1}] = {terms} = {shown(delta)}", 4)
 
 
-def _activation_delta_lines(part: Part, node: Node, n: int, slope: str) -> Iterator[str]:
+def _activation_delta_lines(part: Pair, node: Node, n: int, slope: str) -> Iterator[str]:
     """Yield for every unit the derivative of the activation, and its delta."""
-    assert part.twin is not None
+    assert part.reference is not None
     formula = ACTIVATIONS[node.label].formula
-    slopes = part.twin.backward(node.x, node.y, np.ones_like(node.dy))[0][0]
+    slopes = part.reference.backward(node.x, node.y, np.ones_like(node.dy))[0][0]
     yield f"    {node.label}'(z) = {formula}, with z = {output_name(n - 1)} and y = f_{n}"
     for j, (value, delta) in enumerate(zip(slopes, node.dx[0], strict=True)):
         name = f"{slope}[{j + 1}]"

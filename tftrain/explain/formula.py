@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tftrain.experiment.explain.text import ROUNDED, beside, sum_of, table_of, wrapped
+from tftrain.explain.text import ROUNDED, beside, sum_of, table_of, wrapped
 from tftrain.reference.expression import Adjoint, Expression, shown
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tftrain.training.evaluation import Evaluator
+from tftrain.training.evaluator import Evaluator
 from tftrain.training.stopping import Convergence, EarlyStopping
 
 
@@ -49,7 +49,7 @@ class State(NamedTuple):
         return cls(*(tf.constant(value, tf.float64) for value in values))
 
 
-class Line(NamedTuple):
+class EpochLine(NamedTuple):
     """What the program tells of one epoch: float64 scalars, and `sums` of the evaluator.
 
     Attributes:
@@ -68,7 +68,7 @@ class Line(NamedTuple):
     sums: np.ndarray
 
     @classmethod
-    def of(cls, row: np.ndarray) -> "Line":
+    def of(cls, row: np.ndarray) -> "EpochLine":
         """Return the line that a row of the program's output stands for."""
         verdict, loss, norm, change = row[:4].tolist()
         return cls(verdict, loss, norm, change, row[4:])
@@ -84,7 +84,7 @@ def validated(sums: tf.Tensor) -> tf.Tensor:
     return ~tf.math.is_nan(sums[1])
 
 
-class Watch:
+class EpochEnd:
     """Validates, keeps the best weights and decides; arguments as for `fit`.
 
     Args:
@@ -153,7 +153,7 @@ class Watch:
             due: whether to validate in any case.
 
         Returns:
-            The state for the next epoch, and the `Line` of this one, shape `(width,)`.
+            The state for the next epoch, and the `EpochLine` of this one, shape `(width,)`.
         """
         change = tf.abs(loss - state.last_loss) / tf.maximum(tf.abs(state.last_loss), 1e-300)
         verdict, held = self._converged(state, norm, change)

@@ -10,21 +10,21 @@ import tensorflow as tf
 from tftrain import losses, nn, optimizers
 from tftrain.errors import InputError, number, of_type, unknown
 from tftrain.optimizers.schedules import rate_of
-from tftrain.parity.certificate import Certificate, Part, parts_of, precision_of
-from tftrain.parity.checks import CERTIFICATE, EVIDENCE, RATE, Check, compare
+from tftrain.parity.certificate import Certificate, Pair, parts_of, precision_of
+from tftrain.parity.check import CERTIFICATE, EVIDENCE, RATE, Check, compare
 from tftrain.parity.evidence import CANCELLED, alike, evidence, lost_in, rounding, share_of, within
 from tftrain.parity.reference import check_loss, check_node
 from tftrain.parity.report import Report
 from tftrain.parity.steps import FIRST, Plan
 from tftrain.reference import PRECISIONS
-from tftrain.reference.layers import twin_of
+from tftrain.reference.layers import reference_of
 from tftrain.traces import Node, Trace, is_discrete
 from tftrain.training.engine import Mode
-from tftrain.training.evaluation import as_batch
+from tftrain.training.evaluator import as_batch
 from tftrain.training.parameters import dtype_of, used_by
+from tftrain.training.recorder import TRACED_MODES as MODES
+from tftrain.training.recorder import Tracer
 from tftrain.training.step import Batch, Step
-from tftrain.training.tracing import TRACED_MODES as MODES
-from tftrain.training.tracing import Tracer
 
 BY_EVIDENCE = (
     "The reference does not know {}: checked along random directions only, which is evidence and "
@@ -114,7 +114,7 @@ def gradcheck(
     precision_of(step)
     _require_owners(step, batch)
     for thing in (step.loss, step.optimizer, step.optimizer.schedule):
-        twin_of(thing)
+        reference_of(thing)
     plan = None
     if optimizer is not None:
         _require_rates(chosen.schedule)
@@ -183,7 +183,7 @@ def _check(tracer: Tracer, *, first: bool, plan: Plan | None) -> Report:
     _require_real(trace)
     checks = list(certificate.of_trace(trace))
     figures: dict[str, float] = {}
-    known = all(part.twin for part in parts)
+    known = all(part.reference for part in parts)
     dtype = nn.precision_name(step.network)
     if known:
         name = f"NumPy in float64 against TensorFlow {mode} in {dtype}, end to end"
@@ -242,13 +242,13 @@ def _of_rates(tracer: Tracer, steps: Sequence[int]) -> Iterator[Check]:
     if not steps:
         return
     schedule = tracer.step.optimizer.schedule
-    twin = twin_of(schedule)
+    reference = reference_of(schedule)
     program = Mode(tracer.mode).compile(
         lambda step: rate_of(schedule, step), tf.TensorSpec([], tf.int64)
     )
     for step in steps:
         actual = np.asarray(program(tf.constant(step, tf.int64)))
-        yield replace(compare(actual, twin(step), tracer.mode, "optimizer", RATE), step=step)
+        yield replace(compare(actual, reference(step), tracer.mode, "optimizer", RATE), step=step)
 
 
 def _of_steps_left_out(optimizer: optimizers.Optimizer, plan: Plan) -> list[str]:
@@ -259,9 +259,9 @@ def _of_steps_left_out(optimizer: optimizers.Optimizer, plan: Plan) -> list[str]
     return [*left_out, *unread]
 
 
-def _notes(parts: Sequence[Part], trace: Trace, checks: Sequence[Check]) -> list[str]:
+def _notes(parts: Sequence[Pair], trace: Trace, checks: Sequence[Check]) -> list[str]:
     """Return what must be read with the verdict."""
-    strangers = [part.name.split(" ", 1)[1] for part in parts if part.twin is None]
+    strangers = [part.name.split(" ", 1)[1] for part in parts if part.reference is None]
     notes = [BY_EVIDENCE.format(", ".join(dict.fromkeys(strangers)))] if strangers else []
     gradients = {
         f"{name}: {of}": gradient
@@ -293,20 +293,20 @@ def _of_weak_evidence(checks: Sequence[Check]) -> list[str]:
     ]
 
 
-def _holders(parts: Sequence[Part], trace: Trace) -> dict[int, list[tuple[Part, Node, str]]]:
+def _holders(parts: Sequence[Pair], trace: Trace) -> dict[int, list[tuple[Pair, Node, str]]]:
     """Return the layers that have each parameter, by its place, with its name there."""
-    found: dict[int, list[tuple[Part, Node, str]]] = {}
+    found: dict[int, list[tuple[Pair, Node, str]]] = {}
     for part, node in zip(parts, trace.nodes, strict=True):
         for name, place in part.places.items():
             found.setdefault(place, []).append((part, node, name))
     return found
 
 
-def _by_evidence(step: Step, parts: Sequence[Part], trace: Trace, mode: str) -> Iterator[Check]:
+def _by_evidence(step: Step, parts: Sequence[Pair], trace: Trace, mode: str) -> Iterator[Check]:
     """Check the layers that the reference does not know."""
     holders = _holders(parts, trace)
     for part, node in zip(parts, trace.nodes, strict=True):
-        if part.twin is None:
+        if part.reference is None:
             shared = [name for name, place in part.places.items() if len(holders[place]) > 1]
             yield from evidence(part, node, mode, shared, step.l2)
 
@@ -319,7 +319,7 @@ def _of_shared(certificate: Certificate, trace: Trace) -> Iterator[Check]:
     """
     step, mode = certificate.step, certificate.mode
     for place, holders in _holders(certificate.parts, trace).items():
-        strangers = [holder for holder in holders if holder[0].twin is None]
+        strangers = [holder for holder in holders if holder[0].reference is None]
         if len(holders) == 1 or not strangers:
             continue
         part, node, name = holders[0]
@@ -340,7 +340,7 @@ def _of_shared(certificate: Certificate, trace: Trace) -> Iterator[Check]:
 
 
 def _as_recorded(
-    parts: Sequence[Part],
+    parts: Sequence[Pair],
     trace: Trace,
     plain: Sequence[np.ndarray],
     mode: str,
@@ -351,25 +351,25 @@ def _as_recorded(
     How they are `judged`: `unit` and `proven` of `alike`.
     """
     for part, node in zip(parts, trace.nodes, strict=True):
-        lost = 0.0 if part.twin else CANCELLED * lost_in(node, inside=True)
+        lost = 0.0 if part.reference else CANCELLED * lost_in(node, inside=True)
         for name, place in part.places.items():
             what, recorded = f"{name} as trained", node.gradients[name]
             least = lost / max(1.0, float(np.max(np.abs(node.parameters[name]), initial=0.0)))
             yield alike(plain[place], recorded, mode, part.name, what, lost=least, **judged)
 
 
-def _of_reference(parts: Sequence[Part], step: Step, trace: Trace) -> tuple[list[Check], list[str]]:
+def _of_reference(parts: Sequence[Pair], step: Step, trace: Trace) -> tuple[list[Check], list[str]]:
     """Check the reference's own backward pass by complex steps through its forward pass.
 
     Returns:
         The checks, and a note that names what could not be checked so.
     """
     found = {
-        part.name: check_node(part.name, part.twin, node)
+        part.name: check_node(part.name, part.reference, node)
         for part, node in zip(parts, trace.nodes, strict=True)
-        if part.twin is not None
+        if part.reference is not None
     }
-    found["the loss"] = check_loss(twin_of(step.loss), trace)
+    found["the loss"] = check_loss(reference_of(step.loss), trace)
     left = [name for name, check in found.items() if check is None]
     unclear = [
         name for name, check in found.items() if check and check.ok and check.kind == EVIDENCE

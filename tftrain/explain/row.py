@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 
 from tftrain.errors import InputError
-from tftrain.experiment.explain.lesson import Lesson, lesson_of
-from tftrain.experiment.explain.network import network_text
-from tftrain.experiment.explain.norms import by_norms
-from tftrain.experiment.explain.text import ROUNDED, counted, unbroken, wrapped
-from tftrain.experiment.explain.units import unit_by_unit
 from tftrain.experiment.origin import require_data_of
 from tftrain.experiment.prepare import Prepared
+from tftrain.explain.lesson import Lesson, lesson_of
+from tftrain.explain.network import network_text
+from tftrain.explain.norms import by_norms
+from tftrain.explain.text import ROUNDED, counted, unbroken, wrapped
+from tftrain.explain.units import unit_by_unit
 from tftrain.reference.expression import shown
 from tftrain.runs import Run
 
