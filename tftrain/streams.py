@@ -5,7 +5,9 @@ a Philox generator of its own (Salmon, Moraes, Dror and Shaw, 2011, "Parallel ra
 easy as 1, 2, 3"), so a draw never depends on which draws came before it.
 """
 
+from collections.abc import Sequence
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +33,31 @@ def stream(seed: int, purpose: Purpose, counter: int = 0) -> np.random.Generator
     seed = whole_number("seed", seed, minimum=0)
     sequence = np.random.SeedSequence(seed, spawn_key=(int(purpose), counter))
     return np.random.Generator(np.random.Philox(sequence))
+
+
+def bits(shape: tuple[int, ...], seed: int, step: int, places: Sequence[int]) -> np.ndarray:
+    """Return the random bits of a training step, uint32, as `tftrain.nn.Draw` draws them.
+
+    Args:
+        shape: of a batch, `(cases, ...)`.
+        seed: of the training.
+        step: number of updates made before.
+        places: of the node in the network, from the outermost network to the innermost.
+    """
+    key = np.uint32(seed % 2**32)
+    with np.errstate(over="ignore"):
+        for place in places:
+            key = _mixed(key + np.uint32(place * 0x85EBCA6B % 2**32))
+        key = _mixed(_mixed(np.uint32(step % 2**32) + np.uint32(0x9E3779B9)) ^ key)
+        element = np.arange(np.prod(shape), dtype=np.uint32)
+        return np.asarray(_mixed(_mixed(element + key) ^ key)).reshape(shape)
+
+
+def _mixed(h: Any) -> Any:
+    """Return a hash of 32 bits: Wellons' finalizer ("Prospecting for hash functions", 2018)."""
+    h = (h ^ (h >> np.uint32(16))) * np.uint32(0x7FEB352D)
+    h = (h ^ (h >> np.uint32(15))) * np.uint32(0x846CA68B)
+    return h ^ (h >> np.uint32(16))
 
 
 def batch_order(rows: int, seed: int, epoch: int) -> np.ndarray:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tftrain.graph import INPUT
+
 Arrays = Mapping[str, np.ndarray]
 
 
@@ -23,23 +25,39 @@ class Node:
 
     Attributes:
         label: its kind, such as `Dense` or `tanh`.
-        x: its input, shape `(cases, ...)`.
+        inputs: one array of shape `(cases, ...)`; several for a layer that joins branches.
         y: its output, shape `(cases, ...)`.
         dy: the delta that arrives at its output, `dL/dy`, the shape of `y`.
-        dx: the delta that leaves through its input, `dL/dx`, the shape of `x`. Deltas are zero
-            where nothing leads from the loss back to a tensor, and where it holds integers.
+        sent: the delta that leaves through each input. Deltas are zero where nothing leads from
+            the loss back to a tensor, and where it holds integers.
+        sources: for each input the number of the node before, or -1 for the network's input.
         parameters: the values of its parameters by name.
         gradients: `dL/dparameter` by the same names, of the whole objective: penalty included, and
             summed where several nodes share a parameter.
+        state: the values of its other variables after the step, such as moving statistics.
     """
 
     label: str
-    x: np.ndarray
+    inputs: tuple[np.ndarray, ...]
     y: np.ndarray
     dy: np.ndarray
-    dx: np.ndarray
+    sent: tuple[np.ndarray, ...]
+    sources: tuple[int, ...] = (INPUT,)
     parameters: Arrays = field(default_factory=dict)
     gradients: Arrays = field(default_factory=dict)
+    state: Arrays = field(default_factory=dict)
+
+    @property
+    def x(self) -> np.ndarray:
+        """The input of a node that has one."""
+        (x,) = self.inputs
+        return x
+
+    @property
+    def dx(self) -> np.ndarray:
+        """`dL/dx`, the delta that leaves through the input of a node that has one."""
+        (dx,) = self.sent
+        return dx
 
 
 @dataclass(frozen=True)
@@ -84,6 +102,13 @@ class Trace:
     weight: np.ndarray | None
     loss: float
     update: Update | None = None
+
+    @property
+    def x(self) -> np.ndarray:
+        """The input of the network."""
+        return next(
+            node.inputs[node.sources.index(INPUT)] for node in self.nodes if INPUT in node.sources
+        )
 
     @property
     def prediction(self) -> np.ndarray:

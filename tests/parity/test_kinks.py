@@ -37,7 +37,7 @@ class ByFormulas(reference.Layer):
 
 def is_certified(layer: reference.Layer, x: np.ndarray) -> bool:
     dy = np.random.default_rng(6).standard_normal(np.shape(layer.forward(x)))
-    check = check_node("layer", layer, Node("layer", x, layer.forward(x), dy, dy))
+    check = check_node("layer", layer, Node("layer", (x,), layer.forward(x), dy, (dy,)))
     assert check is not None
     return check.ok and check.kind == "certificate"
 
@@ -155,7 +155,7 @@ def test_one_kink_of_a_loss(kind: type, rows: int, zeros: int, at_zero: float) -
     x[:zeros] = 0
     layer = LossLayer(kind(at_zero), np.zeros(x.shape), None)
     dy = np.ones_like(layer.forward(x))
-    check = check_node("loss", layer, Node("loss", x, dy, dy, dy))
+    check = check_node("loss", layer, Node("loss", (x,), dy, dy, (dy,)))
     assert check is not None
     assert check.ok
     assert (check.kind == "certificate") == (abs(at_zero) <= 1)
@@ -164,6 +164,6 @@ def test_one_kink_of_a_loss(kind: type, rows: int, zeros: int, at_zero: float) -
 def test_a_function_without_kinks_fits() -> None:
     x = inputs(5, 4, 2)
     square = ByFormulas(lambda x: x * x, lambda x, dy: dy * 2 * x)
-    assert gradient_fits(Point("square", square, x, np.ones(x.shape)))
+    assert gradient_fits(Point("square", square, [x], np.ones(x.shape)))
     wrong = ByFormulas(lambda x: x * x, lambda x, dy: dy * 2.001 * x)
-    assert not gradient_fits(Point("square", wrong, x, np.ones(x.shape)))
+    assert not gradient_fits(Point("square", wrong, [x], np.ones(x.shape)))

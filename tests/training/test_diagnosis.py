@@ -153,7 +153,7 @@ def test_validation_rows_alone() -> None:
 
 def test_a_trace_without_fault_has_none() -> None:
     one = np.ones((2, 2))
-    node = Node("Dense", one, one, one, one, {"weight": one}, {"weight": one})
+    node = Node("Dense", (one,), one, one, (one,), (-1,), {"weight": one}, {"weight": one})
     assert first_not_finite(Trace("numpy", [node], one, None, 1.0)) is None
     spoilt = Trace("numpy", [node], one, None, np.nan)
     assert str(first_not_finite(spoilt)).startswith("first in the loss: (1 NaN of 1)")

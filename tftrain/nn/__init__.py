@@ -2,10 +2,14 @@
 
 from tftrain.nn.activation import ACTIVATIONS, Activation
 from tftrain.nn.bfloat16 import MIXED, PRECISIONS, has_bfloat16, is_mixed, precision_name
+from tftrain.nn.call import Draw, call, call_node, label_of, wires
 from tftrain.nn.dense import DTYPES, Dense
+from tftrain.nn.dropout import Dropout
+from tftrain.nn.fork import Add, Concat, Fork, Residual
 from tftrain.nn.initializers import INITIALIZERS, Initializer
 from tftrain.nn.mlp import MLP
-from tftrain.nn.sequential import Sequential, named_variables, nodes
+from tftrain.nn.normalization import BatchNorm, LayerNorm
+from tftrain.nn.sequential import Layer, Sequential, named_state, named_variables
 
 __all__ = [
     "ACTIVATIONS",
@@ -15,12 +19,25 @@ __all__ = [
     "MLP",
     "PRECISIONS",
     "Activation",
+    "Add",
+    "BatchNorm",
+    "Concat",
     "Dense",
+    "Draw",
+    "Dropout",
+    "Fork",
     "Initializer",
+    "Layer",
+    "LayerNorm",
+    "Residual",
     "Sequential",
+    "call",
+    "call_node",
     "has_bfloat16",
     "is_mixed",
+    "label_of",
+    "named_state",
     "named_variables",
-    "nodes",
     "precision_name",
+    "wires",
 ]

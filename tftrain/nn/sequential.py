@@ -1,13 +1,13 @@
 """Layers in a row."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from tftrain.errors import InputError, of_type
-from tftrain.nn.activation import Activation
+from tftrain.graph import Wiring
+from tftrain.nn.call import Draw, call
 
 Layer = Callable[[tf.Tensor], tf.Tensor]
 
@@ -20,6 +20,8 @@ class Sequential(tf.Module):
             maps a tensor to a tensor will do; variables are found in those that are `tf.Module`s.
     """
 
+    takes_draw = True
+
     def __init__(self, layers: Sequence[Layer]) -> None:
         super().__init__()
         self.layers = list(of_type("layers", layers, Iterable, "a list of layers"))
@@ -29,41 +31,31 @@ class Sequential(tf.Module):
             wanted = f"nn.Activation({layer!r})" if isinstance(layer, str) else "a layer"
             of_type(f"layers[{i}]", layer, Callable, wanted)  # type: ignore[arg-type]
 
-    def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        """Return the output of the last layer; `x` is the input of the first."""
+    def wire(self, wiring: Wiring, source: int) -> int:
+        """Wire the layers in a row."""
         for layer in self.layers:
-            x = layer(x)
-        return x
+            source = wiring.add(layer, source)
+        return source
+
+    def __call__(self, x: tf.Tensor, draw: Draw | None = None) -> tf.Tensor:
+        """Return the output of the last layer; `x` is the input of the first."""
+        return call(self, x, draw)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}([{', '.join(map(repr, self.layers))}])"
 
 
-def nodes(network: Layer) -> Iterator[tuple[str, Layer]]:
-    """Yield the nodes of a network in the order in which they are applied, each with its label.
-
-    Networks within networks are taken apart. What is not a plain `Sequential`, or overrides how it
-    is called, is a single node.
-    """
-    if isinstance(network, Sequential) and type(network).__call__ is Sequential.__call__:
-        for layer in network.layers:
-            yield from nodes(layer)
-    elif type(network) is Activation:
-        yield network.function, network
-    else:
-        yield _name_of(network), network
-
-
-def _name_of(layer: Layer) -> str:
-    """Return the name of a function, or of the class of an object."""
-    with suppress(Exception):  # a user's object may raise anything
-        if isinstance(name := getattr(layer, "__name__", None), str):
-            return name
-    return type(layer).__name__
-
-
 def named_variables(layer: Any) -> dict[str, tf.Variable]:
     """Return the trainable variables of a layer by path, such as `weight` or `layers.0.bias`."""
+    return {path: v for path, v in _collected(layer).items() if v.trainable}
+
+
+def named_state(layer: Any) -> dict[str, tf.Variable]:
+    """Return the variables of a layer that are not trained, such as moving statistics, by path."""
+    return {path: v for path, v in _collected(layer).items() if not v.trainable}
+
+
+def _collected(layer: Any) -> dict[str, tf.Variable]:
     found: dict[str, tf.Variable] = {}
     _collect(layer, "", found, set())
     return found
@@ -74,7 +66,7 @@ def _collect(thing: Any, path: str, found: dict[str, tf.Variable], seen: set[int
     if id(thing) in seen:
         return
     seen.add(id(thing))
-    if isinstance(thing, tf.Variable) and thing.trainable:
+    if isinstance(thing, tf.Variable):
         found[path] = thing
     for name, value in _inside(thing):
         _collect(value, f"{path}.{name}" if path else str(name), found, seen)

@@ -177,7 +177,8 @@ def _check(tracer: Tracer, *, first: bool, plan: Plan | None) -> Report:
     step, mode = tracer.step, tracer.mode
     parts = parts_of(step)
     certificate = Certificate(step, parts, mode)
-    plain = tracer.plain_gradients()
+    with step.unchanged():
+        plain = tracer.plain_gradients()
     with step.unchanged():
         trace = tracer.run()
     _require_real(trace)

@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import tensorflow as tf
 
 from tftrain import nn
 from tftrain.errors import InputError
+from tftrain.graph import Wire, argument, consumers, each
 from tftrain.parity.check import END_TO_END, Check, compare, same
 from tftrain.reference import PRECISIONS, Bounded, Layer, Network, Precision
 from tftrain.reference.functions import allow
@@ -33,26 +35,34 @@ class Pair:
         reference: its reference, with the parameters that the layer had when the pair was made;
             None where there is none.
         places: which of the step's parameters are the layer's, by name.
+        sources: for each input the number of the node before, or -1 for the network's input.
+        draw: where the layer's random numbers come from.
     """
 
     name: str
-    layer: nn.sequential.Layer
+    layer: nn.Layer
     reference: Layer | None
     places: dict[str, int]
+    sources: tuple[int, ...]
+    draw: nn.Draw
+
+    def call(self, *inputs: tf.Tensor) -> tf.Tensor:
+        """Return the output of TensorFlow's layer in this step."""
+        return nn.call_node(self.layer, inputs, self.draw)
 
 
 def parts_of(step: Step) -> list[Pair]:
-    """Return the nodes of a step's network on both sides."""
+    """Return the nodes of a step's network on both sides, as the next step has them."""
     place = {parameter.ref(): i for i, parameter in enumerate(step.parameters)}
-    return [
-        Pair(
-            f"{number} {label}",
-            layer,
-            reference_of(layer) if reference_class(layer) else None,
-            {n: place[v.ref()] for n, v in nn.named_variables(layer).items() if v.ref() in place},
-        )
-        for number, (label, layer) in enumerate(nn.nodes(step.network), 1)
-    ]
+    draw, made = nn.Draw.of(step.seed, step.optimizer.step), int(step.optimizer.step)
+    pairs = []
+    for n, wire in enumerate(nn.wires(step.network)):
+        known, named = reference_class(wire.node), nn.named_variables(wire.node)
+        reference = reference_of(wire.node).drawn(step.seed, made, [n]) if known else None
+        places = {name: place[v.ref()] for name, v in named.items() if v.ref() in place}
+        name = f"{n + 1} {wire.label}"
+        pairs.append(Pair(name, wire.node, reference, places, wire.sources, draw.at(n)))
+    return pairs
 
 
 def precision_of(step: Step) -> Precision:
@@ -164,11 +174,11 @@ class Certificate:
             trace: where it starts from.
             kind: makes of every array of the trace the numbers that are computed with.
         """
-        references = [part.reference for part in self.parts if part.reference is not None]
-        network = Network(references).with_parameters(kind)
+        known = [(p.name, p.reference, p.sources) for p in self.parts if p.reference is not None]
+        network = Network([Wire(*one) for one in known]).with_parameters(kind)
         weight = None if trace.weight is None else kind(trace.weight)
         _, gradients = network.gradients(
-            kind(trace.nodes[0].x), kind(trace.target), reference_of(self.step.loss), weight
+            kind(trace.x), kind(trace.target), reference_of(self.step.loss), weight
         )
         totals: dict[int, Array] = {}
         for n, part in enumerate(self.parts):
@@ -184,8 +194,8 @@ class Certificate:
         assert part.reference is not None
         reference = part.reference.with_parameters(self._exact)
         # Integers choose: they have no error, and no derivative.
-        x = node.x if is_discrete(node.x) else self._exact(node.x)
-        dy = self._exact(node.dy)
+        inputs = [one if is_discrete(one) else self._exact(one) for one in node.inputs]
+        x, dy = argument(inputs), self._exact(node.dy)
         try:
             with np.errstate(all="ignore"):
                 y = self._bounded(reference.forward(x))
@@ -203,9 +213,13 @@ class Certificate:
                 "the layer is a subclass that adds variables, register a reference of its own with "
                 "@tftrain.reference.register"
             )
+        deltas = each(dx, len(inputs)) if dx is not None else [None] * len(inputs)
+        sent = [self._bounded(sent_on(*one)) for one in zip(deltas, inputs, strict=True)]
+        updated = reference.updated(x)
         for quantity, actual, expected in (
             ("y", node.y, y),
-            ("dx", node.dx, self._bounded(sent_on(dx, x))),
+            *zip(names_of("dx", len(inputs)), node.sent, sent, strict=True),
+            *((f"{name} after", node.state[name], v) for name, v in updated.items()),
         ):
             check = compare(actual, expected, self.mode, part.name, quantity)
             yield check if check.ok else replace(check, remark=_inherited(part.layer))
@@ -246,10 +260,20 @@ class Certificate:
             yield check if check.ok else replace(check, remark=_inherited(self.step.loss))
 
     def _chain(self, trace: Trace) -> Iterator[Check]:
-        """Check that what leaves a node is, bit for bit, what arrives at the next."""
-        for name, before, after in zip(trace.names(), trace.nodes, trace.nodes[1:], strict=False):
-            yield same(after.x, before.y, self.mode, name, "y arrives")
-            yield same(before.dy, after.dx, self.mode, name, "dy arrives")
+        """Check that what leaves a node is what arrives at each of its consumers.
+
+        That is so bit for bit; but the delta of a node with several is their sum, rounded.
+        """
+        everywhere = zip(trace.names(), trace.nodes, consumers(trace.nodes), strict=True)
+        for name, node, ends in everywhere:
+            sent = [trace.nodes[n].sent[place] for n, place in ends]
+            for n, place in ends:
+                yield same(trace.nodes[n].inputs[place], node.y, self.mode, name, "y arrives")
+            if len(sent) == 1:
+                yield same(node.dy, sent[0], self.mode, name, "dy arrives")
+            elif sent:
+                total = np.stack(self._exact_all(sent)).sum(axis=0)  # in any order
+                yield compare(node.dy, total, self.mode, name, "dy arrives")
 
     def _penalised(self, gradient: Array, parameter: Array, cases: int) -> Array:
         """Add the penalty's gradient, to which an engine may add the products case by case."""
@@ -283,6 +307,11 @@ class Certificate:
 
     def _bounded(self, value: Bounded | np.ndarray) -> Bounded:
         return value if isinstance(value, Bounded) else self._exact(value)
+
+
+def names_of(name: str, count: int) -> list[str]:
+    """Return the name of a quantity, numbered from 1 where there are several."""
+    return [name] if count == 1 else [f"{name} {k + 1}" for k in range(count)]
 
 
 def _inherited(thing: object) -> str:

@@ -13,11 +13,13 @@ Source: Squire and Trapp (1998), "Using complex variables to estimate derivative
 functions".
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
+from tftrain.graph import argument, each
 from tftrain.parity.check import CERTIFICATE, EVIDENCE, Check
 from tftrain.parity.differences import Differences
 from tftrain.reference import PRECISIONS, Bounded, Layer
@@ -48,7 +50,7 @@ class Point:
     Args:
         name: of the node.
         reference: the reference, with float64 parameters.
-        x: inputs; integers stay as they are.
+        inputs: of the node; integers stay as they are.
         dy: the delta at the outputs, float64.
 
     Attributes:
@@ -56,20 +58,21 @@ class Point:
         moves: which of these numbers may be moved: not integers, nor what has no gradient.
     """
 
-    def __init__(self, name: str, reference: Layer, x: np.ndarray, dy: np.ndarray) -> None:
+    def __init__(
+        self, name: str, reference: Layer, inputs: Sequence[np.ndarray], dy: np.ndarray
+    ) -> None:
         self.name, self.reference, self.dy = name, reference, dy
-        self.fixed = is_discrete(x)
-        self.x = x if self.fixed else as_float64(x)
+        self.inputs = [one if is_discrete(one) else as_float64(one) for one in inputs]
         with np.errstate(all="ignore"):
-            dx, gradients = reference.backward(self.x, reference.forward(self.x), dy)
-            self.gradient = self._flat(sent_on(dx, self.x), gradients)
-        moves = [np.full(x.size, not self.fixed)]
+            sent, gradients = self._backward(reference, self.inputs, dy)
+            self.gradient = self._flat(sent, gradients)
+        moves = [np.full(one.size, not is_discrete(one)) for one in self.inputs]
         moves += [np.full(p.size, name in gradients) for name, p in reference.parameters.items()]
         self.moves = np.concatenate(moves)
 
     def with_delta(self, dy: np.ndarray) -> "Point":
         """Return the same point with another delta."""
-        return Point(self.name, self.reference, self.x, dy)
+        return Point(self.name, self.reference, self.inputs, dy)
 
     def direction(self) -> np.ndarray:
         """Return a random direction; the same every time."""
@@ -79,30 +82,44 @@ class Point:
         """Return the output after a move of inputs and parameters."""
         parts = iter(np.split(move, np.cumsum([p.size for p in self._parts])[:-1]))
         with np.errstate(all="ignore"):
-            step = next(parts).reshape(self.x.shape)
-            x = self.x if self.fixed else self.x + step
+            steps = [next(parts).reshape(one.shape) for one in self.inputs]
+            inputs = [
+                one if is_discrete(one) else one + step
+                for one, step in zip(self.inputs, steps, strict=True)
+            ]
             reference = self.reference.with_parameters(lambda p: p + next(parts).reshape(p.shape))
-            return np.asarray(reference.forward(x))
+            return np.asarray(reference.forward(argument(inputs)))
 
     @cached_property
     def bound(self) -> np.ndarray:
         """What rounding may do to each number of the gradient."""
-        x = self.x if self.fixed else Bounded.exact(self.x, PRECISION)
-        reference = self.reference.with_parameters(lambda value: Bounded.exact(value, PRECISION))
+
+        def exact(value: np.ndarray) -> Bounded:
+            return Bounded.exact(value, PRECISION)
+
+        inputs = [one if is_discrete(one) else exact(one) for one in self.inputs]
         with np.errstate(all="ignore"):
-            dx, gradients = reference.backward(
-                x, reference.forward(x), Bounded.exact(self.dy, PRECISION)
-            )
+            reference = self.reference.with_parameters(exact)
+            sent, gradients = self._backward(reference, inputs, exact(self.dy))
             bounds = {name: _bound(gradient) for name, gradient in gradients.items()}
-            return self._flat(_bound(sent_on(dx, x)), bounds)
+            return self._flat([_bound(one) for one in sent], bounds)
 
     @property
     def _parts(self) -> list[np.ndarray]:
-        return [self.x, *self.reference.parameters.values()]
+        return [*self.inputs, *self.reference.parameters.values()]
 
-    def _flat(self, dx: Array, gradients: dict[str, Array]) -> np.ndarray:
+    def _backward(
+        self, reference: Layer, inputs: Sequence[Array], dy: Array
+    ) -> tuple[list[Array], dict[str, Array]]:
+        """Return the deltas that are sent back, and the gradients of the parameters by name."""
+        x = argument(inputs)
+        dx, gradients = reference.backward(x, reference.forward(x), dy)
+        deltas = [None] * len(inputs) if dx is None else each(dx, len(inputs))
+        return [sent_on(*one) for one in zip(deltas, inputs, strict=True)], gradients
+
+    def _flat(self, sent: Sequence[Array], gradients: dict[str, Array]) -> np.ndarray:
         """Return what belongs to inputs and parameters as one vector; zero where it is missing."""
-        given = [dx, *(gradients.get(name, 0.0) for name in self.reference.parameters)]
+        given = [*sent, *(gradients.get(name, 0.0) for name in self.reference.parameters)]
         return np.concatenate([_like(g, part) for g, part in zip(given, self._parts, strict=True)])
 
 

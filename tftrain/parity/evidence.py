@@ -12,7 +12,7 @@ uses the same derivatives, though, so a wrong formula may be wrong in both. Cent
 What the layer stops with `tf.stop_gradient` counts as constant.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -90,10 +90,11 @@ def lost_in(node: Node, inside: bool = False) -> float:
     y, dy = (np.abs(a.astype(np.float64)).reshape(cases, -1) for a in (node.y, node.dy))
     y = np.where(np.isfinite(y), y, 0.0)
     terms = (dy * y).sum(axis=1)
-    if inside and not is_discrete(node.x):
+    real = [one for one in node.inputs if not is_discrete(one)]
+    if inside and real:
         outputs = np.max(y, axis=1, initial=0.0)
         factor = max(_largest(value) for value in (1.0, *node.parameters.values()))
-        products = factor * np.array([_largest(case) for case in node.x])
+        products = factor * np.array([max(map(_largest, case)) for case in zip(*real, strict=True)])
         larger = np.divide(products, outputs, out=np.ones(cases), where=outputs > 0)
         terms *= np.maximum(1.0, larger)
     return roundoff(node.dy.dtype.name) * float(np.sum(terms))
@@ -190,7 +191,8 @@ def evidence(
 
 def _require_repeatable(part: Pair, node: Node) -> None:
     """Raise InputError for a layer that gives other numbers at each call."""
-    one, other = (tf.convert_to_tensor(part.layer(tf.constant(node.x))).numpy() for _ in range(2))
+    inputs = [tf.constant(one) for one in node.inputs]
+    one, other = (tf.convert_to_tensor(part.call(*inputs)).numpy() for _ in range(2))
     if is_discrete(one):
         repeats = np.array_equal(one, other)
     else:
@@ -209,7 +211,7 @@ def share_of(part: Pair, node: Node, name: str) -> np.ndarray:
     variable = nn.named_variables(part.layer)[name]
     with tf.GradientTape() as tape:
         tape.watch(variable)
-        y = part.layer(tf.constant(node.x))
+        y = part.call(*map(tf.constant, node.inputs))
     gradient = tape.gradient(
         y,
         variable,
@@ -234,30 +236,30 @@ class _Claim:
         self.part, self.node, self.mode = part, node, mode
         named = nn.named_variables(part.layer)
         self.variables = [named[name] for name in part.places]
-        self.x = tf.constant(node.x)
-        self.fixed = is_discrete(node.x)
-        self.dtype = (node.dy if self.fixed else node.x).dtype.name
+        self.inputs = [tf.constant(one) for one in node.inputs]
+        self.free = [k for k, one in enumerate(node.inputs) if not is_discrete(one)]
+        self.dtype = (node.inputs[self.free[0]] if self.free else node.dy).dtype.name
         self.dy = node.dy.astype(np.float64)
         trained = {name: gradient - penalties[name] for name, gradient in node.gradients.items()}
         own = [share_of(part, node, n) if n in shared else trained[n] for n in part.places]
-        self.gradients = [*self._if_moved(node.dx), *own]
+        self.gradients = [*self._free(node.sent), *own]
         self.finite = [np.where(np.isfinite(g), g, 0.0) for g in self.gradients]
         taken_off = [0 * penalties[n] if n in shared else penalties[n] for n in part.places]
-        self.taken_off = [*self._if_moved(np.zeros_like(node.dx)), *taken_off]
+        self.taken_off = [*map(np.zeros_like, self._free(node.sent)), *taken_off]
 
     @property
     def count(self) -> int:
-        """The number of tensors that can be moved: the input and the variables."""
+        """The number of tensors that can be moved: inputs that are not integers, and variables."""
         return len(self.gradients)
 
     def checks(self, number: int) -> Iterator[Check]:
         if not self.count or is_discrete(self.node.y):
             return
         rng = stream(number, Purpose.DIRECTIONS)
-        sources = [*self._if_moved(self.node.x), *(v.numpy() for v in self.variables)]
+        sources = [*self._free(self.node.inputs), *(v.numpy() for v in self.variables)]
         direction = self._direction(number, rng, sources)
         claimed, size = self._claimed(direction)
-        forward, more = self._forward(self.x, direction)
+        forward, more = self._forward(self.inputs, direction)
         _, taken_off = _inner(self.taken_off, direction)
         lost = lost_in(self.node) + roundoff(self.dtype) * taken_off
         noise = rounding(self.dtype) * size + np.nan_to_num(more) + CANCELLED * lost
@@ -266,7 +268,7 @@ class _Claim:
         elif np.isfinite(forward) and not abs(claimed - forward) <= noise:
             noise += self._ill_conditioned(sources, direction, forward, rng)
         yield self._check("forward mode", claimed, forward, noise, size)
-        found = self._differences(self.part.layer, sources, direction, noise, size)
+        found = self._differences(self.part.call, sources, direction, noise, size)
         if not found.ok and self._holding is not None:
             held = self._differences(self._holding, sources, direction, noise, size)
             found = replace(held, remark=STOPPED)
@@ -290,7 +292,7 @@ class _Claim:
 
     def _differences(
         self,
-        layer: nn.sequential.Layer,
+        layer: Callable[..., tf.Tensor],
         sources: Sequence[np.ndarray],
         direction: Sequence[np.ndarray],
         noise: float,
@@ -300,7 +302,7 @@ class _Claim:
 
         Args:
             layer: what is called, with the variables moved.
-            sources: input and variables at the point itself.
+            sources: inputs and variables at the point itself.
             direction: in which they are moved.
             noise: what rounding may do to the claim.
             size: sum of the sizes of the claim's terms, with which the bound is compared; that of
@@ -328,13 +330,13 @@ class _Claim:
         return self._check("central differences", claim, slope, bound, size)
 
     @cached_property
-    def _holding(self) -> nn.sequential.Layer | None:
+    def _holding(self) -> Callable[..., tf.Tensor] | None:
         """The layer with what it stops held constant, if it stops anything."""
-        return holding_constant(self.part.layer, self.x)
+        return holding_constant(self.part.call, self.inputs)
 
-    def _if_moved(self, of_input: Any) -> list[Any]:
-        """Return in a list what belongs to the input, or none where that holds integers."""
-        return [] if self.fixed else [of_input]
+    def _free(self, of_inputs: Sequence[Any]) -> list[Any]:
+        """Return what belongs to the inputs that do not hold integers."""
+        return [of_inputs[k] for k in self.free]
 
     def _ill_conditioned(
         self,
@@ -352,20 +354,22 @@ class _Claim:
         for _ in range(NEARBY):
             off = [1 + roundoff(self.dtype) * rng.choice([-2.0, 2.0], s.shape) for s in sources]
             near = [(s * o).astype(s.dtype) for s, o in zip(sources, off, strict=True)]
-            with self._moved(near) as x:
-                found.append(self._forward(x, direction)[0])
+            with self._moved(near) as inputs:
+                found.append(self._forward(inputs, direction)[0])
         return CANCELLED * lost_in(self.node, inside=True) + MARGIN * float(np.ptp(found))
 
-    def _forward(self, x: tf.Tensor, direction: Sequence[np.ndarray]) -> tuple[float, float]:
+    def _forward(
+        self, inputs: Sequence[tf.Tensor], direction: Sequence[np.ndarray]
+    ) -> tuple[float, float]:
         """Return the left side of (1) by forward mode, and what rounding may do to both sides.
 
         That is in proportion to the sizes of the terms; and deltas and products below the smallest
         normal number may be flushed to zero anywhere.
         """
         tangents = [tf.constant(v) for v in direction]
-        primals = [*self._if_moved(x), *self.variables]
+        primals = [*self._free(inputs), *self.variables]
         with tf.autodiff.ForwardAccumulator(primals, tangents) as accumulator:
-            y = self.part.layer(x)
+            y = self.part.call(*inputs)
         tangent = accumulator.jvp(y, unconnected_gradients="zero")
         found: np.ndarray = tf.convert_to_tensor(tangent).numpy()  # of IndexedSlices, perhaps
         left, size = _inner([self.dy], [found])
@@ -373,21 +377,24 @@ class _Claim:
         flushed = PRECISIONS[self.dtype].tiny * (moved + float(np.sum(np.abs(self.dy))))
         return left, rounding(self.dtype) * size + CANCELLED * flushed
 
-    def _at(self, layer: nn.sequential.Layer, values: Sequence[np.ndarray]) -> np.ndarray:
-        """Return the layer's output, float64, where input and variables have these values."""
-        with self._moved(values) as x:
-            found: np.ndarray = tf.convert_to_tensor(layer(x)).numpy().astype(np.float64)
+    def _at(self, layer: Callable[..., tf.Tensor], values: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the layer's output, float64, where inputs and variables have these values."""
+        with self._moved(values) as inputs:
+            found: np.ndarray = tf.convert_to_tensor(layer(*inputs)).numpy().astype(np.float64)
             return found
 
     @contextmanager
-    def _moved(self, values: Sequence[np.ndarray]) -> Iterator[tf.Tensor]:
-        """Give the variables other values in this context, which is entered with the input."""
+    def _moved(self, values: Sequence[np.ndarray]) -> Iterator[list[tf.Tensor]]:
+        """Give the variables other values in this context, which is entered with the inputs."""
         own = len(self.variables)
         before = [variable.numpy() for variable in self.variables]
         try:
             for variable, value in zip(self.variables, values[-own:] if own else [], strict=True):
                 variable.assign(value)
-            yield self.x if self.fixed else tf.constant(values[0])
+            inputs = list(self.inputs)
+            for k, value in zip(self.free, values, strict=False):
+                inputs[k] = tf.constant(value)
+            yield inputs
         finally:
             for variable, value in zip(self.variables, before, strict=True):
                 variable.assign(value)
@@ -421,7 +428,7 @@ class _Claim:
         """Whether numbers are so large that a product of four of them may be too large."""
         most = float(PRECISIONS[self.dtype].largest) ** 0.25
         node = self.node
-        arrays = [node.x, node.y, node.dy, *node.parameters.values()]
+        arrays = [*node.inputs, node.y, node.dy, *node.parameters.values()]
         return any((np.abs(a) > most).any() for a in arrays if not is_discrete(a))
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from tftrain.parity.complex_step import LOOSE, PRECISION, TIGHT, Line, Point, as_float64, proves
 from tftrain.streams import Purpose, stream
+from tftrain.traces import is_discrete
 
 NEARBY = 0.05, 0.1
 """Least and largest distance of the point nearby, relative to the values."""
@@ -43,8 +44,8 @@ def moved_off(here: Point) -> Point:
         sign = rng.choice([-1.0, 1.0], value.shape)
         return as_float64(value + sign * rng.uniform(*NEARBY, value.shape) * size)
 
-    x = here.x if here.fixed else moved(here.x)
-    return Point(here.name, here.reference.with_parameters(moved), x, here.dy)
+    inputs = [one if is_discrete(one) else moved(one) for one in here.inputs]
+    return Point(here.name, here.reference.with_parameters(moved), inputs, here.dy)
 
 
 def gradient_fits(here: Point) -> bool:
@@ -111,25 +112,26 @@ def _fits_along_each(here: Point, looks: Iterator[int]) -> bool:
 
 def _fits_each(here: Point) -> bool:
     """Return whether the gradient fits, where each output depends on its own input only."""
-    inputs = np.arange(here.moves.size) < here.x.size
+    (x,) = here.inputs
+    inputs = np.arange(here.moves.size) < x.size
     if not Line(here, np.where(inputs, 0.0, here.direction())).is_exact():
         return False
     low, high, noise = _slopes(Line(here, 1.0 * inputs))
-    slope = here.gradient[inputs].reshape(here.x.shape)
+    slope = here.gradient[inputs].reshape(x.shape)
     room = LOOSE * np.abs(slope) + noise
     return bool(np.all((low - room <= slope) & (slope <= high + room)))
 
 
 def _is_elementwise(here: Point) -> bool:
     """Return whether each output depends on the input in its place, and on no other."""
-    still = here.output(np.zeros(here.moves.size))
-    if here.fixed or still.shape != here.x.shape:
+    still, x = here.output(np.zeros(here.moves.size)), here.inputs[0]
+    if len(here.inputs) > 1 or is_discrete(x) or still.shape != x.shape:
         return False
     rng, direction = stream(0, Purpose.DIRECTIONS, 2), here.direction()
     for _ in range(TRIALS):
-        chosen = rng.random(here.x.shape) < 0.5
+        chosen = rng.random(x.shape) < 0.5
         move = np.zeros(direction.shape)
-        move[: here.x.size] = np.where(chosen.ravel(), direction[: here.x.size], 0.0)
+        move[: x.size] = np.where(chosen.ravel(), direction[: x.size], 0.0)
         if not np.array_equal(here.output(move)[~chosen], still[~chosen], equal_nan=True):
             return False
     return True

@@ -47,7 +47,7 @@ def check_loss(loss: Loss, trace: Trace) -> Check | None:
     """Check a reference loss at the prediction of a trace."""
     weight = None if trace.weight is None else as_float64(trace.weight)
     layer, x = LossLayer(loss, as_float64(trace.target), weight), as_float64(trace.prediction)
-    return _check(Point("loss", layer, x, np.ones_like(layer.forward(x))))
+    return _check(Point("loss", layer, [x], np.ones_like(layer.forward(x))))
 
 
 def check_node(name: str, reference: Layer, node: Node) -> Check | None:
@@ -57,7 +57,8 @@ def check_node(name: str, reference: Layer, node: Node) -> Check | None:
         The check, which is evidence where only differences with a loose bound could be had, as on
         kinks; None where the node's numbers are not finite.
     """
-    return _check(Point(name, reference.with_parameters(as_float64), node.x, as_float64(node.dy)))
+    exact = reference.with_parameters(as_float64)
+    return _check(Point(name, exact, node.inputs, as_float64(node.dy)))
 
 
 def _check(here: Point) -> Check | None:

@@ -5,19 +5,19 @@ To stop a gradient is to declare a number constant: a straight-through estimator
 nothing of that. Taken with these numbers kept as they were, they must agree with the gradient.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from tftrain.nn.sequential import Layer
+Function = Callable[..., tf.Tensor]
 
 
-def holding_constant(layer: Layer, x: tf.Tensor) -> Callable[[tf.Tensor], tf.Tensor] | None:
-    """Return a layer in which what it stops stays as it is at `x`, with the present variables.
+def holding_constant(layer: Function, inputs: Sequence[tf.Tensor]) -> Function | None:
+    """Return a layer in which what it stops stays as it is now, with the present variables.
 
     Args:
-        layer: maps a tensor to a tensor.
-        x: its input.
+        layer: maps tensors to a tensor.
+        inputs: the tensors.
 
     Returns:
         The layer; None where it stops nothing, or cannot be traced.
@@ -25,7 +25,9 @@ def holding_constant(layer: Layer, x: tf.Tensor) -> Callable[[tf.Tensor], tf.Ten
     eagerly = tf.config.functions_run_eagerly()
     tf.config.run_functions_eagerly(True)  # a tf.function within would hide what it stops
     try:
-        program = tf.compat.v1.wrap_function(layer, [tf.TensorSpec(x.shape, x.dtype)])
+        program = tf.compat.v1.wrap_function(
+            layer, [tf.TensorSpec(x.shape, x.dtype) for x in inputs]
+        )
     except (TypeError, ValueError, NotImplementedError, tf.errors.OpError):
         return None
     finally:
@@ -33,7 +35,7 @@ def holding_constant(layer: Layer, x: tf.Tensor) -> Callable[[tf.Tensor], tf.Ten
     stopped = [op.outputs[0] for op in program.graph.get_operations() if op.type == "StopGradient"]
     if not stopped:
         return None
-    start, result = program.inputs[0], program.outputs[0]
-    constants = program.prune(start, stopped)(x)
-    held = program.prune([start, *stopped], result)
-    return lambda moved: held(moved, *constants)
+    start, result = list(program.inputs[: len(inputs)]), program.outputs[0]
+    constants = program.prune(start, stopped)(*inputs)
+    held = program.prune([*start, *stopped], result)
+    return lambda *moved: held(*moved, *constants)

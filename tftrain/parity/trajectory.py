@@ -105,7 +105,7 @@ def trajectory(
         "shuffle": shuffle,
         "seed": seed,
     }
-    reference = Network([reference_of(layer) for _, layer in nn.nodes(network)])
+    reference = Network.of(network)
     by_hand = train_steps(
         reference,
         batch.x.numpy(),
@@ -141,8 +141,8 @@ def _parameters(network: tf.Module) -> dict[str, tf.Variable]:
     """Return the variables by the names that the reference network gives them."""
     return {
         f"layers.{n}.{name}": variable
-        for n, (_, layer) in enumerate(nn.nodes(network))
-        for name, variable in nn.named_variables(layer).items()
+        for n, wire in enumerate(nn.wires(network))
+        for name, variable in nn.named_variables(wire.node).items()
     }
 
 

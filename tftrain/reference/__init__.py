@@ -4,6 +4,8 @@ Nothing here imports TensorFlow, and nothing is shared with its side but the ord
 """
 
 from tftrain.reference.bounded import PRECISIONS, Bounded, Precision
+from tftrain.reference.dropout import Dropout
+from tftrain.reference.fork import Add, Concat
 from tftrain.reference.functions import Elementary, absolute, by_sign
 from tftrain.reference.layers import (
     Activation,
@@ -21,6 +23,7 @@ from tftrain.reference.losses import (
     SumSquaredError,
 )
 from tftrain.reference.network import Network, fit
+from tftrain.reference.normalization import BatchNorm, LayerNorm
 from tftrain.reference.optimizers import (
     SGD,
     Adagrad,
@@ -43,14 +46,19 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
+    "Add",
+    "BatchNorm",
     "Bounded",
+    "Concat",
     "Constant",
     "Cosine",
     "Dense",
+    "Dropout",
     "Elementary",
     "Exponential",
     "Huber",
     "Layer",
+    "LayerNorm",
     "Loss",
     "MeanAbsoluteError",
     "MeanSquaredError",

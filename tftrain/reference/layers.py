@@ -11,9 +11,9 @@ Source: Rumelhart, Hinton and Williams (1986), equations 4 to 7.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, fields, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -123,28 +123,73 @@ class Reference:
 
 
 def _plain(value: Any) -> Any:
-    return np.array(value.numpy()) if hasattr(value, "numpy") else value
+    """Return an attribute as the reference has it: arrays of variables, references of layers."""
+    if hasattr(value, "numpy"):
+        return np.array(value.numpy())
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    return reference_of(value) if _is_layer(value) else value
+
+
+def _is_layer(value: Any) -> bool:
+    """Return whether an object has a reference that is a layer."""
+    found = reference_class(value)
+    return found is not None and issubclass(found, Layer)
 
 
 class Layer(Reference):
-    """A layer; a dataclass whose array fields are its parameters.
+    """A layer; a dataclass whose array fields are its parameters, and whose layers have theirs.
 
     `forward` and `backward` are written once and are given three kinds of arrays: plain ones,
     complex ones for the check of the reference itself (take `absolute` and `by_sign` where a
     formula chooses by sign), and `Bounded` ones, from which the bound on rounding follows. A
     function that NumPy's operators do not make comes as an `Elementary`, with what engines may lose
     in it. A layer whose rounding does not follow its formula may return a `Bounded` of its own.
+
+    A layer that joins branches gets the list of its inputs as `x`, and returns a list of deltas.
     """
+
+    state: ClassVar[tuple[str, ...]] = ()
+    """Names of array fields that are not trained, such as moving statistics."""
 
     @property
     def parameters(self) -> dict[str, Array]:
-        """The parameters by name."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
-        return {n: v for n, v in values.items() if isinstance(v, (np.ndarray, Bounded))}
+        """The parameters by name; those of a layer inside as `name.weight`."""
+        found: dict[str, Array] = {}
+        for name, value in self._fields():
+            if isinstance(value, (np.ndarray, Bounded)):
+                found[name] = value
+            elif isinstance(value, Layer):
+                found |= {f"{name}.{inner}": p for inner, p in value.parameters.items()}
+        return found
 
     def with_parameters(self, change: Callable[[Array], Array]) -> Self:
         """Return the layer with `change` applied to each parameter."""
-        return replace(self, **{n: change(p) for n, p in self.parameters.items()})  # type: ignore
+        new: dict[str, Any] = {}
+        for name, value in self._fields():
+            if isinstance(value, (np.ndarray, Bounded)):
+                new[name] = change(value)
+            elif isinstance(value, Layer):
+                new[name] = value.with_parameters(change)
+        return replace(self, **new)  # type: ignore[type-var]
+
+    def _fields(self) -> list[tuple[str, Any]]:
+        own = (f.name for f in fields(self) if f.name not in self.state)  # type: ignore[arg-type]
+        return [(name, getattr(self, name)) for name in own]
+
+    def drawn(self, seed: int, step: int, places: Sequence[int]) -> Self:
+        """Return the layer as it is in a step of training, with what it draws there.
+
+        Args:
+            seed: of the training.
+            step: number of updates made before.
+            places: of the layer in the network, as for `tftrain.streams.bits`.
+        """
+        return self
+
+    def updated(self, x: Array) -> dict[str, Array]:
+        """Return what a step of training makes of the arrays named in `state`."""
+        return {}
 
     def forward(self, x: Array) -> Array:
         """Return the output for a batch of inputs."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, Self
+from dataclasses import dataclass, replace
+from functools import cached_property, reduce
+from operator import add
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 
 from tftrain.errors import InputError, chosen, of_type, whole_number
+from tftrain.graph import INPUT, Wire, Wiring, argument, backward, each, forward
 from tftrain.reference.layers import Array, Layer, reference_of, register, sent_on
 from tftrain.reference.losses import LOSSES, Loss, l2_penalty
 from tftrain.reference.optimizers import OPTIMIZERS, Optimizer
@@ -16,83 +19,108 @@ from tftrain.streams import batch_order
 from tftrain.traces import Node, Trace
 
 
+@register("tftrain.nn.fork.Fork")
 @register("tftrain.nn.sequential.Sequential")
 @dataclass
 class Network(Layer):
-    """The compound function `f_N(... f_2(f_1(x)))` of its layers.
+    """A compound function: layers in a row, or nodes that are wired as a graph.
 
     Attributes:
-        layers: in the order in which they are applied. A network may be a layer of another.
+        layers: in the order in which they are applied; a network may be a layer of another. Or the
+            `graph.Wire`s of nodes, each after those whose outputs it takes.
     """
 
-    layers: Sequence[Layer]
+    layers: Sequence[Layer] | Sequence[Wire[Layer]]
 
     @classmethod
     def of(cls, original: Any) -> Self:
-        """Return the reference of a `tftrain.nn.Sequential`, its weights copied.
+        """Return the reference of a network of `tftrain.nn`, its weights copied.
 
         Raises:
             InputError: the reference does not know one of its layers.
         """
-        return cls([reference_of(layer) for layer in original.layers])
+        return cls([replace(wire, node=reference_of(wire.node)) for wire in _wired(original)])
+
+    @cached_property
+    def wires(self) -> list[Wire[Layer]]:
+        """The nodes; networks within are taken apart."""
+        return _wired(self)
+
+    def wire(self, wiring: Wiring, source: int) -> int:
+        """Wire the layers."""
+        ends: list[int] = []
+        for layer in self.layers:
+            if isinstance(layer, Wire):
+                sources = (source if k == INPUT else ends[k] for k in layer.sources)
+                ends.append(wiring.add(layer.node, *sources))
+            else:
+                ends.append(wiring.add(layer, ends[-1] if ends else source))
+        return ends[-1]
 
     @property
     def parameters(self) -> dict[str, Array]:
-        """The parameters of all layers, called `layers.0.weight` and so on."""
-        return {
-            f"layers.{i}.{name}": value
-            for i, layer in enumerate(self.layers)
-            for name, value in layer.parameters.items()
-        }
+        """The parameters of all nodes, called `layers.0.weight` and so on."""
+        return _named([wire.node.parameters for wire in self.wires])
 
     def with_parameters(self, change: Callable[[Array], Array]) -> Self:
-        return type(self)([layer.with_parameters(change) for layer in self.layers])
+        """Return the network with `change` applied to each parameter."""
+        return type(self)([replace(w, node=w.node.with_parameters(change)) for w in self.wires])
+
+    def drawn(self, seed: int, step: int, places: Sequence[int]) -> Self:
+        """Return the network as it is in a step of training."""
+        nodes = (wire.node.drawn(seed, step, [*places, n]) for n, wire in enumerate(self.wires))
+        return type(self)(
+            [replace(w, node=node) for w, node in zip(self.wires, nodes, strict=True)]
+        )
 
     def outputs(self, x: Array) -> list[Array]:
-        """Return the input and the output of every layer: `x`, `f_1(x)`, `f_2(f_1(x))` ..."""
-        values = [x]
-        for layer in self.layers:
-            values.append(layer.forward(values[-1]))
-        return values
+        """Return the output of every node, the network's last."""
+
+        def computed(n: int, *inputs: Array) -> Array:
+            return self.wires[n].node.forward(argument(inputs))
+
+        return forward(self.wires, x, computed)
 
     def forward(self, x: Array) -> Array:
-        """Return the output of the last layer."""
+        """Return the output of the last node."""
         return self.outputs(x)[-1]
 
-    def deltas(
-        self, values: Sequence[Array], delta: Array
-    ) -> tuple[list[Array], list[dict[str, Array]]]:
-        """Go back from `delta_N = dL/df_N`, layer by layer, by the chain rule.
+    def deltas(self, x: Array, outputs: Sequence[Array], delta: Array) -> Deltas:
+        """Go back from `delta_N = dL/df_N`, node by node, by the chain rule.
 
-            delta_{n-1} = delta_n . df_n/df_{n-1}        dL/dp_n = delta_n . df_n/dp_n
+            delta_n = sum over the consumers m of n: delta_m . df_m/df_n
+            dL/dp_n = delta_n . df_n/dp_n
 
         Args:
-            values: what `outputs` returned.
+            x: the input of the network.
+            outputs: what `outputs` returned.
             delta: `delta_N`.
-
-        Returns:
-            `delta_0` (at the network's input) to `delta_N`, and the gradients of each layer.
         """
-        deltas: list[Array] = [delta]
-        gradients: list[dict[str, Array]] = []
-        for n in reversed(range(len(self.layers))):
-            before, own = self.layers[n].backward(values[n], values[n + 1], deltas[0])
-            deltas.insert(0, sent_on(before, values[n]))
-            gradients.insert(0, own)
-        return deltas, gradients
+        sent: list[tuple[Array, ...]] = [()] * len(self.wires)
+        gradients: list[dict[str, Array]] = [{}] * len(self.wires)
+
+        def send(n: int, dy: Array) -> tuple[Array, ...]:
+            wire = self.wires[n]
+            inputs = [x if k == INPUT else outputs[k] for k in wire.sources]
+            dx, gradients[n] = wire.node.backward(argument(inputs), outputs[n], dy)
+            given = each(dx, len(inputs)) if dx is not None else [None] * len(inputs)
+            sent[n] = tuple(sent_on(one, own) for one, own in zip(given, inputs, strict=True))
+            return sent[n]
+
+        deltas, arrived = backward(self.wires, delta, send, _total)
+        return Deltas(deltas, sent, gradients, _total(arrived[INPUT]))
 
     def backward(self, x: Array, y: Array, dy: Array) -> tuple[Array, dict[str, Array]]:
-        deltas, gradients = self.deltas(self.outputs(x), dy)
-        return deltas[0], _named(gradients)
+        found = self.deltas(x, self.outputs(x), dy)
+        return found.at_input, _named(found.gradients)
 
     def gradients(
         self, x: Array, y: Array, loss: Loss, weight: Array | None = None, l2: float = 0.0
     ) -> tuple[Array, dict[str, Array]]:
         """Return the loss with its penalty, and its gradient for each parameter by name."""
-        values = self.outputs(x)
-        _, own = self.deltas(values, loss.delta(values[-1], y, weight))
-        gradients = _named(own)
-        objective = loss.value(values[-1], y, weight)
+        outputs = self.outputs(x)
+        gradients = _named(self.deltas(x, outputs, loss.delta(outputs[-1], y, weight)).gradients)
+        objective = loss.value(outputs[-1], y, weight)
         if l2:
             parameters = self.parameters
             objective = objective + l2_penalty(parameters.values(), l2)
@@ -110,43 +138,60 @@ class Network(Layer):
         weight: np.ndarray | None = None,
         l2: float = 0.0,
     ) -> Trace:
-        """Return the trace of one forward and backward pass; networks within are taken apart."""
-        if any(isinstance(layer, Network) for layer in self.layers):
-            return Network(list(self._leaves())).trace(x, y, loss, weight, l2)
-        values = self.outputs(x)
-        deltas, _ = self.deltas(values, loss.delta(values[-1], y, weight))
+        """Return the trace of one forward and backward pass."""
+        outputs = self.outputs(x)
+        found = self.deltas(x, outputs, loss.delta(outputs[-1], y, weight))
         objective, gradients = self.gradients(x, y, loss, weight, l2)
         nodes = [
             Node(
-                label=getattr(layer, "function", type(layer).__name__),
-                x=values[n],
-                y=values[n + 1],
-                dx=deltas[n],
-                dy=deltas[n + 1],
-                parameters=layer.parameters,
-                gradients={name: gradients[f"layers.{n}.{name}"] for name in layer.parameters},
+                label=wire.label,
+                inputs=tuple(x if k == INPUT else outputs[k] for k in wire.sources),
+                y=outputs[n],
+                dy=found.at_nodes[n],
+                sent=found.sent[n],
+                sources=wire.sources,
+                parameters=wire.node.parameters,
+                gradients={p: gradients[f"layers.{n}.{p}"] for p in wire.node.parameters},
             )
-            for n, layer in enumerate(self.layers)
+            for n, wire in enumerate(self.wires)
         ]
         return Trace("numpy", nodes, y, weight, float(objective), None)
 
-    def _leaves(self) -> Iterator[Layer]:
-        for layer in self.layers:
-            yield from layer._leaves() if isinstance(layer, Network) else [layer]
-
     def assign(self, values: dict[str, Array]) -> None:
         """Give the parameters new values, by the names of `parameters`."""
-        for i, layer in enumerate(self.layers):
-            own = {name: values[f"layers.{i}.{name}"] for name in layer.parameters}
-            if isinstance(layer, Network):
-                layer.assign(own)
-            else:
-                for name, value in own.items():
-                    setattr(layer, name, value)
+        for n, wire in enumerate(self.wires):
+            for name in wire.node.parameters:
+                setattr(wire.node, name, values[f"layers.{n}.{name}"])
 
 
-def _named(gradients: Sequence[dict[str, Array]]) -> dict[str, Array]:
-    return {f"layers.{i}.{name}": g for i, own in enumerate(gradients) for name, g in own.items()}
+class Deltas(NamedTuple):
+    """What the backward pass finds.
+
+    Attributes:
+        at_nodes: the delta at the output of each node.
+        sent: the deltas that each node sends back through its inputs.
+        gradients: those of the parameters of each node, by name.
+        at_input: the delta at the input of the network.
+    """
+
+    at_nodes: Sequence[Array]
+    sent: Sequence[tuple[Array, ...]]
+    gradients: Sequence[dict[str, Array]]
+    at_input: Array
+
+
+def _total(terms: Sequence[Array]) -> Array:
+    return reduce(add, terms)
+
+
+def _wired(network: Any) -> list[Wire[Any]]:
+    wiring = Wiring(lambda layer: getattr(layer, "function", type(layer).__name__))
+    wiring.add(network, INPUT)
+    return wiring.wires
+
+
+def _named(own: Sequence[dict[str, Array]]) -> dict[str, Array]:
+    return {f"layers.{n}.{name}": v for n, values in enumerate(own) for name, v in values.items()}
 
 
 def train_steps(

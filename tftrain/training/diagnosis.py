@@ -81,7 +81,7 @@ def _in_order(trace: Trace) -> Iterator[tuple[str, np.ndarray, Arrays]]:
     """Yield the name of every array in the order in which they are computed, with its sources."""
     names: Sequence[str] = trace.names()
     for name, node in zip(names, trace.nodes, strict=True):
-        sources = {"input": node.x, **node.parameters}
+        sources = {**_numbered("input", node.inputs), **node.parameters}
         for source, values in sources.items():
             yield f"node {name}, forward: its {source}", values, {}
         yield f"node {name}, forward: its output", node.y, sources
@@ -92,5 +92,11 @@ def _in_order(trace: Trace) -> Iterator[tuple[str, np.ndarray, Arrays]]:
         yield f"node {name}, backward: the delta at its output", node.dy, {"output": node.y}
         for parameter, gradient in node.gradients.items():
             place = f"node {name}, backward: the gradient of its {parameter}"
-            yield place, gradient, {**arriving, "input": node.x}
-        yield f"node {name}, backward: the delta at its input", node.dx, arriving
+            yield place, gradient, {**arriving, **_numbered("input", node.inputs)}
+        for place, delta in _numbered("delta at its input", node.sent).items():
+            yield f"node {name}, backward: the {place}", delta, arriving
+
+
+def _numbered(name: str, values: Sequence[np.ndarray]) -> Arrays:
+    """Return arrays by name, numbered from 1 where there are several."""
+    return {name if len(values) == 1 else f"{name} {k}": v for k, v in enumerate(values, 1)}

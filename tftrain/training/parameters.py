@@ -120,7 +120,10 @@ def _require_tensor(output: Any) -> None:
 
 def _is_ours(network: tf.Module) -> bool:
     """Return whether all layers are tftrain's own, which make their variables at once."""
-    return all(type(layer).__module__.startswith("tftrain.nn.") for _, layer in nn.nodes(network))
+    return all(
+        type(layer).__module__.startswith("tftrain.nn.")
+        for layer in (wire.node for wire in nn.wires(network))
+    )
 
 
 def common_dtype(parameters: Sequence[tf.Variable]) -> tf.DType:

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tftrain import losses, nn, optimizers
+from tftrain import graph, losses, nn, optimizers
 from tftrain.errors import number, unknown
+from tftrain.graph import Wire
 from tftrain.traces import Arrays, Node, Trace, Update
 from tftrain.training.engine import Mode
 from tftrain.training.evaluator import as_batch
@@ -23,7 +24,7 @@ class Recorder:
     """Calls the nodes of a network one after the other, and remembers what passes between them.
 
     Args:
-        network: the network.
+        wires: the nodes of the network.
         tape: watches what passes, so that every delta is known even where no parameter and no
             input leads to it, as behind a layer that rounds.
         always: under XLA, a tensor that is True, which XLA does not know. XLA may fuse a node with
@@ -32,29 +33,32 @@ class Recorder:
             trace shows. Handed over by a condition, nothing is fused.
 
     Attributes:
-        passed: input and output of every node in turn, after a call. What enters a node is a
+        passed: inputs and output of every node in turn, after a call. What enters a node is a
             tensor of its own, so that the delta leaving through it and the delta arriving at the
             node before are two numbers, found separately.
     """
 
     def __init__(
         self,
-        network: Callable[[tf.Tensor], tf.Tensor],
+        wires: Sequence[Wire[Any]],
         tape: tf.GradientTape,
         always: tf.Tensor | None = None,
     ) -> None:
-        self.layers = [layer for _, layer in nn.nodes(network)]
+        self.wires = wires
         self.tape = tape
         self.always = always
         self.passed: list[tf.Tensor] = []
 
-    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+    def __call__(self, network: tf.Module, x: tf.Tensor, draw: nn.Draw) -> tf.Tensor:
         """Return the network's output."""
-        for layer in self.layers:
-            entering = self.watched(self.handed_over(x))
-            x = self.watched(layer(entering))
-            self.passed += [entering, x]
-        return self.handed_over(x)
+
+        def called(n: int, *inputs: tf.Tensor) -> tf.Tensor:
+            entering = tuple(self.watched(self.handed_over(one)) for one in inputs)
+            y = self.watched(nn.call_node(self.wires[n].node, entering, draw.at(n)))
+            self.passed += [*entering, y]
+            return y
+
+        return self.handed_over(graph.forward(self.wires, x, called)[-1])
 
     def watched(self, x: tf.Tensor) -> tf.Tensor:
         """Return `x`; the tape watches it, if it can have a derivative."""
@@ -87,8 +91,9 @@ class RecordedStep(Step):
     def gradients(self, batch: Batch) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """Return the objective and its gradients: zero where TensorFlow has no path to one."""
         tape = parameter_tape()
-        recorder = Recorder(self.network, tape, self.always)
-        step = Step(recorder, self.parameters, self.loss, self.optimizer, self.l2)
+        recorder = Recorder(nn.wires(self.network), tape, self.always)
+        of_step = {f.name: getattr(self, f.name) for f in fields(Step)}
+        step = Step(**{**of_step, "call": recorder})
         objective, found = step.differentiate(batch, chain(self.parameters, recorder.passed), tape)
         gradients, deltas = found[: len(self.parameters)], found[len(self.parameters) :]
         self.record[:] = [recorder.passed, deltas, gradients]
@@ -185,19 +190,23 @@ class Tracer:
         gradients: Sequence[np.ndarray],
     ) -> list[Node]:
         place = {parameter.ref(): i for i, parameter in enumerate(self.step.parameters)}
+        values, sent = iter(passed), iter(deltas)
         nodes = []
-        for i, (label, layer) in enumerate(nn.nodes(self.step.network)):
-            named = nn.named_variables(layer).items()
+        for wire in nn.wires(self.step.network):
+            named = nn.named_variables(wire.node).items()
             own = {name: place[v.ref()] for name, v in named if v.ref() in place}
+            count = len(wire.sources)
             nodes.append(
                 Node(
-                    label=label,
-                    x=passed[2 * i].numpy(),
-                    y=passed[2 * i + 1].numpy(),
-                    dx=deltas[2 * i],
-                    dy=deltas[2 * i + 1],
+                    label=wire.label,
+                    inputs=tuple(one.numpy() for one in islice(values, count)),
+                    y=next(values).numpy(),
+                    sent=tuple(islice(sent, count)),
+                    dy=next(sent),
+                    sources=wire.sources,
                     parameters={name: parameters[k] for name, k in own.items()},
                     gradients={name: gradients[k] for name, k in own.items()},
+                    state={n: v.numpy().copy() for n, v in nn.named_state(wire.node).items()},
                 )
             )
         return nodes

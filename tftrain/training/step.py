@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import tensorflow as tf
 
+from tftrain import nn
 from tftrain.errors import InputError
 from tftrain.losses import Loss, l2_penalty
 from tftrain.optimizers import Optimizer, global_norm
@@ -53,6 +54,8 @@ class Step:
         optimizer: built for `parameters`.
         l2: strength of the L2 penalty.
         others: variables that the network uses besides those of its modules.
+        seed: of the random numbers that layers draw.
+        call: calls the network.
     """
 
     network: tf.Module
@@ -61,6 +64,8 @@ class Step:
     optimizer: Optimizer
     l2: float = 0.0
     others: Sequence[tf.Variable] = ()
+    seed: int = 0
+    call: Callable[[tf.Module, tf.Tensor, nn.Draw], tf.Tensor] = nn.call
 
     @property
     def network_variables(self) -> list[tf.Variable]:
@@ -98,10 +103,11 @@ class Step:
             InputError: a program is being made, and the network reads a variable there that nothing
                 would train.
         """
+        draw = nn.Draw.of(self.seed, self.optimizer.step)
         if tf.executing_eagerly():
-            return self.network(x)
+            return self.call(self.network, x, draw)
         with tf.GradientTape() as tape:
-            prediction = self.network(x)
+            prediction = self.call(self.network, x, draw)
         require_trained(self.network, self.parameters, tape.watched_variables(), {})
         return prediction
 

@@ -1,0 +1,111 @@
+"""How a network is called: while it trains, with a draw; while it serves, without."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from tftrain import graph
+from tftrain.graph import Wire, Wiring
+from tftrain.nn.activation import Activation
+
+
+class Draw(NamedTuple):
+    """Where random numbers of a training step come from: a pure function of seed, step and place.
+
+    The numbers are bits of an integer hash, equal bit for bit in eager, graph and XLA mode and in
+    NumPy (`tftrain.streams.bits`). So training that is resumed, replayed or traced draws the same.
+
+    Attributes:
+        seed: of the training, mixed with the place in the network; uint32 scalar.
+        step: number of updates made before; uint32 scalar.
+        row: number of the first row in the batch, where a worker has a part of it; uint32 scalar.
+    """
+
+    seed: tf.Tensor
+    step: tf.Tensor
+    row: tf.Tensor
+
+    @classmethod
+    def of(cls, seed: int, step: tf.Tensor, row: tf.Tensor | int = 0) -> Draw:
+        """Return the draw of a step; arguments of any integer type."""
+        return cls(*(tf.cast(one, tf.uint32) for one in (seed % 2**32, step, row)))
+
+    def at(self, place: int) -> Draw:
+        """Return the draw of the node at a place of a network."""
+        return self._replace(seed=_mixed(self.seed + tf.constant(place * ODD % 2**32, tf.uint32)))
+
+    def bits(self, shape: tf.Tensor) -> tf.Tensor:
+        """Return uniform random bits, uint32, of a shape `(cases, ...)`."""
+        sizes = tf.cast(tf.convert_to_tensor(shape), tf.int32)
+        width = tf.reduce_prod(sizes[1:])
+        elements = tf.cast(tf.range(tf.reduce_prod(sizes)), tf.uint32)
+        first = self.row * tf.cast(width, tf.uint32)
+        key = _mixed(self.step + tf.constant(GOLDEN, tf.uint32))
+        key = _mixed(tf.bitwise.bitwise_xor(key, self.seed))
+        mixed = _mixed(elements + first + key)
+        return tf.reshape(_mixed(tf.bitwise.bitwise_xor(mixed, key)), sizes)
+
+
+GOLDEN, ODD = 0x9E3779B9, 0x85EBCA6B
+"""The golden ratio times 2^32; an odd number with bits of both kinds."""
+
+
+def _mixed(h: tf.Tensor) -> tf.Tensor:
+    """Return a hash of 32 bits: Wellons' finalizer ("Prospecting for hash functions", 2018)."""
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B), (16, 1)):
+        h = tf.bitwise.bitwise_xor(h, tf.bitwise.right_shift(h, tf.constant(shift, tf.uint32)))
+        h = h if factor == 1 else h * tf.constant(factor, tf.uint32)
+    return h
+
+
+def wires(network: Any) -> list[Wire[Any]]:
+    """Return the nodes of a network, each after those whose outputs it takes.
+
+    Networks within networks are taken apart. Whatever is not made of tftrain's own compositions,
+    or overrides how these are called, is a single node.
+    """
+    wiring = Wiring(label_of)
+    wiring.add(network, graph.INPUT)
+    return wiring.wires
+
+
+def call(network: Any, x: Any, draw: Draw | None = None) -> tf.Tensor:
+    """Return the output of a network.
+
+    Args:
+        network: anything that maps a tensor to a tensor.
+        x: inputs, shape `(cases, ...)`.
+        draw: where random numbers come from while it trains; None while it serves, validates or is
+            exported.
+    """
+    nodes = wires(network)
+
+    def called(n: int, *inputs: tf.Tensor) -> tf.Tensor:
+        return call_node(nodes[n].node, inputs, None if draw is None else draw.at(n))
+
+    return graph.forward(nodes, x, called)[-1]
+
+
+def call_node(node: Any, inputs: tuple[tf.Tensor, ...], draw: Draw | None) -> tf.Tensor:
+    """Return the output of a node.
+
+    Args:
+        node: a layer. One that sets `takes_draw` is given the draw; all others the inputs alone.
+        inputs: one tensor, or several for a layer that joins branches.
+        draw: as for `call`.
+    """
+    x = inputs[0] if len(inputs) == 1 else list(inputs)
+    return node(x, draw) if getattr(type(node), "takes_draw", False) else node(x)
+
+
+def label_of(layer: Any) -> str:
+    """Return the name of an activation or a function, or of the class of an object."""
+    if type(layer) is Activation:
+        return layer.function
+    with suppress(Exception):  # a user's object may raise anything
+        if isinstance(name := getattr(layer, "__name__", None), str):
+            return name
+    return type(layer).__name__

@@ -1,0 +1,108 @@
+"""Branches that begin at one tensor, and the layers that join them again."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from tftrain.errors import InputError, ShapeError, of_type
+from tftrain.graph import Wiring
+from tftrain.nn.call import Draw, call
+from tftrain.nn.sequential import Layer, Sequential
+
+
+class Add(tf.Module):
+    """The sum of its inputs, all of one shape and dtype."""
+
+    def __call__(self, x: Sequence[tf.Tensor]) -> tf.Tensor:
+        """Return `x[0] + x[1] + ...`.
+
+        Raises:
+            ShapeError: their shapes or dtypes differ; nothing is broadcast.
+        """
+        first = x[0]
+        for one in x[1:]:
+            if one.dtype != first.dtype or not one.shape.is_compatible_with(first.shape):
+                raise ShapeError(
+                    f"Add takes tensors of one shape and dtype, got {first.dtype.name} of shape "
+                    f"{first.shape} and {one.dtype.name} of shape {one.shape}: give the branches "
+                    "the same number of outputs"
+                )
+        total = first
+        for one in x[1:]:
+            total = total + one
+        return total
+
+    def __repr__(self) -> str:
+        return "Add()"
+
+
+class Concat(tf.Module):
+    """Its inputs side by side: shape `(cases, widths added up)`."""
+
+    def __call__(self, x: Sequence[tf.Tensor]) -> tf.Tensor:
+        """Return the inputs joined along their last axis.
+
+        Raises:
+            ShapeError: they have other numbers of axes, or other dtypes.
+        """
+        first = x[0]
+        for one in x[1:]:
+            if one.dtype != first.dtype or one.shape.rank != first.shape.rank:
+                raise ShapeError(
+                    f"Concat takes tensors of one dtype and rank, got {first.dtype.name} of shape "
+                    f"{first.shape} and {one.dtype.name} of shape {one.shape}"
+                )
+        return tf.concat(x, axis=-1)
+
+    def __repr__(self) -> str:
+        return "Concat()"
+
+
+class Fork(tf.Module):
+    """Several branches with the same input, whose outputs one layer joins.
+
+    Args:
+        branches: layers or lists of layers; an empty list passes the input on.
+        join: a layer that takes the list of their outputs, such as `Add()` or `Concat()`.
+    """
+
+    takes_draw = True
+
+    def __init__(self, branches: Sequence[Layer | Sequence[Layer]], join: Any) -> None:
+        super().__init__()
+        given = list(of_type("branches", branches, Iterable, "a list of layers"))
+        if len(given) < 2:
+            raise InputError("Fork needs at least two branches")
+        self.branches = [b if callable(b) else Sequential(b) if b else None for b in given]
+        self.join = join
+
+    def wire(self, wiring: Wiring, source: int) -> int:
+        """Wire the branches behind one source, and the layer that joins them behind these."""
+        ends = [source if b is None else wiring.add(b, source) for b in self.branches]
+        return wiring.add(self.join, *ends)
+
+    def __call__(self, x: tf.Tensor, draw: Draw | None = None) -> tf.Tensor:
+        """Return what `join` makes of the outputs of the branches."""
+        return call(self, x, draw)
+
+    def __repr__(self) -> str:
+        branches = ", ".join("[]" if b is None else repr(b) for b in self.branches)
+        return f"{type(self).__name__}([{branches}], {self.join!r})"
+
+
+class Residual(Fork):
+    """`x + f(x)`, where `f` are the layers given, in a row (He, Zhang, Ren and Sun, 2016).
+
+    Args:
+        *layers: at least one; the last gives the shape of the input again.
+    """
+
+    def __init__(self, *layers: Layer) -> None:
+        if not layers:
+            raise InputError("Residual needs at least one layer")
+        self.layers = list(layers)
+        super().__init__([[], self.layers], Add())
+
+    def __repr__(self) -> str:
+        return f"Residual({', '.join(map(repr, self.layers))})"
