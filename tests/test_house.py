@@ -18,6 +18,7 @@ FLOORS = {
     "arrays": 1,
     "errors": 1,
     "files": 1,
+    "graph": 1,
     "memory": 1,
     "streams": 1,
     "tensorflow_files": 1,
@@ -42,6 +43,7 @@ FLOORS = {
 # Rooms of one floor that may see each other, and why.
 NEIGHBOURS = {
     ("files", "errors"),  # everybody raises them
+    ("traces", "graph"),
     ("tensorflow_files", "files"),
     ("memory", "errors"),
     ("losses", "errors"),
@@ -122,7 +124,7 @@ def test_reference_shares_nothing_with_the_other_side() -> None:
     """Two independent derivations, or parity proves nothing."""
     roots = {name.split(".")[0] for name in rooms()["reference"]} - set(sys.stdlib_module_names)
     assert roots == {"numpy", "ml_dtypes", "scipy", "tftrain"}  # ml_dtypes: bfloat16 for NumPy
-    assert {b for a, b in arrows() if a == "reference"} == {"errors", "streams", "traces"}
+    assert {b for a, b in arrows() if a == "reference"} == {"errors", "graph", "streams", "traces"}
 
 
 @pytest.mark.parametrize("room", ["config", "errors", "memory", "metrics", "streams", "traces"])

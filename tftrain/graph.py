@@ -60,7 +60,11 @@ class Wiring:
                 return number
             if "__call__" in vars(kind):
                 break
-        self.wires.append(Wire(self.label(part), part, sources))
+        return self.add_node(part, *sources)
+
+    def add_node(self, node: Any, *sources: int) -> int:
+        """Add a single node behind its sources; return its number."""
+        self.wires.append(Wire(self.label(node), node, sources))
         return len(self.wires) - 1
 
 

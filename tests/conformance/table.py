@@ -55,6 +55,20 @@ def _sequential(dtype: str) -> nn.Sequential:
     )
 
 
+def _residual(dtype: str) -> nn.Residual:
+    return nn.Residual(
+        nn.LayerNorm(WIDTH, dtype=dtype),
+        nn.Dense(WIDTH, WIDTH, dtype=dtype, seed=5),
+        nn.Activation("tanh"),
+        nn.Dropout(0.5),
+    )
+
+
+def _fork(dtype: str) -> nn.Fork:
+    branches = [[], nn.Dense(WIDTH, 2, dtype=dtype, seed=6), _residual(dtype)]
+    return nn.Fork(branches, nn.Concat())
+
+
 LAYERS = [
     _dense("default"),
     _dense("no-bias", use_bias=False),
@@ -79,6 +93,17 @@ LAYERS = [
     _activation("tanh"),
     _activation("sigmoid"),
     _activation("softplus"),
+    _activation("relu6"),
+    _activation("mish"),
+    _activation("hard_sigmoid"),
+    _activation("softsign"),
+    _activation("softmax"),
+    Row("prelu", lambda dtype: nn.PReLU(WIDTH, dtype=dtype)),
+    Row("dropout", lambda dtype: nn.Dropout(0.4)),
+    Row("layer-norm", lambda dtype: nn.LayerNorm(WIDTH, dtype=dtype)),
+    Row("batch-norm", lambda dtype: nn.BatchNorm(WIDTH, dtype=dtype)),
+    Row("residual", _residual),
+    Row("fork", _fork),
     Row("sequential", _sequential),
     _mlp("linear", []),
     _mlp("relu", [5, 4]),

@@ -28,6 +28,11 @@ FORMULAS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "tanh": lambda x: 2 * special.expit(2 * x) - 1,
     "sigmoid": special.expit,
     "softplus": lambda x: np.logaddexp(0, x),
+    "relu6": lambda x: np.clip(x, 0, 6),
+    "mish": lambda x: x * np.tanh(np.logaddexp(0, x)),
+    "hard_sigmoid": lambda x: np.clip(x / 6 + 0.5, 0, 1),
+    "softsign": lambda x: x / (1 + np.abs(x)),
+    "softmax": special.softmax,
 }
 
 POINTS = np.array(

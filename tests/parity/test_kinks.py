@@ -167,3 +167,75 @@ def test_a_function_without_kinks_fits() -> None:
     assert gradient_fits(Point("square", square, [x], np.ones(x.shape)))
     wrong = ByFormulas(lambda x: x * x, lambda x, dy: dy * 2.001 * x)
     assert not gradient_fits(Point("square", wrong, [x], np.ones(x.shape)))
+
+
+@pytest.mark.parametrize("parts", [(1, 0, 0), (0, 0, 1), (1 / 3, 1 / 3, 1 / 3), (0.2, 0.5, 0.3)])
+def test_a_delta_that_equals_share_among_them(parts: tuple[float, ...]) -> None:
+    assert is_certified(largest(parts), tied())
+
+
+@pytest.mark.parametrize(
+    "parts", [(0.5, 0.5, 0.5), (0.25, 0.25, 0.25), (0.5, 0.5, 0.1), (1, 1, -1), (0, 0, 0)]
+)
+def test_a_delta_that_is_not_passed_on_whole(parts: tuple[float, ...]) -> None:
+    assert not is_certified(largest(parts), tied())
+
+
+def tied() -> np.ndarray:
+    x = np.random.default_rng(9).standard_normal((20, 5))
+    x[:4, :3] = 3
+    return x
+
+
+def largest(parts: tuple[float, ...]) -> ByFormulas:
+    """The maximum of each row; of three equals, each gets its part of the delta."""
+
+    def backward(x, dy):
+        alone = x == x.max(axis=1, keepdims=True)
+        three = np.zeros(x.shape)
+        three[:, :3] = parts
+        return dy * np.where(alone.sum(axis=1, keepdims=True) > 1, three, alone)
+
+    return ByFormulas(lambda x: x.max(axis=1, keepdims=True), backward)
+
+
+@pytest.mark.parametrize("at_zero", [0.0, 1.0, 1.5])
+def test_a_kink_beside_something_steep(at_zero: float) -> None:
+    def forward(x):
+        return 1e6 * x[:, 0] + relu(x[:, 1:]).sum(axis=1)
+
+    def backward(x, dy):
+        steep = np.full((len(x), 1), 1e6)
+        return dy[:, None] * np.concatenate([steep, step(x[:, 1:], at_zero)], axis=1)
+
+    x = np.random.default_rng(10).standard_normal((20, 5))
+    x[0] = 0
+    assert is_certified(ByFormulas(forward, backward), x) == (at_zero <= 1)
+
+
+@pytest.mark.parametrize("factor", [0.0, 0.9, 1.0])
+def test_what_drops_imaginary_parts_is_moved_by_real_numbers(factor: float) -> None:
+    x = inputs(4, 5, 0)
+    layer = ByFormulas(lambda x: x + np.abs(x), lambda x, dy: dy * (1 + factor * np.sign(x)))
+    assert is_certified(layer, x) == (factor == 1)
+
+
+class OfRows(reference.Loss):
+    """The square error of each row as one number."""
+
+    def term(self, error):
+        return (error * error).sum(axis=1)
+
+    def slope(self, error):
+        return 2 * error
+
+    def scale(self, error):
+        return 1 / error.shape[0]
+
+
+@pytest.mark.parametrize("shape", [(8, 1), (8, 2), (8, 8)])
+def test_a_loss_whose_terms_are_those_of_rows(shape: tuple[int, int]) -> None:
+    x, y = np.random.default_rng(11).standard_normal((2, *shape))
+    layer = LossLayer(OfRows(), y, None)
+    np.testing.assert_allclose(layer.forward(x), np.mean(((x - y) ** 2).sum(axis=1)), rtol=1e-14)
+    assert is_certified(layer, x)

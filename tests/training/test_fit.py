@@ -694,6 +694,16 @@ def test_a_network_that_asks_a_tensor_in_python(asked: Any, mode: str) -> None:
     fit(Choosing(3, 2, dtype="float64"), x, y, epochs=1, compile="eager")
 
 
+def test_a_mistake_in_a_loss_is_not_taken_for_something_else() -> None:
+    class Mistyped(losses.MeanSquaredError):
+        def term(self, error: tf.Tensor) -> tf.Tensor:
+            return error.shpae
+
+    x, y = table()
+    with pytest.raises(AttributeError, match="shpae"):
+        fit(linear(), x, y, loss=Mistyped(), epochs=1, compile="graph")
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_a_variable_that_the_loss_does_not_depend_on(mode: str) -> None:
     class Forgetful(Dense):

@@ -289,6 +289,8 @@ CHANGES: dict[str, Any] = {
     "in a deque": lambda schedule: schedule.queue.append(Fraction(1, 3)),
     "in a named tuple": lambda schedule: setattr(schedule, "pair", schedule.pair._replace(late=9)),
     "a text": lambda schedule: setattr(schedule, "kind", "sine"),
+    "a method of its own": lambda schedule: setattr(schedule, "factor", tf.ones_like),
+    "a setting that is gone": lambda schedule: delattr(schedule, "kind"),
     "a function": lambda schedule: setattr(schedule, "shape", np.sin),
     "another function": lambda schedule: setattr(schedule, "own", max),
     "a complex number": lambda schedule: setattr(schedule, "more", [2j]),

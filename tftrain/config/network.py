@@ -4,21 +4,38 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tftrain.config.base import BY_KIND, Count, NonNegative, Positive, Section, Short, or_one
+from tftrain.config.base import (
+    BY_KIND,
+    Count,
+    NonNegative,
+    Number,
+    Positive,
+    Section,
+    Short,
+    or_one,
+)
 
 ActivationName = Literal[
     "identity",
     "relu",
+    "relu6",
     "leaky_relu",
     "elu",
     "selu",
     "gelu",
     "gelu_tanh",
     "silu",
+    "mish",
     "tanh",
     "sigmoid",
+    "hard_sigmoid",
     "softplus",
+    "softsign",
+    "softmax",
 ]
+
+
+HiddenActivation = ActivationName | Literal["prelu"]
 
 
 class NamedInitializer(Section):
@@ -84,8 +101,14 @@ class Mlp(Network):
     kind: Literal["mlp"]
     hidden: Annotated[Layers, or_one(Units | Layers)] = Field(default=[64, 64])
     """Number of units of each hidden layer; a number alone is a single hidden layer."""
-    activation: ActivationName | list[ActivationName] = "relu"
+    activation: HiddenActivation | list[HiddenActivation] = "relu"
     """Activation of all hidden layers, or one for each."""
+    dropout: Annotated[Number, Field(ge=0, lt=1)] = 0.0
+    """Share of the outputs of each hidden layer that are set to zero while training."""
+    normalization: Literal["none", "layer", "batch"] = "none"
+    """Normalization in front of each hidden activation: of each case, or over the batch."""
+    residual: bool = False
+    """Whether a hidden layer as wide as the one before is added to its input."""
     precision: Literal["full", "mixed_bfloat16"] = "full"
     """`mixed_bfloat16` lets the hidden layers compute in bfloat16, where the processor can."""
 

@@ -19,18 +19,21 @@ from tftrain.training import Convergence, EarlyStopping
 def network_of(config: Config, in_features: int) -> tf.Module:
     """Return the untrained network of a config."""
     model = config.model
+    hidden: dict[str, Any] = {"activation": []}
+    if model.kind == "mlp":
+        names = ("activation", "dropout", "normalization", "residual", "precision")
+        hidden = {name: getattr(model, name) for name in names}
     return nn.MLP(
         in_features,
         model.hidden if model.kind == "mlp" else [],
         len(config.data.target),
-        activation=model.activation if model.kind == "mlp" else [],
         output_activation=model.output_activation,
         use_bias=model.bias,
         initializer=_initializer(model.initializer),
         bias_initializer=_initializer(model.bias_initializer, auto="zeros"),
         dtype=model.dtype,
-        precision=model.precision if model.kind == "mlp" else "full",
         seed=config.seed,
+        **hidden,
     )
 
 
@@ -62,7 +65,7 @@ def restored_network(run: Run, network: tf.Module) -> tf.Module:
     Raises:
         RunError: they cannot be read.
     """
-    trained = network_of(run.config, network.layers[0].in_features)
+    trained = network_of(run.config, nn.wires(network)[0].node.in_features)
 
     def read(model: Path) -> None:
         try:
@@ -74,7 +77,7 @@ def restored_network(run: Run, network: tf.Module) -> tf.Module:
             raise RunError(f"{model}: its weights cannot be read: {reason}") from None
 
     run.directory.read_model(read)
-    pairs = zip(network.trainable_variables, trained.trainable_variables, strict=True)
+    pairs = zip(network.variables, trained.variables, strict=True)
     for variable, value in pairs:
         variable.assign(tf.cast(value, variable.dtype))
     return network

@@ -9,6 +9,7 @@ from tftrain.nn.fork import Add, Concat, Fork, Residual
 from tftrain.nn.initializers import INITIALIZERS, Initializer
 from tftrain.nn.mlp import MLP
 from tftrain.nn.normalization import BatchNorm, LayerNorm
+from tftrain.nn.prelu import PReLU
 from tftrain.nn.sequential import Layer, Sequential, named_state, named_variables
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Initializer",
     "Layer",
     "LayerNorm",
+    "PReLU",
     "Residual",
     "Sequential",
     "call",

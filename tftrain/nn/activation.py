@@ -1,7 +1,8 @@
-"""Activations: functions applied to every element."""
+"""Activations: nonlinear functions between the affine maps."""
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import tensorflow as tf
 
@@ -34,23 +35,63 @@ def silu(x: tf.Tensor) -> tf.Tensor:
     return x * tf.sigmoid(x)
 
 
-ACTIVATIONS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
-    "identity": tf.identity,
-    "relu": tf.nn.relu,
-    "leaky_relu": leaky_relu,
-    "elu": tf.nn.elu,
-    "selu": tf.nn.selu,
-    "gelu": gelu,
-    "gelu_tanh": gelu_tanh,
-    "silu": silu,
-    "tanh": tf.tanh,
-    "sigmoid": tf.sigmoid,
-    "softplus": tf.math.softplus,
+def mish(x: tf.Tensor) -> tf.Tensor:
+    """`x tanh(softplus(x))` (Misra, 2020)."""
+    return x * tf.tanh(tf.math.softplus(x))
+
+
+def hard_sigmoid(x: tf.Tensor) -> tf.Tensor:
+    """`x / 6 + 1/2`, at least 0 and at most 1 (Howard et al., 2019)."""
+    return tf.nn.relu6(x + 3) / 6
+
+
+@dataclass(frozen=True)
+class Nonlinearity:
+    """An activation, and the initializer that the literature pairs with it.
+
+    He for the rectifier and its relatives, LeCun for selu (Klambauer, Unterthiner, Mayr and
+    Hochreiter, 2017), Glorot for those that saturate.
+    """
+
+    function: Callable[[tf.Tensor], tf.Tensor]
+    initializer: str
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        """Return the activation of `x`."""
+        return self.function(x)
+
+
+def _rectifier(function: Callable[[tf.Tensor], tf.Tensor]) -> Nonlinearity:
+    return Nonlinearity(function, "he_uniform")
+
+
+def _saturating(function: Callable[[tf.Tensor], tf.Tensor]) -> Nonlinearity:
+    return Nonlinearity(function, "glorot_uniform")
+
+
+ACTIVATIONS: dict[str, Nonlinearity] = {
+    "identity": _saturating(tf.identity),
+    "relu": _rectifier(tf.nn.relu),
+    "relu6": _rectifier(tf.nn.relu6),
+    "leaky_relu": _rectifier(leaky_relu),
+    "elu": _rectifier(tf.nn.elu),
+    "selu": Nonlinearity(tf.nn.selu, "lecun_normal"),
+    "gelu": _rectifier(gelu),
+    "gelu_tanh": _rectifier(gelu_tanh),
+    "silu": _rectifier(silu),
+    "mish": _rectifier(mish),
+    "tanh": _saturating(tf.tanh),
+    "sigmoid": _saturating(tf.sigmoid),
+    "hard_sigmoid": _saturating(hard_sigmoid),
+    "softplus": _rectifier(tf.math.softplus),
+    "softsign": _saturating(tf.nn.softsign),
+    "softmax": _saturating(tf.nn.softmax),
 }
+"""By name. All but softmax, which is of the last axis, are functions of every element."""
 
 
 class Activation(tf.Module):
-    """Applies the activation called `function` to every element of its input.
+    """Applies the activation called `function`.
 
     Args:
         function: one of `ACTIVATIONS`.

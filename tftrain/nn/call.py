@@ -81,7 +81,11 @@ def call(network: Any, x: Any, draw: Draw | None = None) -> tf.Tensor:
         draw: where random numbers come from while it trains; None while it serves, validates or is
             exported.
     """
-    nodes = wires(network)
+    return run(wires(network), x, draw)
+
+
+def run(nodes: list[Wire[Any]], x: Any, draw: Draw | None) -> tf.Tensor:
+    """Return the output of the last of some nodes; arguments as for `call`."""
 
     def called(n: int, *inputs: tf.Tensor) -> tf.Tensor:
         return call_node(nodes[n].node, inputs, None if draw is None else draw.at(n))
@@ -93,12 +97,29 @@ def call_node(node: Any, inputs: tuple[tf.Tensor, ...], draw: Draw | None) -> tf
     """Return the output of a node.
 
     Args:
-        node: a layer. One that sets `takes_draw` is given the draw; all others the inputs alone.
+        node: a layer. One that `takes_draw` is given the draw; all others the inputs alone.
         inputs: one tensor, or several for a layer that joins branches.
         draw: as for `call`.
     """
-    x = inputs[0] if len(inputs) == 1 else list(inputs)
-    return node(x, draw) if getattr(type(node), "takes_draw", False) else node(x)
+    x = graph.argument(inputs)
+    return node(x, draw) if takes_draw(node) else node(x)
+
+
+def takes_draw(layer: Any) -> bool:
+    """Return whether a class says `takes_draw = True` where it says how its objects are called."""
+    for kind in type(layer).__mro__:
+        if "takes_draw" in vars(kind):
+            return bool(vars(kind)["takes_draw"])
+        if "__call__" in vars(kind):
+            return False
+    return False
+
+
+def composed(network: Any) -> list[Wire[Any]]:
+    """Return the nodes of a composition, whether or not a subclass overrides how it is called."""
+    wiring = Wiring(label_of)
+    network.wire(wiring, graph.INPUT)
+    return wiring.wires
 
 
 def label_of(layer: Any) -> str:

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tftrain.errors import InputError, ShapeError, of_type
 from tftrain.graph import Wiring
-from tftrain.nn.call import Draw, call
+from tftrain.nn.call import Draw, composed, run
 from tftrain.nn.sequential import Layer, Sequential
 
 
@@ -84,7 +84,7 @@ class Fork(tf.Module):
 
     def __call__(self, x: tf.Tensor, draw: Draw | None = None) -> tf.Tensor:
         """Return what `join` makes of the outputs of the branches."""
-        return call(self, x, draw)
+        return run(composed(self), x, draw)
 
     def __repr__(self) -> str:
         branches = ", ".join("[]" if b is None else repr(b) for b in self.branches)

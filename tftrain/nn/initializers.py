@@ -17,6 +17,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tftrain.errors import entry
+from tftrain.nn.activation import ACTIVATIONS
 
 Shape = tuple[int, ...]
 Initializer = Callable[[np.random.Generator, Shape], np.ndarray]
@@ -89,12 +90,9 @@ def get(initializer: str | Initializer) -> Initializer:
 
 
 def suited_to(activation: str) -> str:
-    """Return the name of the initializer that the literature pairs with an activation.
-
-    He for the rectifier and its smooth relatives, LeCun for selu (Klambauer, Unterthiner, Mayr
-    and Hochreiter, 2017), Glorot for the rest.
-    """
-    if activation == "selu":
-        return "lecun_normal"
-    rectifiers = ("relu", "leaky_relu", "elu", "gelu", "gelu_tanh", "silu", "softplus")
-    return "he_uniform" if activation in rectifiers else "glorot_uniform"
+    """Return the name of the initializer that the literature pairs with an activation."""
+    return (
+        "he_uniform"
+        if activation == "prelu"
+        else entry("activation", activation, ACTIVATIONS).initializer
+    )

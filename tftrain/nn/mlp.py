@@ -1,13 +1,17 @@
 """The multi-layer perceptron."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from tftrain.errors import InputError, of_type, unknown, whole_number
+from tftrain.errors import InputError, entry, number, of_type, unknown, whole_number
 from tftrain.nn import initializers
 from tftrain.nn.activation import Activation
 from tftrain.nn.bfloat16 import FULL, MIXED, NARROW, PRECISIONS
 from tftrain.nn.dense import Dense, require_memory
+from tftrain.nn.dropout import Dropout
+from tftrain.nn.fork import Residual
+from tftrain.nn.normalization import BatchNorm, LayerNorm
+from tftrain.nn.prelu import PReLU
 from tftrain.nn.sequential import Layer, Sequential
 
 
@@ -25,6 +29,11 @@ class MLP(Sequential):
             suits its activation (`initializers.suited_to`).
         bias_initializer: of all biases.
         dtype: `"float32"` or `"float64"`.
+        dropout: rate of the `Dropout` after each hidden activation; 0 for none.
+        normalization: `"layer"` or `"batch"` between each hidden affine map and its activation, or
+            `"none"`.
+        residual: whether a hidden layer as wide as the one before is added to its input
+            (`Residual`).
         precision: `"full"`, or `"mixed_bfloat16"`: the hidden layers compute in bfloat16; their
             parameters, the output layer, the loss and the updates stay float32.
         seed: layer number `i` draws its parameters from `(seed, i)`.
@@ -44,6 +53,9 @@ class MLP(Sequential):
         use_bias: bool = True,
         initializer: str | initializers.Initializer = "auto",
         bias_initializer: str | initializers.Initializer = "zeros",
+        dropout: float = 0.0,
+        normalization: str = "none",
+        residual: bool = False,
         dtype: str = "float32",
         precision: str = FULL,
         seed: int = 0,
@@ -51,7 +63,7 @@ class MLP(Sequential):
         of_type("hidden", hidden, Iterable, "a list of widths such as [64, 64]")
         hidden = [whole_number(f"hidden[{i}]", width) for i, width in enumerate(hidden)]
         each = activation if isinstance(activation, (list, tuple)) else [activation] * len(hidden)
-        names: list[Any] = list(each)  # what is no name, `Activation` refuses
+        names: list[Any] = list(each)  # `Activation` validates each name
         if len(names) != len(hidden):
             raise InputError(
                 f"{len(names)} activations for {len(hidden)} hidden layers: give one, or one each"
@@ -62,19 +74,43 @@ class MLP(Sequential):
         inputs = whole_number("in_features", in_features)
         widths = [inputs, *hidden, whole_number("out_features", out_features)]
         require_memory(widths, dtype)
+        number("dropout", dropout, below=1)
+        normalization_of = entry("normalization", normalization, NORMALIZATIONS)
         layers: list[Layer] = []
         for i, name in enumerate(names):
-            function = Activation(name)
+            auto = initializers.suited_to(name) if initializer == "auto" else initializer
             dense = Dense(
                 widths[i],
                 widths[i + 1],
                 use_bias=use_bias,
-                initializer=initializers.suited_to(name) if initializer == "auto" else initializer,
+                initializer=auto,
                 bias_initializer=bias_initializer,
                 dtype=dtype,
                 compute_dtype=NARROW if precision == MIXED and i < len(hidden) else None,
                 seed=seed,
                 counter=i,
             )
-            layers += [dense] if name == "identity" else [dense, function]
+            activation_of = _activation(name, widths[i + 1], dtype)
+            if i == len(hidden):
+                layers += [dense, *activation_of]
+                break
+            block: list[Layer] = [dense, *normalization_of(widths[i + 1], dtype), *activation_of]
+            block += [Dropout(dropout)] if dropout else []
+            same = residual and widths[i] == widths[i + 1]
+            layers += [Residual(*block)] if same else block
         super().__init__(layers)
+
+
+NORMALIZATIONS: dict[str, Callable[[int, str], list[Layer]]] = {
+    "none": lambda width, dtype: [],
+    "layer": lambda width, dtype: [LayerNorm(width, dtype=dtype)],
+    "batch": lambda width, dtype: [BatchNorm(width, dtype=dtype)],
+}
+
+
+def _activation(name: str, width: int, dtype: str) -> list[Layer]:
+    """Return the layers of an activation: none for the identity."""
+    if name == "prelu":
+        return [PReLU(width, dtype=dtype)]
+    activation = Activation(name)  # which validates the name
+    return [] if name == "identity" else [activation]

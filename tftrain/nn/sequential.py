@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tftrain.errors import InputError, of_type
 from tftrain.graph import Wiring
-from tftrain.nn.call import Draw, call
+from tftrain.nn.call import Draw, composed, run
 
 Layer = Callable[[tf.Tensor], tf.Tensor]
 
@@ -39,7 +39,7 @@ class Sequential(tf.Module):
 
     def __call__(self, x: tf.Tensor, draw: Draw | None = None) -> tf.Tensor:
         """Return the output of the last layer; `x` is the input of the first."""
-        return call(self, x, draw)
+        return run(composed(self), x, draw)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}([{', '.join(map(repr, self.layers))}])"

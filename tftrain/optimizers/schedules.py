@@ -1,7 +1,10 @@
 """Learning-rate schedules: the learning rate as a function of the step, counted from 0."""
 
 import math
+from contextlib import suppress
+from decimal import Decimal
 from numbers import Real
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -34,19 +37,26 @@ def rate_of(schedule: Schedule, step: tf.Tensor) -> tf.Tensor:
     A schedule of one's own may return a plain number, which `tf.cast` would round to float32.
 
     Raises:
-        InputError: it returns something else than one number.
+        InputError: it returns anything but one number.
     """
     rate = schedule(step)
-    if isinstance(rate, Real):
-        rate = tf.constant(float(rate), tf.float64)
-    if isinstance(rate, (np.generic, np.ndarray)):
-        rate = tf.constant(rate)
+    if not tf.is_tensor(rate):
+        with suppress(Exception):  # a user's object may raise anything
+            rate = tf.constant(_number(rate))
+    kind = rate.dtype.name + " tensor" if tf.is_tensor(rate) else type(rate).__name__
     about = f"the learning rate of the schedule {type(schedule).__name__}"
     if not tf.is_tensor(rate) or not (rate.dtype.is_floating or rate.dtype.is_integer):
-        raise InputError(f"{about} must be a number, got {rate!r}")
+        raise InputError(f"{about} must be a number, got a {kind}")
     if rate.shape.rank not in (0, None):
         raise InputError(f"{about} must be one number, got shape {tuple(rate.shape)}")
     return rate if rate.dtype.is_floating else tf.cast(rate, tf.float64)
+
+
+def _number(rate: Any) -> Any:
+    """Return a plain number as float64, an array of NumPy's as it is."""
+    if isinstance(rate, (Real, Decimal)):
+        return np.float64(rate)
+    return rate if isinstance(rate, (np.generic, np.ndarray)) else None
 
 
 class Constant(Schedule):

@@ -9,6 +9,7 @@ whatever the depth. Where that `x` lies on a kink, any subgradient there is acce
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -272,7 +273,8 @@ class Certificate:
             if len(sent) == 1:
                 yield same(node.dy, sent[0], self.mode, name, "dy arrives")
             elif sent:
-                total = np.stack(self._exact_all(sent)).sum(axis=0)  # in any order
+                terms: Any = self._exact_all(sent)
+                total = np.stack(terms).sum(axis=0)  # in any order
                 yield compare(node.dy, total, self.mode, name, "dy arrives")
 
     def _penalised(self, gradient: Array, parameter: Array, cases: int) -> Array:

@@ -36,8 +36,11 @@ class LossLayer(Layer):
 
     def forward(self, x: Array) -> Array:
         given = x, self.target, self.weight
-        is_sum = type(self.loss).value is Loss.value
-        return self.loss.shares(*given) if is_sum else self.loss.value(*given)
+        if type(self.loss).value is Loss.value:
+            shares = self.loss.shares(*given)
+            if shares.shape == x.shape:
+                return shares
+        return self.loss.value(*given)
 
     def backward(self, x: Array, y: Array, dy: Array) -> tuple[Array, dict[str, Array]]:
         return dy * self.loss.delta(x, self.target, self.weight), {}
@@ -62,7 +65,7 @@ def check_node(name: str, reference: Layer, node: Node) -> Check | None:
 
 
 def _check(here: Point) -> Check | None:
-    line = Line(here, here.direction())
+    line = Line(here, here.direction)
     exact = line.by_complex_step()
     if line.is_exact_by(exact):
         return exact
@@ -83,6 +86,6 @@ def _check_nearby(here: Point) -> Check | None:
     """Check a reference node away from its kinks; None where it cannot be computed."""
     try:
         there = kinks.moved_off(here)
-        return Line(there, there.direction()).checked()
+        return Line(there, there.direction).checked()
     except Exception:  # a node need not be defined nearby, as where inputs are the numbers of rows
         return None

@@ -38,6 +38,7 @@ from tftrain.reference.optimizers import (
     StepDecay,
     Warmup,
 )
+from tftrain.reference.prelu import PReLU
 
 __all__ = [
     "PRECISIONS",
@@ -64,6 +65,7 @@ __all__ = [
     "MeanSquaredError",
     "Network",
     "Optimizer",
+    "PReLU",
     "Precision",
     "RMSprop",
     "Schedule",

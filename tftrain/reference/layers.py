@@ -19,7 +19,7 @@ import numpy as np
 
 from tftrain.errors import InputError
 from tftrain.reference.bounded import PRECISIONS, Bounded, Precision
-from tftrain.reference.functions import allow, by_sign, erfc, exp, sigmoid, softplus, tanh
+from tftrain.reference.functions import absolute, allow, by_sign, erfc, exp, sigmoid, softplus, tanh
 from tftrain.traces import is_discrete
 
 Array = Any
@@ -372,18 +372,60 @@ def _silu_back(dy: Array, z: Array, y: Array) -> Array:
     return dy * s + ((dy * z) * s) * (1 - s)
 
 
+def _mish(z: Array) -> Array:
+    return z * tanh(softplus(z))
+
+
+def _mish_back(dy: Array, z: Array, y: Array) -> Array:
+    """The product rule, with `tanh' = 1 - tanh^2` and `softplus' = sigmoid`."""
+    t = tanh(softplus(z))
+    return dy * t + ((dy * z) * (1 - t * t)) * sigmoid(z)
+
+
+def _relu6(z: Array) -> Array:
+    return by_sign(z, 0.0, by_sign(z - 6.0, z, 6.0))
+
+
+def _relu6_back(dy: Array, z: Array, y: Array) -> Array:
+    return dy * by_sign(z, 0.0, by_sign(z - 6.0, 1.0, 0.0, at_zero=0.0))
+
+
+def _softmax(z: Array) -> Array:
+    """The largest is subtracted first, which changes nothing, so that no power overflows."""
+    powers = exp(z - z.real.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def _softmax_back(dy: Array, z: Array, y: Array) -> Array:
+    """`dz_i = y_i (dy_i - sum_j dy_j y_j)`, from `dy_j/dz_i = y_j (1[i = j] - y_i)`."""
+    return (dy - (dy * y).sum(axis=-1, keepdims=True)) * y
+
+
 ACTIVATIONS: dict[str, Function] = {
     "identity": Function(lambda z: z, lambda dy, z, y: dy, "1"),
     "relu": Function(_relu, _relu_back, "1 where z > 0, else 0"),
+    "relu6": Function(_relu6, _relu6_back, "1 where 0 < z < 6, else 0"),
     "leaky_relu": Function(_leaky_relu, _leaky_relu_back, "1 where z > 0, else 0.01"),
     "elu": Function(_elu, _elu_back, "1 where z > 0, else y + 1"),
     "selu": Function(_selu, _selu_back, "1.0507 where z > 0, else y + 1.7581"),
     "gelu": Function(_gelu, _gelu_back, "Phi(z) + z Phi'(z)"),
     "gelu_tanh": Function(_gelu_tanh, _gelu_tanh_back, "(1 + t)/2 + z/2 t', t = tanh(g(z))"),
     "silu": Function(lambda z: z * sigmoid(z), _silu_back, "s + z s (1 - s), s = sigmoid(z)"),
+    "mish": Function(_mish, _mish_back, "t + z (1 - t^2) sigmoid(z), t = tanh(softplus(z))"),
     "tanh": Function(tanh, lambda dy, z, y: dy * (1 - y * y), "1 - y^2"),
     "sigmoid": Function(sigmoid, lambda dy, z, y: (dy * y) * (1 - y), "y (1 - y)"),
+    "hard_sigmoid": Function(
+        lambda z: _relu6(z + 3.0) / 6.0,
+        lambda dy, z, y: _relu6_back(dy / 6.0, z + 3.0, y),
+        "1/6 where -3 < z < 3, else 0",
+    ),
     "softplus": Function(softplus, lambda dy, z, y: dy * sigmoid(z), "sigmoid(z)"),
+    "softsign": Function(
+        lambda z: z / (1 + absolute(z)),
+        lambda dy, z, y: dy / ((1 + absolute(z)) * (1 + absolute(z))),
+        "1 / (1 + |z|)^2",
+    ),
+    "softmax": Function(_softmax, _softmax_back, "dz_i = y_i (dy_i - sum_j dy_j y_j)"),
 }
 
 

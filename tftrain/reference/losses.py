@@ -52,15 +52,15 @@ class Loss(Reference):
         return terms if weight is None else terms * _per_case(weight, error)
 
     def _of_each(self, error: Array, name: str) -> Array:
-        """Return the term or the slope of each error; one number for all counts for each."""
+        """Return the term or the slope of each error; a number counts for each."""
         value = getattr(self, name)(error)
         if value is None:
             raise InputError(
                 f"the method {name!r} of {type(self).__name__} returned None: return the {name} of "
                 "each error"
             )
-        if not isinstance(value, Bounded):
-            value = np.broadcast_to(value, error.shape)
+        if not isinstance(value, Bounded) and np.ndim(value) == 0:
+            value = np.full(error.shape, value)
         return as_numbers_of(error, value)
 
 

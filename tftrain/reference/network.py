@@ -39,7 +39,9 @@ class Network(Layer):
         Raises:
             InputError: the reference does not know one of its layers.
         """
-        return cls([replace(wire, node=reference_of(wire.node)) for wire in _wired(original)])
+        wiring = Wiring(_label_of)
+        original.wire(wiring, INPUT)
+        return cls([replace(wire, node=reference_of(wire.node)) for wire in wiring.wires])
 
     @cached_property
     def wires(self) -> list[Wire[Layer]]:
@@ -52,7 +54,7 @@ class Network(Layer):
         for layer in self.layers:
             if isinstance(layer, Wire):
                 sources = (source if k == INPUT else ends[k] for k in layer.sources)
-                ends.append(wiring.add(layer.node, *sources))
+                ends.append(wiring.add_node(layer.node, *sources))
             else:
                 ends.append(wiring.add(layer, ends[-1] if ends else source))
         return ends[-1]
@@ -160,8 +162,11 @@ class Network(Layer):
     def assign(self, values: dict[str, Array]) -> None:
         """Give the parameters new values, by the names of `parameters`."""
         for n, wire in enumerate(self.wires):
-            for name in wire.node.parameters:
-                setattr(wire.node, name, values[f"layers.{n}.{name}"])
+            own = {name: values[f"layers.{n}.{name}"] for name in wire.node.parameters}
+            if isinstance(wire.node, Network):
+                wire.node.assign(own)
+            else:
+                vars(wire.node).update(own)
 
 
 class Deltas(NamedTuple):
@@ -185,9 +190,13 @@ def _total(terms: Sequence[Array]) -> Array:
 
 
 def _wired(network: Any) -> list[Wire[Any]]:
-    wiring = Wiring(lambda layer: getattr(layer, "function", type(layer).__name__))
+    wiring = Wiring(_label_of)
     wiring.add(network, INPUT)
     return wiring.wires
+
+
+def _label_of(layer: Any) -> str:
+    return str(getattr(layer, "function", type(layer).__name__))
 
 
 def _named(own: Sequence[dict[str, Array]]) -> dict[str, Array]:

@@ -121,7 +121,7 @@ def fit(
     if validation is not None:
         x_val, y_val, weight_val = (*validation, None)[:3]
         evaluator = Evaluator(network, loss, as_batch(x_val, y_val, weight_val, dtype))
-    step = Step(network, parameters, loss, optimizer, number("l2", l2), others)
+    step = Step(network, parameters, loss, optimizer, number("l2", l2), others, seed)
     operations, steps = _workload(parameters, int(data.x.shape[0]), size, epochs)
     mode = choose_mode(compile, operations, steps, nn.is_mixed(network))
     require_memory(

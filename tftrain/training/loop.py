@@ -141,21 +141,17 @@ class Loop:
         """Return the settings of optimizer and schedule, if there is an observer to change them."""
         if not self.observers:
             return {}
-        optimizer = self.engine.step.optimizer
-        settings = described_each(optimizer)
-        settings["schedule"] = type(optimizer.schedule).__name__
-        of_schedule = described_each(optimizer.schedule).items()
-        return {**settings, **{f"schedule.{name}": text for name, text in of_schedule}}
+        return described_each(self.engine.step.optimizer, taken_apart="schedule")
 
     def _require_settings(self, settings: dict[str, str]) -> None:
         """Raise InputError where an observer has changed the optimizer's settings.
 
-        The program has them already. A new one is none that it could have.
+        The program was made with those before.
         """
         now = self._settings()
-        changed = [name for name, text in settings.items() if now.get(name) != text]
+        changed = [name for name in {**settings, **now} if settings.get(name) != now.get(name)]
         if changed:
-            name = min(changed, key=lambda name: len(settings[name]))  # not one that holds it
+            name = min(changed, key=lambda name: len(settings.get(name, "")))  # the innermost
             raise InputError(
                 f"an observer has changed the optimizer's {name} while it trains, but the "
                 "program has its settings already: give a schedule (tftrain.optimizers.Schedule), "

@@ -206,7 +206,7 @@ class Tracer:
                     sources=wire.sources,
                     parameters={name: parameters[k] for name, k in own.items()},
                     gradients={name: gradients[k] for name, k in own.items()},
-                    state={n: v.numpy().copy() for n, v in nn.named_state(wire.node).items()},
+                    state={n: np.array(v.numpy()) for n, v in nn.named_state(wire.node).items()},
                 )
             )
         return nodes

@@ -7,6 +7,7 @@ from argparse import Namespace
 from array import array
 from collections import UserDict, UserList, deque
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import date, time, timedelta
 from decimal import Decimal
 from functools import cached_property, partial
@@ -168,7 +169,7 @@ def array_of(value: Any) -> np.ndarray | None:
 
 
 def leaves_of(settings: Any, closed: type | tuple[type, ...] = ()) -> Iterator[Any]:
-    """Yield what settings are made of in the end, each object once, and their methods.
+    """Yield what settings are made of in the end, and what their methods name.
 
     Args:
         settings: one setting, or a container of them.
@@ -178,21 +179,22 @@ def leaves_of(settings: Any, closed: type | tuple[type, ...] = ()) -> Iterator[A
     while left and len(seen) < MOST_PARTS:
         value = left.pop()
         parts = None if issubclass(type(value), closed) else parts_of(value)
-        if id(value) in seen:
-            continue
-        seen[id(value)] = value  # so that no other object takes its place, and its number
         if parts is None:
             yield value
             continue
+        if id(value) in seen:
+            continue
+        seen[id(value)] = value  # so that no other object takes its place, and its number
         left += [part for _, part in reversed(parts)]
         if isinstance(value, FunctionType):
             left += globals_of(value)
         elif _is_object(value):
-            left += methods_of(value)
+            with suppress(Exception):  # a user's class may raise anything
+                left += methods_of(value)
 
 
 MOST_PARTS = 100_000
-"""Things that settings are made of and that are looked at, at most."""
+"""Containers and objects that are looked into, at most."""
 
 
 def described(thing: Any) -> str:
@@ -204,10 +206,39 @@ def described(thing: Any) -> str:
     return _Description().of(thing)
 
 
-def described_each(thing: Any) -> dict[str, str]:
-    """Return the settings of an object as texts, by name."""
-    description = _Description()
-    return {name: description.of(value) for name, value in sorted(settings_of(thing).items())}
+def described_each(thing: Any, taken_apart: str) -> dict[str, str]:
+    """Return the settings that a class knows as texts, by name; of one setting each of its own.
+
+    An attribute that an object has and its class does not mention, as a mark that somebody leaves,
+    is told from a setting by the names that the class and its methods use.
+    """
+    description, found = _Description(), dict[str, str]()
+    for name, value in sorted(settings_of(thing).items()):
+        if name == taken_apart:
+            found[name] = type(value).__name__
+            inner = sorted(settings_of(value).items())
+            known = _known_names(type(value))
+            found |= {f"{name}.{n}": description.of(v) for n, v in inner if n in known}
+        elif name in _known_names(type(thing)):
+            found[name] = description.of(value)
+    return found
+
+
+def _known_names(kind: type) -> set[str]:
+    """Return the names of a class's attributes, and all that the code of its methods mentions."""
+    found = set(dir(kind))
+    for own in kind.__mro__:
+        for value in vars(own).values():
+            function = _function_of(value)
+            if isinstance(function, FunctionType):
+                found |= _names_in(function.__code__)
+    return found
+
+
+def _names_in(code: CodeType) -> set[str]:
+    inner = (one for one in code.co_consts if isinstance(one, CodeType))
+    texts = {one for one in code.co_consts if isinstance(one, str)}
+    return {*code.co_names, *texts}.union(*map(_names_in, inner))
 
 
 class _Description:
@@ -248,7 +279,7 @@ LONG = 1000
 def _of_leaf(value: Any) -> str:
     try:
         if isinstance(value, PLAIN):
-            return repr(value)
+            return str.__repr__(value) if isinstance(value, str) else repr(value)
         if isinstance(value, NAMED):
             return f"{type(value).__name__} {value.__name__}"
         if isinstance(value, int):
@@ -262,8 +293,10 @@ def _of_leaf(value: Any) -> str:
 
 
 PLAIN = (str, bytes, range, complex, Decimal, date, time, timedelta)
+"""Types of settings whose text is their representation."""
+
 NAMED = (type, FunctionType, BuiltinFunctionType, np.ufunc)
-"""Types of settings whose text is their representation, and their name."""
+"""Types of settings whose text is their name."""
 
 MOST_DECIMALS = 10**1000
-"""Python writes no longer integer than one of some thousand digits in decimals."""
+"""Python refuses to write integers of more than some thousand digits in decimal."""

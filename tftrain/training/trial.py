@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from tftrain import nn
 from tftrain.errors import InputError, first_line
 from tftrain.training.holders import held_by, variables_of
 
@@ -100,7 +101,7 @@ def _program_of(network: tf.Module, x: tf.Tensor) -> tuple[Any, Any]:
 
     def forward(x: tf.Tensor) -> tf.Tensor:
         with tf.variable_creator_scope(refuse):
-            outputs.append(network(x))
+            outputs.append(nn.call(network, x, _first_draw()))
         return x
 
     outputs: list[Any] = []
@@ -138,7 +139,7 @@ def _called(network: tf.Module, x: tf.Tensor) -> Trial:
             tf.GradientTape() as tape,
             tf.variable_creator_scope(note),
         ):
-            output = network(x)
+            output = nn.call(network, x, _first_draw())
         return Trial(output, list(tape.watched_variables()), None, made)
     except Exception as error:  # what is wrong, the training itself will say, if it comes so far
         if not network.trainable_variables:
@@ -150,6 +151,11 @@ def _called(network: tf.Module, x: tf.Tensor) -> Trial:
     finally:
         for variable, value in values:
             variable.assign(value)
+
+
+def _first_draw() -> nn.Draw:
+    """Return the draw of a first step, as the network trains."""
+    return nn.Draw.of(0, tf.constant(0))
 
 
 def _place() -> str:
