@@ -5,7 +5,7 @@ from typing import Unpack
 import tensorflow as tf
 
 from tftrain.errors import number
-from tftrain.optimizers.optimizer import Clipping, Optimizer, Slots
+from tftrain.optimizers.optimizer import Change, Clipping, Optimizer, Slots, Tensor
 from tftrain.optimizers.schedules import Schedule
 
 
@@ -48,13 +48,8 @@ class Adam(Optimizer):
         self.epsilon = number("epsilon", epsilon)
 
     def update(
-        self,
-        gradient: tf.Tensor,
-        parameter: tf.Tensor,
-        slots: Slots,
-        learning_rate: tf.Tensor,
-        step: tf.Tensor,
-    ) -> tuple[tf.Tensor, Slots]:
+        self, gradient: Tensor, parameter: Tensor, slots: Slots, learning_rate: Tensor, step: Tensor
+    ) -> Change:
         mean = self.beta_1 * slots["mean"] + (1 - self.beta_1) * gradient
         mean_square = self.beta_2 * slots["mean_square"] + (1 - self.beta_2) * tf.square(gradient)
         c = tf.sqrt(_one_minus_power(self.beta_2, step))
@@ -63,7 +58,7 @@ class Adam(Optimizer):
         return change, {"mean": mean, "mean_square": mean_square}
 
 
-def _one_minus_power(beta: float, step: tf.Tensor) -> tf.Tensor:
+def _one_minus_power(beta: float, step: Tensor) -> Tensor:
     """Return `1 - beta ** step` in float64: in float32 the difference would lose digits."""
     return 1 - tf.pow(tf.constant(beta, tf.float64), step)
 
@@ -104,12 +99,7 @@ class AdamW(Adam):
         self.weight_decay = number("weight_decay", weight_decay)
 
     def update(
-        self,
-        gradient: tf.Tensor,
-        parameter: tf.Tensor,
-        slots: Slots,
-        learning_rate: tf.Tensor,
-        step: tf.Tensor,
-    ) -> tuple[tf.Tensor, Slots]:
+        self, gradient: Tensor, parameter: Tensor, slots: Slots, learning_rate: Tensor, step: Tensor
+    ) -> Change:
         change, new_slots = super().update(gradient, parameter, slots, learning_rate, step)
         return change - learning_rate * self.weight_decay * parameter, new_slots
