@@ -7,7 +7,7 @@ the new slots. Sources of the equations are with the references of the same name
 import functools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from fractions import Fraction
 from numbers import Real
 from typing import Any, ClassVar, Self
@@ -20,6 +20,9 @@ from tftrain.reference.functions import allow, cos, power
 from tftrain.reference.layers import Array, Reference, reference_of, register
 
 Slots = Mapping[str, Array]
+
+Equations = tuple[list[str], list[str]]
+"""Equations as they are printed, and the values of the letters in them."""
 
 
 class Schedule(Reference):
@@ -164,6 +167,12 @@ class Optimizer(Reference):
         if isinstance(self.schedule, Real):
             self.schedule = Constant(number("the learning rate", self.schedule, positive=True))
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Keep a class that changes the rule from inheriting equations that no longer hold."""
+        super().__init_subclass__(**options)
+        if "change" in vars(cls) and "equations" not in vars(cls):
+            cls.equations = Optimizer.equations  # type: ignore[method-assign]
+
     @classmethod
     def of(cls, original: Any) -> Self:
         mirrored = super().of(original)
@@ -195,6 +204,21 @@ class Optimizer(Reference):
             step: number of this update, counted from 1.
         """
         raise NotImplementedError
+
+    def equations(self) -> Equations:
+        """Return the equations of `change`, and the values of their letters at the first update.
+
+        The letters are `g` for the gradient, `w` for the parameter, `e` for the learning rate and
+        `k` for the step; what is new has a prime. By default only what goes in and what comes out.
+        """
+        slots = list(self.first_slots(np.zeros(1)))
+        arguments = ", ".join(["g", "w", *slots, "e", "k"])
+        results = ", ".join(["w' - w", *(f"{slot}'" for slot in slots)])
+        shared = {field.name for field in fields(Optimizer)}
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in shared}
+        numbers = [f"{name} = {value:g}" for name, value in own.items() if isinstance(value, Real)]
+        zeros = [" = ".join([*slots, "0"])] if slots else []
+        return [f"{results} = change({arguments})"], [*numbers, "k = 1", *zeros]
 
     def apply(
         self,
@@ -245,6 +269,12 @@ class SGD(Optimizer):
             return self.momentum * velocity + descent, {"velocity": velocity}
         return velocity, {"velocity": velocity}
 
+    def equations(self) -> Equations:
+        if not self.momentum:
+            return ["w' = w - e g"], []
+        new = "w' = w + a v' - e g" if self.nesterov else "w' = w + v'"
+        return ["v' = a v - e g", new], [f"a = {self.momentum:g} (the momentum)", "v = 0"]
+
 
 @register("tftrain.optimizers.adagrad.Adagrad")
 @dataclass(kw_only=True)
@@ -261,6 +291,9 @@ class Adagrad(Optimizer):
         total = slots["sum_of_squares"] + gradient * gradient
         return _scaled(-rate * gradient, total, self.epsilon), {"sum_of_squares": total}
 
+    def equations(self) -> Equations:
+        return ["s' = s + g^2", "w' = w - e g / (sqrt(s') + c)"], [f"c = {self.epsilon:g}", "s = 0"]
+
 
 @register("tftrain.optimizers.rmsprop.RMSprop")
 @dataclass(kw_only=True)
@@ -276,6 +309,10 @@ class RMSprop(Optimizer):
     ) -> tuple[Array, Slots]:
         square = self.rho * slots["mean_square"] + (1 - self.rho) * (gradient * gradient)
         return _scaled(-rate * gradient, square, self.epsilon), {"mean_square": square}
+
+    def equations(self) -> Equations:
+        equations = ["s' = r s + (1 - r) g^2", "w' = w - e g / (sqrt(s') + c)"]
+        return equations, [f"r = {self.rho:g}", f"c = {self.epsilon:g}", "s = 0"]
 
 
 @register("tftrain.optimizers.adam.Adam")
@@ -304,6 +341,15 @@ class Adam(Optimizer):
         change = _scaled(-rate * mean, square, _rate_for(parameter, self.epsilon * c))
         return change, {"mean": mean, "mean_square": square}
 
+    def equations(self) -> Equations:
+        equations = [
+            "m' = b1 m + (1 - b1) g",
+            "v' = b2 v + (1 - b2) g^2",
+            "w' = w - e (m' / (1 - b1^k)) / (sqrt(v' / (1 - b2^k)) + c)",
+        ]
+        betas = [f"b1 = {self.beta_1:g}", f"b2 = {self.beta_2:g}"]
+        return equations, [*betas, f"c = {self.epsilon:g}", "k = 1", "m = v = 0"]
+
 
 def _scaled(descent: Array, square: Array, epsilon: float | Array) -> Array:
     """Return `descent / (sqrt(square) + epsilon)`.
@@ -330,6 +376,10 @@ class AdamW(Adam):
     ) -> tuple[Array, Slots]:
         change, new = super().change(gradient, parameter, slots, rate, step)
         return change - rate * self.weight_decay * parameter, new
+
+    def equations(self) -> Equations:
+        (*moments, last), settings = super().equations()
+        return [*moments, f"{last} - e d w"], [*settings, f"d = {self.weight_decay:g}"]
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {
