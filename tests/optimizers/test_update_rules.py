@@ -129,9 +129,27 @@ def test_bias_correction_of_adam_keeps_the_precision_of_float32(beta_2: float) -
 
 
 def test_adamw_decays_where_the_gradient_is_zero() -> None:
-    w = tf.Variable([2.0], dtype=tf.float64)
-    AdamW(0.1, weight_decay=0.5).apply([tf.zeros([1], tf.float64)], [w])
-    np.testing.assert_allclose(w, [2.0 - 0.1 * 0.5 * 2.0], rtol=1e-15)
+    w = tf.Variable([[2.0]], dtype=tf.float64)
+    AdamW(0.1, weight_decay=0.5).apply([tf.zeros([1, 1], tf.float64)], [w])
+    np.testing.assert_allclose(w, [[2.0 - 0.1 * 0.5 * 2.0]], rtol=1e-15)
+
+
+def test_weights_decay_and_biases_do_not() -> None:
+    shapes = [[], [3], [3, 2], [2, 2, 3]]
+    parameters = [tf.Variable(tf.fill(shape, 2.0)) for shape in shapes]
+    AdamW(0.5, weight_decay=0.25).apply([tf.zeros(shape) for shape in shapes], parameters)
+    for parameter, expected in zip(parameters, [2, 2, 1.75, 1.75], strict=True):
+        np.testing.assert_array_equal(parameter, np.full(parameter.shape, expected))
+
+
+def test_a_subclass_may_choose_what_decays() -> None:
+    class OnAll(AdamW):
+        def decaying(self, parameter: tf.Tensor) -> tf.Tensor:
+            return parameter
+
+    bias = tf.Variable([2.0])
+    OnAll(0.5, weight_decay=0.25).apply([tf.zeros([1])], [bias])
+    np.testing.assert_array_equal(bias, [1.75])
 
 
 @pytest.mark.parametrize("make", [Adagrad, RMSprop, Adam], ids=lambda make: make.__name__)

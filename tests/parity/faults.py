@@ -1020,6 +1020,16 @@ def _decay_whole(own: Any, g: Tensor, w: Tensor, slots: Any, rate: Tensor, step:
     return change - own.weight_decay * w, new
 
 
+def _decay_in_gradient(own: Any, g: Tensor, w: Tensor, slots: Any, rate: Any, step: Any) -> Any:
+    return Adam.update(own, g + own.weight_decay * own.decaying(w), w, slots, rate, step)
+
+
+def _decay_all(own: Any, g: Tensor, w: Tensor, slots: Any, rate: Tensor, step: Tensor) -> Any:
+    """Biases decay like weights."""
+    change, new = Adam.update(own, g, w, slots, rate, step)
+    return change - rate * own.weight_decay * w, new
+
+
 def _clipped_late(own: Any, g: Tensor, w: Tensor, slots: Any, rate: Tensor, step: Tensor) -> Any:
     """Limits the change instead of the gradient; gradients come unclipped."""
     change, new = SGD.update(own, g, w, slots, rate, step)
@@ -1128,9 +1138,11 @@ OPTIMIZER = [
         "adamw as L2",
         "the decay added to the gradient",
         AdamW,
-        lambda own, g, w, s, e, t: Adam.update(own, g + own.weight_decay * w, w, s, e, t),
+        _decay_in_gradient,
+        "1 Dense: updated weight",
     ),
-    _update("adamw without decay", "forgotten", AdamW, Adam.update),
+    _update("adamw without decay", "forgotten", AdamW, Adam.update, "1 Dense: updated weight"),
+    _update("adamw decays biases", "every parameter", AdamW, _decay_all),
     _update("adamw decay without rate", "w weight_decay", AdamW, _decay_whole),
     _update(
         "clipped one by one",

@@ -64,7 +64,9 @@ def _one_minus_power(beta: float, step: Tensor) -> Tensor:
 
 
 class AdamW(Adam):
-    """Adam, and apart from it each step takes `e * weight_decay * w` off every parameter.
+    """Adam, and apart from it each step takes `e * weight_decay * w` off every weight.
+
+    Biases and other parameters of rank below 2 keep their size: see `Optimizer.decaying`.
 
     Source: Loshchilov and Hutter (2019), "Decoupled weight decay regularization", algorithm 2,
     where the decay is multiplied by the schedule's factor alone; here, as has become usual, by the
@@ -72,7 +74,7 @@ class AdamW(Adam):
 
     Args:
         learning_rate: a positive number, or a `Schedule` of the step.
-        weight_decay: fraction of a parameter that is lost per unit of learning rate, 0 or more.
+        weight_decay: fraction of a weight that is lost per unit of learning rate, 0 or more.
         beta_1: decay of the running mean, at least 0 and below 1.
         beta_2: decay of the running mean of squares, at least 0 and below 1.
         epsilon: keeps the divisor above zero.
@@ -102,4 +104,5 @@ class AdamW(Adam):
         self, gradient: Tensor, parameter: Tensor, slots: Slots, learning_rate: Tensor, step: Tensor
     ) -> Change:
         change, new_slots = super().update(gradient, parameter, slots, learning_rate, step)
-        return change - learning_rate * self.weight_decay * parameter, new_slots
+        decay = learning_rate * self.weight_decay * self.decaying(parameter)
+        return change - decay, new_slots

@@ -128,3 +128,11 @@ class Optimizer(tf.Module):
             step: number of this update, counted from 1, as a float64 scalar.
         """
         raise NotImplementedError
+
+    def decaying(self, parameter: Tensor) -> Tensor:
+        """Return what weight decay acts on: weights (rank 2 or more), but zeros for the rest.
+
+        A bias, or the gain of a norm, says where a unit lies and not how steep it is: decay would
+        move it without making the network smoother. A subclass may choose otherwise.
+        """
+        return parameter if parameter.shape.rank >= 2 else tf.zeros_like(parameter)

@@ -205,6 +205,10 @@ class Optimizer(Reference):
         """
         raise NotImplementedError
 
+    def decaying(self, parameter: Array) -> Array:
+        """Return a parameter where it decays, as weights do (matrices and more), or else zeros."""
+        return parameter if parameter.ndim >= 2 else np.zeros_like(parameter)
+
     def equations(self) -> Equations:
         """Return the equations of `change`, and the values of their letters at the first update.
 
@@ -367,7 +371,7 @@ def _one_minus_power(beta: float, step: int) -> Array:
 @register("tftrain.optimizers.adam.AdamW")
 @dataclass(kw_only=True)
 class AdamW(Adam):
-    """Adam, and `e * weight_decay * w` off every parameter besides."""
+    """Adam, and `e * weight_decay * w` off every weight besides."""
 
     weight_decay: float = 0.01
 
@@ -375,11 +379,15 @@ class AdamW(Adam):
         self, gradient: Array, parameter: Array, slots: Slots, rate: Array, step: int
     ) -> tuple[Array, Slots]:
         change, new = super().change(gradient, parameter, slots, rate, step)
-        return change - rate * self.weight_decay * parameter, new
+        return change - rate * self.weight_decay * self.decaying(parameter), new
 
     def equations(self) -> Equations:
         (*moments, last), settings = super().equations()
-        return [*moments, f"{last} - e d w"], [*settings, f"d = {self.weight_decay:g}"]
+        return [*moments, f"{last} - e d w"], [*settings, _decay(self.weight_decay)]
+
+
+def _decay(weight_decay: float) -> str:
+    return f"d = {weight_decay:g} (0 for biases and norms)"
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {
