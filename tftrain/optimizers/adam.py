@@ -50,15 +50,23 @@ class Adam(Optimizer):
     def update(
         self, gradient: Tensor, parameter: Tensor, slots: Slots, learning_rate: Tensor, step: Tensor
     ) -> Change:
+        new = self.means(gradient, slots)
+        c = tf.sqrt(one_minus_power(self.beta_2, step))
+        rate = learning_rate * tf.cast(c / one_minus_power(self.beta_1, step), gradient.dtype)
+        return -rate * new["mean"] / self.divisor(new["mean_square"], c), new
+
+    def means(self, gradient: Tensor, slots: Slots) -> Slots:
+        """Return the running means `m'` and `v'`."""
         mean = self.beta_1 * slots["mean"] + (1 - self.beta_1) * gradient
         mean_square = self.beta_2 * slots["mean_square"] + (1 - self.beta_2) * tf.square(gradient)
-        c = tf.sqrt(_one_minus_power(self.beta_2, step))
-        rate = learning_rate * tf.cast(c / _one_minus_power(self.beta_1, step), mean.dtype)
-        change = -rate * mean / (tf.sqrt(mean_square) + tf.cast(self.epsilon * c, mean.dtype))
-        return change, {"mean": mean, "mean_square": mean_square}
+        return {"mean": mean, "mean_square": mean_square}
+
+    def divisor(self, mean_square: Tensor, c: Tensor) -> Tensor:
+        """Return `sqrt(v') + epsilon c`."""
+        return tf.sqrt(mean_square) + tf.cast(self.epsilon * c, mean_square.dtype)
 
 
-def _one_minus_power(beta: float, step: Tensor) -> Tensor:
+def one_minus_power(beta: float, step: Tensor) -> Tensor:
     """Return `1 - beta ** step` in float64: in float32 the difference would lose digits."""
     return 1 - tf.pow(tf.constant(beta, tf.float64), step)
 

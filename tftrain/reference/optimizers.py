@@ -16,7 +16,7 @@ import numpy as np
 
 from tftrain.errors import InputError, number
 from tftrain.reference.bounded import PRECISIONS, Bounded
-from tftrain.reference.functions import allow, cos, power
+from tftrain.reference.functions import allow, cos, power, where_zero
 from tftrain.reference.layers import Array, Reference, reference_of, register
 
 Slots = Mapping[str, Array]
@@ -386,6 +386,98 @@ class AdamW(Adam):
         return [*moments, f"{last} - e d w"], [*settings, _decay(self.weight_decay)]
 
 
+@register("tftrain.optimizers.nadam.Nadam")
+@dataclass(kw_only=True)
+class Nadam(Adam):
+    """Adam, with the mean as it will be at the next step, by the gradient of this one.
+
+    n = b1 m' / (1 - b1^(t+1)) + (1 - b1) g / (1 - b1^t)
+    w' = w - e n / (sqrt(v' / (1 - b2^t)) + epsilon)
+    """
+
+    def change(
+        self, gradient: Array, parameter: Array, slots: Slots, rate: Array, step: int
+    ) -> tuple[Array, Slots]:
+        _, new = super().change(gradient, parameter, slots, rate, step)
+        c = np.sqrt(_one_minus_power(self.beta_2, step))
+        due = c * self.beta_1 / _one_minus_power(self.beta_1, step + 1)
+        now = c * (1 - self.beta_1) / _one_minus_power(self.beta_1, step)
+        mean = _rate_for(parameter, due) * new["mean"] + _rate_for(parameter, now) * gradient
+        epsilon = _rate_for(parameter, self.epsilon * c)
+        return _scaled(-rate * mean, new["mean_square"], epsilon), new
+
+    def equations(self) -> Equations:
+        (*moments, _), settings = super().equations()
+        mean = "n = b1 m' / (1 - b1^(k+1)) + (1 - b1) g / (1 - b1^k)"
+        return [*moments, mean, "w' = w - e n / (sqrt(v' / (1 - b2^k)) + c)"], settings
+
+
+@register("tftrain.optimizers.lamb.Lamb")
+@dataclass(kw_only=True)
+class Lamb(Adam):
+    """`w' = w - e |w| / |r| r`, where `-r` is AdamW's change at a learning rate of 1."""
+
+    epsilon: float = 1e-6
+    weight_decay: float = 0.01
+
+    def change(
+        self, gradient: Array, parameter: Array, slots: Slots, rate: Array, step: int
+    ) -> tuple[Array, Slots]:
+        change, new = super().change(gradient, parameter, slots, 1.0, step)
+        direction = self.weight_decay * self.decaying(parameter) - change
+        return -rate * _trust(_norm(parameter), _norm(direction)) * direction, new
+
+    def equations(self) -> Equations:
+        (*moments, _), settings = super().equations()
+        direction = "r = (m' / (1 - b1^k)) / (sqrt(v' / (1 - b2^k)) + c) + d w"
+        last = "w' = w - e |w| / |r| r, where |w| / |r| is 1 if either norm is 0"
+        return [*moments, direction, last], [*settings, _decay(self.weight_decay)]
+
+
+def _norm(values: Array) -> Array:
+    """Return the square root of the sum of squares, all over the largest element."""
+    largest = np.abs(values).max(initial=0.0)
+    scale = where_zero(largest, 1.0, largest)
+    return scale * global_norm([values / scale])
+
+
+def _trust(size: Array, length: Array) -> Array:
+    """Return `size / length`, but 1 where either is 0."""
+    ratio = size / where_zero(length, 1.0, length)
+    return where_zero(length, 1.0, where_zero(size, 1.0, ratio))
+
+
+@register("tftrain.optimizers.lion.Lion")
+@dataclass(kw_only=True)
+class Lion(Optimizer):
+    """`w' = w - e (sign(b1 m + (1 - b1) g) + weight_decay w)`, `m' = b2 m + (1 - b2) g`."""
+
+    weight_decay: float = 0.1
+    beta_1: float = 0.9
+    beta_2: float = 0.99
+    slot_names = ("mean",)
+    usual_rate = 0.0001
+
+    def change(
+        self, gradient: Array, parameter: Array, slots: Slots, rate: Array, step: int
+    ) -> tuple[Array, Slots]:
+        ahead = self.beta_1 * slots["mean"] + (1 - self.beta_1) * gradient
+        direction = where_zero(ahead, 0.0, np.sign(ahead))
+        change = -rate * (direction + self.weight_decay * self.decaying(parameter))
+        return change, {"mean": self.beta_2 * slots["mean"] + (1 - self.beta_2) * gradient}
+
+    def equations(self) -> Equations:
+        return (
+            ["w' = w - e (sign(b1 m + (1 - b1) g) + d w)", "m' = b2 m + (1 - b2) g"],
+            [
+                f"b1 = {self.beta_1:g}",
+                f"b2 = {self.beta_2:g}",
+                "m = 0",
+                _decay(self.weight_decay),
+            ],
+        )
+
+
 def _decay(weight_decay: float) -> str:
     return f"d = {weight_decay:g} (0 for biases and norms)"
 
@@ -396,5 +488,8 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
     "rmsprop": RMSprop,
     "adam": Adam,
     "adamw": AdamW,
+    "nadam": Nadam,
+    "lamb": Lamb,
+    "lion": Lion,
 }
 """By the names that `tftrain.fit` takes."""
