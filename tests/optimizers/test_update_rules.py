@@ -239,6 +239,12 @@ def test_norms_of_lamb_neither_overflow_nor_vanish(size: float) -> None:
     np.testing.assert_allclose(weight / size, [[0.5, -1.5]], rtol=1e-5)
 
 
+def test_lamb_hides_no_gradient_that_is_not_a_number() -> None:
+    weight = tf.Variable([[1.0, 2.0]])
+    Lamb(0.5).apply([tf.constant([[np.nan, 1.0]])], [weight])
+    assert np.isnan(weight).all()
+
+
 def test_lion_moves_by_the_rate_and_stays_where_no_gradient_ever_was() -> None:
     w = tf.Variable([1.0, 1.0, 1.0])
     optimizer = Lion(0.25)

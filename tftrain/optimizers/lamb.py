@@ -64,5 +64,5 @@ def _trust(parameter: Tensor, direction: Tensor) -> Tensor:
     """Return `|parameter| / |direction|`, or 1 where either is 0."""
     size, length = global_norm([parameter]), global_norm([direction])
     one = tf.ones_like(size)
-    defined = (size > 0) & (length > 0)
-    return tf.where(defined, size / tf.where(defined, length, one), one)
+    undefined = (size == 0) | (length == 0)
+    return tf.where(undefined, one, size / tf.where(undefined, one, length))
