@@ -43,6 +43,9 @@ OPTIMIZERS = {
     "rmsprop": lambda: optimizers.RMSprop(0.01),
     "adam": lambda: optimizers.Adam(optimizers.Warmup(optimizers.Cosine(0.1, 5), steps=2)),
     "adamw": lambda: optimizers.AdamW(0.1, weight_decay=0.1),
+    "nadam": lambda: optimizers.Nadam(0.1),
+    "lamb": lambda: optimizers.Lamb(0.1, weight_decay=0.1),
+    "lion": lambda: optimizers.Lion(0.01, weight_decay=0.1),
     "clipped": lambda: optimizers.Adam(0.1, clip_value=0.1, clip_norm=0.3),
 }
 

@@ -215,8 +215,8 @@ def test_unknown_kind_hides_no_unknown_key_of_its_section() -> None:
         "model: mlpp\n"
         "data: {source: {kind: cvs, pth: t.csv}, target: y}\n"
     ) == [
-        "c.yaml:1:13: optimizer.kind: expected sgd, adagrad, rmsprop, adam or adamw, got 'adan', "
-        "did you mean adam?",
+        "c.yaml:1:13: optimizer.kind: expected sgd, adagrad, rmsprop, adam, adamw, nadam, lamb or "
+        "lion, got 'adan', did you mean adam?",
         "c.yaml:1:25: optimizer.learning_rat: unknown key, did you mean learning_rate?",
         "c.yaml:1:67: optimizer.x: unknown key, known keys: beta_1, beta_2, clip_norm, "
         "clip_value, epsilon, kind, learning_rate, momentum, nesterov, rho, schedule, weight_decay",
@@ -256,7 +256,8 @@ def test_unknown_kind_hides_no_other_mistake_of_its_section() -> None:
         "c.yaml:6:8: loss.kind: expected mse, sum_squared_error, mae or huber, got 7",
         "c.yaml:6:17: loss.delta: expected greater than 0, got -1",
         "c.yaml:6:28: loss.l2: expected greater than or equal to 0, got -1",
-        "c.yaml:7:13: optimizer.kind: expected sgd, adagrad, rmsprop, adam or adamw, got 'what'",
+        "c.yaml:7:13: optimizer.kind: expected sgd, adagrad, rmsprop, adam, adamw, nadam, lamb or "
+        "lion, got 'what'",
         "c.yaml:7:40: optimizer.epsilon: expected greater than 0, got -1",
     ]
 
@@ -322,7 +323,10 @@ def test_a_key_of_many_places_is_left_to_the_list_of_those_that_are_known() -> N
         ("optimizer: {momentum: 0.9}", "optimizer.momentum: only sgd has it"),
         ("model: {kind: linear, hidden: 3}", "model.hidden: only mlp has it"),
         ("model: {initializer: {kind: zeros, range: 3}}", "model.initializer.range: only uniform"),
-        ("optimizer: {kind: sgd, epsilon: 1}", "only adagrad, rmsprop, adam and adamw have it"),
+        (
+            "optimizer: {kind: sgd, epsilon: 1}",
+            "only adagrad, rmsprop, adam, adamw, nadam and lamb",
+        ),
     ],
 )
 def test_a_key_of_another_kind_names_that_kind(section: str, message: str) -> None:

@@ -18,6 +18,9 @@ from tftrain.config.optimizer import (
     AdagradConfig,
     AdamConfig,
     AdamwConfig,
+    LambConfig,
+    LionConfig,
+    NadamConfig,
     RmspropConfig,
     SgdConfig,
 )
@@ -42,7 +45,8 @@ def test_initializers_are_those_of_the_library() -> None:
 
 
 def test_optimizers_are_those_of_the_library() -> None:
-    offered = kinds(SgdConfig, AdagradConfig, RmspropConfig, AdamConfig, AdamwConfig)
+    variants = AdamConfig, AdamwConfig, NadamConfig, LambConfig, LionConfig
+    offered = kinds(SgdConfig, AdagradConfig, RmspropConfig, *variants)
     assert sorted(offered) == sorted(optimizers.OPTIMIZERS)
 
 

@@ -47,6 +47,13 @@ def test_the_reference_has_the_same_names_and_defaults() -> None:
             assert reference.reference_of(make()) == theirs[name]()
 
 
+def test_every_optimizer_writes_out_its_equations() -> None:
+    general = reference.Optimizer.equations
+    for kind in reference.optimizers.OPTIMIZERS.values():
+        assert kind.equations is not general, f"{kind.__name__}: write a method `equations`"
+        assert any(equation.startswith("w' = w ") for equation in kind().equations()[0])
+
+
 def test_names_of_rows_are_unique() -> None:
     for rows in (LAYERS, LOSSES, OPTIMIZERS):
         names = [row.name for row in rows]

@@ -224,6 +224,9 @@ EVERY_KIND = [
     ({"kind": "mlp", "hidden": [2], "activation": "softplus"}, "mse", {"kind": "adam"}),
     ({"kind": "mlp", "hidden": [2], "activation": "selu"}, "mse", {"kind": "rmsprop"}),
     ({"kind": "mlp", "hidden": [2], "activation": "gelu_tanh"}, "mae", {"kind": "adagrad"}),
+    ({"kind": "mlp", "hidden": [2], "activation": "tanh"}, "mse", {"kind": "nadam"}),
+    ({"kind": "mlp", "hidden": [2], "activation": "tanh"}, "mse", {"kind": "lamb"}),
+    ({"kind": "mlp", "hidden": [2], "activation": "tanh"}, "mse", {"kind": "lion"}),
 ]
 
 

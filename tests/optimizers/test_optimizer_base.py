@@ -9,7 +9,18 @@ import tensorflow as tf
 
 from tftrain import optimizers
 from tftrain.errors import InputError
-from tftrain.optimizers import SGD, Adagrad, Adam, AdamW, Constant, Optimizer, RMSprop
+from tftrain.optimizers import (
+    SGD,
+    Adagrad,
+    Adam,
+    AdamW,
+    Constant,
+    Lamb,
+    Lion,
+    Nadam,
+    Optimizer,
+    RMSprop,
+)
 
 
 def test_a_number_is_a_constant_schedule() -> None:
@@ -89,6 +100,10 @@ def test_unknown_name() -> None:
         (lambda: AdamW(weight_decay=-0.1), "weight_decay must be"),
         (lambda: AdamW(beta_2=1.0), "beta_2 must be"),
         (lambda: Adam(epsilon=-1.0), "epsilon must be"),
+        (lambda: Nadam(beta_1=1.0), "beta_1 must be"),
+        (lambda: Lamb(weight_decay=-0.1), "weight_decay must be"),
+        (lambda: Lion(weight_decay=-0.1), "weight_decay must be"),
+        (lambda: Lion(beta_2=1.0), "beta_2 must be"),
         (lambda: RMSprop(epsilon=-1.0), "epsilon must be"),
         (lambda: Adagrad(epsilon=-1.0), "epsilon must be"),
         (lambda: Adam(None), "learning rate must be a number, got None"),

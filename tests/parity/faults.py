@@ -22,7 +22,7 @@ import tensorflow as tf
 import tftrain
 from tftrain import losses, nn, optimizers
 from tftrain.nn import initializers
-from tftrain.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
+from tftrain.optimizers import SGD, Adagrad, Adam, AdamW, Lamb, Lion, Nadam, Optimizer, RMSprop
 from tftrain.optimizers import optimizer as optimizer_module
 from tftrain.parity import Report
 from tftrain.training import step as step_module
@@ -1020,6 +1020,41 @@ def _decay_whole(own: Any, g: Tensor, w: Tensor, slots: Any, rate: Tensor, step:
     return change - own.weight_decay * w, new
 
 
+def _decay_in_gradient(own: Any, g: Tensor, w: Tensor, slots: Any, rate: Any, step: Any) -> Any:
+    return Adam.update(own, g + own.weight_decay * own.decaying(w), w, slots, rate, step)
+
+
+def _decay_all(own: Any, g: Tensor, w: Tensor, slots: Any, rate: Tensor, step: Tensor) -> Any:
+    """Biases decay like weights."""
+    change, new = Adam.update(own, g, w, slots, rate, step)
+    return change - rate * own.weight_decay * w, new
+
+
+def _nadam_uncorrected(own: Any, g: Tensor, w: Tensor, slots: Any, rate: Any, step: Any) -> Any:
+    """The mean of the next step, corrected as that of this one."""
+    _, new = Adam.update(own, g, w, slots, rate, step)
+    ahead = own.beta_1 * new["mean"] + (1 - own.beta_1) * g
+    mean = ahead / tf.cast(1 - own.beta_1**step, g.dtype)
+    square = new["mean_square"] / tf.cast(1 - own.beta_2**step, g.dtype)
+    return -rate * mean / (tf.sqrt(square) + own.epsilon), new
+
+
+def _lamb_by_step(own: Any, g: Tensor, w: Tensor, slots: Any, rate: Tensor, step: Tensor) -> Any:
+    """The trust ratio without the decay in its divisor."""
+    change, new = Adam.update(own, g, w, slots, rate / rate, step)
+    direction = own.weight_decay * own.decaying(w) - change
+    return -rate * tf.norm(w) / tf.norm(change) * direction, new
+
+
+def _lion_one_beta(own: Any, g: Tensor, w: Tensor, slots: Any, rate: Tensor, step: Tensor) -> Any:
+    change, _ = Lion.update(own, g, w, slots, rate, step)
+    return change, {"mean": own.beta_1 * slots["mean"] + (1 - own.beta_1) * g}
+
+
+def _lion_not_decayed(own: Any, g: Tensor, w: Tensor, slots: Any, rate: Any, step: Any) -> Any:
+    return Lion.update(own, g, tf.zeros_like(w), slots, rate, step)
+
+
 def _clipped_late(own: Any, g: Tensor, w: Tensor, slots: Any, rate: Tensor, step: Tensor) -> Any:
     """Limits the change instead of the gradient; gradients come unclipped."""
     change, new = SGD.update(own, g, w, slots, rate, step)
@@ -1128,10 +1163,25 @@ OPTIMIZER = [
         "adamw as L2",
         "the decay added to the gradient",
         AdamW,
-        lambda own, g, w, s, e, t: Adam.update(own, g + own.weight_decay * w, w, s, e, t),
+        _decay_in_gradient,
+        "1 Dense: updated weight",
     ),
-    _update("adamw without decay", "forgotten", AdamW, Adam.update),
+    _update("adamw without decay", "forgotten", AdamW, Adam.update, "1 Dense: updated weight"),
+    _update("adamw decays biases", "every parameter", AdamW, _decay_all),
     _update("adamw decay without rate", "w weight_decay", AdamW, _decay_whole),
+    _update("nadam as adam", "no look ahead", Nadam, Adam.update),
+    _update("nadam corrected too early", "by t instead of t + 1", Nadam, _nadam_uncorrected),
+    _update("lamb as adam", "no trust ratio", Lamb, Adam.update),
+    _update(
+        "lamb ratio without decay",
+        "of Adam's step alone",
+        Lamb,
+        _lamb_by_step,
+        "1 Dense: updated weight",
+        weight_decay=0.5,
+    ),
+    _update("lion with one beta", "wrong slot", Lion, _lion_one_beta, "1 Dense: mean of bias"),
+    _update("lion without decay", "forgotten", Lion, _lion_not_decayed, "1 Dense: updated weight"),
     _update(
         "clipped one by one",
         "each tensor by its own norm",
@@ -1217,6 +1267,9 @@ FAULTLESS: dict[str, Callable[[str], Case]] = {
     "SGD": _right_update(lambda: SGD(0.05, momentum=0.9, clip_value=0.01)),
     "Adam": _right_update(lambda: Adam(0.05)),
     "AdamW": _right_update(lambda: AdamW(0.05, clip_norm=0.1)),
+    "Nadam": _right_update(lambda: Nadam(0.05)),
+    "Lamb": _right_update(lambda: Lamb(0.05)),
+    "Lion": _right_update(lambda: Lion(0.05)),
     "Adagrad": _right_update(lambda: Adagrad(0.05)),
     "RMSprop": _right_update(lambda: RMSprop(optimizers.Exponential(0.05, every=3))),
 }

@@ -10,7 +10,16 @@ from hypothesis.extra import numpy as hnp
 
 from tftrain.errors import InputError
 from tftrain.reference import PRECISIONS, Bounded
-from tftrain.reference.functions import by_sign, cos, erfc, exp, sigmoid, softplus, tanh
+from tftrain.reference.functions import (
+    by_sign,
+    cos,
+    erfc,
+    exp,
+    sigmoid,
+    softplus,
+    tanh,
+    where_zero,
+)
 
 SINGLE, DOUBLE = PRECISIONS["float32"], PRECISIONS["float64"]
 
@@ -296,3 +305,21 @@ def test_a_broadcast_axis_counts_with_its_whole_length(length: int) -> None:
     one = np.ones((1, 1), np.float32)
     expected = np.einsum("ij,kj->i", Bounded.exact(a, SINGLE), one)
     assert np.all(expected.bound >= (length - 1) * SINGLE.roundoff * 0.1 * length)
+
+
+def test_zero_is_told_from_what_rounding_may_have_made_zero() -> None:
+    values, bounds = [0.0, 0.0, 2.0, 1e-9, -3.0], [0.0, 1e-6, 1e-6, 1e-6, 0.0]
+    z = Bounded(np.array(values), np.array(bounds), SINGLE)
+    chosen = where_zero(z, 1.0, 5.0)
+    low, high = chosen.value - chosen.bound, chosen.value + chosen.bound
+    np.testing.assert_array_equal(chosen.bound[[0, 2, 4]], 0)
+    np.testing.assert_array_equal(chosen.value[[0, 2, 4]], [1, 5, 5])
+    assert (low[[1, 3]] <= 1).all()
+    assert (high[[1, 3]] >= 5).all()
+    np.testing.assert_array_equal(where_zero(np.array(values), 1.0, 5.0), [1, 1, 5, 5, 5])
+
+
+@pytest.mark.parametrize("spills", [False, True])
+def test_where_zero_of_what_may_be_anything_is_anything(spills: bool) -> None:
+    z = Bounded(np.array([1.0]), np.array([0.0 if spills else np.inf]), SINGLE, np.array([spills]))
+    assert np.isinf(where_zero(z, 1.0, 5.0).bound).all()

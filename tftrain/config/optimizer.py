@@ -90,7 +90,7 @@ class RmspropConfig(OptimizerSection):
 
 
 class AdamSection(OptimizerSection):
-    """What Adam and its variant have."""
+    """What Adam and its variants have."""
 
     learning_rate: Positive = 0.001
     beta_1: BelowOne = 0.9
@@ -109,8 +109,44 @@ class AdamwConfig(AdamSection):
 
     kind: Literal["adamw"]
     weight_decay: NonNegative = 0.01
+    """Fraction of a weight, but not of a bias, that is lost per unit of learning rate."""
+
+
+class NadamConfig(AdamSection):
+    """Adam with Nesterov momentum."""
+
+    kind: Literal["nadam"]
+
+
+class LambConfig(AdamSection):
+    """Adam for large batches: each parameter moves by a fraction of its own norm."""
+
+    kind: Literal["lamb"]
+    epsilon: Positive = 1e-6
+    weight_decay: NonNegative = 0.01
+    """Fraction of a weight, but not of a bias, that is added to the direction of the step."""
+
+
+class LionConfig(OptimizerSection):
+    """Every element moves by the learning rate, up or down: take a tenth of what Adam takes."""
+
+    kind: Literal["lion"]
+    learning_rate: Positive = 0.0001
+    beta_1: BelowOne = 0.9
+    beta_2: BelowOne = 0.99
+    weight_decay: NonNegative = 0.1
+    """Fraction of a weight, but not of a bias, that is lost per unit of learning rate."""
 
 
 OptimizerConfig = Annotated[
-    SgdConfig | AdagradConfig | RmspropConfig | AdamConfig | AdamwConfig, BY_KIND, Short("adam")
+    SgdConfig
+    | AdagradConfig
+    | RmspropConfig
+    | AdamConfig
+    | AdamwConfig
+    | NadamConfig
+    | LambConfig
+    | LionConfig,
+    BY_KIND,
+    Short("adam"),
 ]

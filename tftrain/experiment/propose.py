@@ -53,7 +53,7 @@ model:
 loss: {kind: mse, l2: 0.0001} # mse, mae, huber or sum_squared_error
 
 optimizer:
-  kind: adam                  # sgd, adagrad, rmsprop, adam or adamw
+  kind: adam                  # sgd, adagrad, rmsprop, adam, adamw, nadam, lamb or lion
   learning_rate: 0.003
   schedule: constant          # constant, step, exponential or cosine
 

@@ -6,6 +6,9 @@ from tftrain.errors import chosen
 from tftrain.optimizers.adagrad import Adagrad
 from tftrain.optimizers.adam import Adam, AdamW
 from tftrain.optimizers.clipping import clip_by_global_norm, clip_by_value, global_norm
+from tftrain.optimizers.lamb import Lamb
+from tftrain.optimizers.lion import Lion
+from tftrain.optimizers.nadam import Nadam
 from tftrain.optimizers.optimizer import Optimizer
 from tftrain.optimizers.rmsprop import RMSprop
 from tftrain.optimizers.schedules import Constant, Cosine, Exponential, Schedule, StepDecay, Warmup
@@ -17,6 +20,9 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "rmsprop": RMSprop,
     "adam": Adam,
     "adamw": AdamW,
+    "nadam": Nadam,
+    "lamb": Lamb,
+    "lion": Lion,
 }
 
 __all__ = [
@@ -28,6 +34,9 @@ __all__ = [
     "Constant",
     "Cosine",
     "Exponential",
+    "Lamb",
+    "Lion",
+    "Nadam",
     "Optimizer",
     "RMSprop",
     "Schedule",

@@ -5,7 +5,7 @@ from typing import Unpack
 import tensorflow as tf
 
 from tftrain.errors import number
-from tftrain.optimizers.optimizer import Clipping, Optimizer, Slots
+from tftrain.optimizers.optimizer import Change, Clipping, Optimizer, Slots, Tensor
 from tftrain.optimizers.schedules import Schedule
 
 
@@ -48,28 +48,33 @@ class Adam(Optimizer):
         self.epsilon = number("epsilon", epsilon)
 
     def update(
-        self,
-        gradient: tf.Tensor,
-        parameter: tf.Tensor,
-        slots: Slots,
-        learning_rate: tf.Tensor,
-        step: tf.Tensor,
-    ) -> tuple[tf.Tensor, Slots]:
+        self, gradient: Tensor, parameter: Tensor, slots: Slots, learning_rate: Tensor, step: Tensor
+    ) -> Change:
+        new = self.means(gradient, slots)
+        c = tf.sqrt(one_minus_power(self.beta_2, step))
+        rate = learning_rate * tf.cast(c / one_minus_power(self.beta_1, step), gradient.dtype)
+        return -rate * new["mean"] / self.divisor(new["mean_square"], c), new
+
+    def means(self, gradient: Tensor, slots: Slots) -> Slots:
+        """Return the running means `m'` and `v'`."""
         mean = self.beta_1 * slots["mean"] + (1 - self.beta_1) * gradient
         mean_square = self.beta_2 * slots["mean_square"] + (1 - self.beta_2) * tf.square(gradient)
-        c = tf.sqrt(_one_minus_power(self.beta_2, step))
-        rate = learning_rate * tf.cast(c / _one_minus_power(self.beta_1, step), mean.dtype)
-        change = -rate * mean / (tf.sqrt(mean_square) + tf.cast(self.epsilon * c, mean.dtype))
-        return change, {"mean": mean, "mean_square": mean_square}
+        return {"mean": mean, "mean_square": mean_square}
+
+    def divisor(self, mean_square: Tensor, c: Tensor) -> Tensor:
+        """Return `sqrt(v') + epsilon c`."""
+        return tf.sqrt(mean_square) + tf.cast(self.epsilon * c, mean_square.dtype)
 
 
-def _one_minus_power(beta: float, step: tf.Tensor) -> tf.Tensor:
+def one_minus_power(beta: float, step: Tensor) -> Tensor:
     """Return `1 - beta ** step` in float64: in float32 the difference would lose digits."""
     return 1 - tf.pow(tf.constant(beta, tf.float64), step)
 
 
 class AdamW(Adam):
-    """Adam, and apart from it each step takes `e * weight_decay * w` off every parameter.
+    """Adam, and apart from it each step takes `e * weight_decay * w` off every weight.
+
+    Biases and other parameters of rank below 2 keep their size: see `Optimizer.decaying`.
 
     Source: Loshchilov and Hutter (2019), "Decoupled weight decay regularization", algorithm 2,
     where the decay is multiplied by the schedule's factor alone; here, as has become usual, by the
@@ -77,7 +82,7 @@ class AdamW(Adam):
 
     Args:
         learning_rate: a positive number, or a `Schedule` of the step.
-        weight_decay: fraction of a parameter that is lost per unit of learning rate, 0 or more.
+        weight_decay: fraction of a weight that is lost per unit of learning rate, 0 or more.
         beta_1: decay of the running mean, at least 0 and below 1.
         beta_2: decay of the running mean of squares, at least 0 and below 1.
         epsilon: keeps the divisor above zero.
@@ -104,12 +109,8 @@ class AdamW(Adam):
         self.weight_decay = number("weight_decay", weight_decay)
 
     def update(
-        self,
-        gradient: tf.Tensor,
-        parameter: tf.Tensor,
-        slots: Slots,
-        learning_rate: tf.Tensor,
-        step: tf.Tensor,
-    ) -> tuple[tf.Tensor, Slots]:
+        self, gradient: Tensor, parameter: Tensor, slots: Slots, learning_rate: Tensor, step: Tensor
+    ) -> Change:
         change, new_slots = super().update(gradient, parameter, slots, learning_rate, step)
-        return change - learning_rate * self.weight_decay * parameter, new_slots
+        decay = learning_rate * self.weight_decay * self.decaying(parameter)
+        return change - decay, new_slots

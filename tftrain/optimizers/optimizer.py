@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Sequence
-from typing import TypedDict, Unpack
+from typing import TypeAlias, TypedDict, Unpack
 
 import tensorflow as tf
 
@@ -10,7 +10,10 @@ from tftrain.errors import InputError, number, unknown
 from tftrain.optimizers.clipping import clip_by_global_norm, clip_by_value
 from tftrain.optimizers.schedules import Constant, Schedule, rate_of
 
-Slots = dict[str, tf.Tensor]
+Tensor: TypeAlias = tf.Tensor
+Slots: TypeAlias = dict[str, Tensor]
+Change: TypeAlias = tuple[Tensor, Slots]
+"""What is added to a parameter, and its new slots."""
 
 
 class Clipping(TypedDict, total=False):
@@ -113,13 +116,8 @@ class Optimizer(tf.Module):
                 slots[name].assign(value)
 
     def update(
-        self,
-        gradient: tf.Tensor,
-        parameter: tf.Tensor,
-        slots: Slots,
-        learning_rate: tf.Tensor,
-        step: tf.Tensor,
-    ) -> tuple[tf.Tensor, Slots]:
+        self, gradient: Tensor, parameter: Tensor, slots: Slots, learning_rate: Tensor, step: Tensor
+    ) -> Change:
         """Return the change of one parameter and its new slots.
 
         Args:
@@ -130,3 +128,11 @@ class Optimizer(tf.Module):
             step: number of this update, counted from 1, as a float64 scalar.
         """
         raise NotImplementedError
+
+    def decaying(self, parameter: Tensor) -> Tensor:
+        """Return what weight decay acts on: weights (rank 2 or more), but zeros for the rest.
+
+        A bias, or the gain of a norm, says where a unit lies and not how steep it is: decay would
+        move it without making the network smoother. A subclass may choose otherwise.
+        """
+        return parameter if parameter.shape.rank >= 2 else tf.zeros_like(parameter)

@@ -5,7 +5,7 @@ from typing import Unpack
 import tensorflow as tf
 
 from tftrain.errors import number
-from tftrain.optimizers.optimizer import Clipping, Optimizer, Slots
+from tftrain.optimizers.optimizer import Change, Clipping, Optimizer, Slots, Tensor
 from tftrain.optimizers.schedules import Schedule
 
 
@@ -39,13 +39,8 @@ class RMSprop(Optimizer):
         self.epsilon = number("epsilon", epsilon)
 
     def update(
-        self,
-        gradient: tf.Tensor,
-        parameter: tf.Tensor,
-        slots: Slots,
-        learning_rate: tf.Tensor,
-        step: tf.Tensor,
-    ) -> tuple[tf.Tensor, Slots]:
+        self, gradient: Tensor, parameter: Tensor, slots: Slots, learning_rate: Tensor, step: Tensor
+    ) -> Change:
         mean_square = self.rho * slots["mean_square"] + (1 - self.rho) * tf.square(gradient)
         change = -learning_rate * gradient / (tf.sqrt(mean_square) + self.epsilon)
         return change, {"mean_square": mean_square}

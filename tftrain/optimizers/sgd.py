@@ -2,10 +2,8 @@
 
 from typing import Unpack
 
-import tensorflow as tf
-
 from tftrain.errors import InputError, number
-from tftrain.optimizers.optimizer import Clipping, Optimizer, Slots
+from tftrain.optimizers.optimizer import Change, Clipping, Optimizer, Slots, Tensor
 from tftrain.optimizers.schedules import Schedule
 
 
@@ -46,13 +44,8 @@ class SGD(Optimizer):
         self.slot_names = ("velocity",) if momentum else ()
 
     def update(
-        self,
-        gradient: tf.Tensor,
-        parameter: tf.Tensor,
-        slots: Slots,
-        learning_rate: tf.Tensor,
-        step: tf.Tensor,
-    ) -> tuple[tf.Tensor, Slots]:
+        self, gradient: Tensor, parameter: Tensor, slots: Slots, learning_rate: Tensor, step: Tensor
+    ) -> Change:
         descent = -learning_rate * gradient
         if not self.momentum:
             return descent, {}

@@ -143,6 +143,27 @@ def by_sign(z: Any, negative: Any, positive: Any, *, at_zero: Any = None) -> Any
     return Bounded(found.value, np.where(lost, np.inf, found.bound), z.precision, found.spills)
 
 
+def where_zero(z: Any, at_zero: Any, elsewhere: Any) -> Any:
+    """Return `at_zero` where `z` is zero, and `elsewhere` where it is not.
+
+    Where rounding decides whether a `Bounded` argument is zero, all between both is accepted.
+    """
+    if not isinstance(z, Bounded):
+        return np.where(z == 0, np.asarray(at_zero, z.dtype), elsewhere)
+    at_zero, elsewhere = z._operand(at_zero), z._operand(elsewhere)
+    perhaps = np.abs(z.value) <= z.bound
+    exactly = perhaps & (z.bound == 0)
+    chosen = Bounded(
+        np.where(exactly, at_zero.value, elsewhere.value),
+        np.where(exactly, at_zero.bound, elsewhere.bound),
+        z.precision,
+        np.where(exactly, at_zero.spills, elsewhere.spills),
+    )
+    found = either(perhaps & ~exactly, chosen, at_zero)
+    lost = np.isinf(z.bound) | z.spills
+    return Bounded(found.value, np.where(lost, np.inf, found.bound), z.precision, found.spills)
+
+
 def absolute(z: Any) -> Any:
     """Return the absolute value of each element, continued to complex numbers off the real axis."""
     return np.abs(z) if isinstance(z, Bounded) else np.sign(z.real) * z

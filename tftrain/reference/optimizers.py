@@ -7,7 +7,7 @@ the new slots. Sources of the equations are with the references of the same name
 import functools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from fractions import Fraction
 from numbers import Real
 from typing import Any, ClassVar, Self
@@ -16,10 +16,13 @@ import numpy as np
 
 from tftrain.errors import InputError, number
 from tftrain.reference.bounded import PRECISIONS, Bounded
-from tftrain.reference.functions import allow, cos, power
+from tftrain.reference.functions import allow, cos, power, where_zero
 from tftrain.reference.layers import Array, Reference, reference_of, register
 
 Slots = Mapping[str, Array]
+
+Equations = tuple[list[str], list[str]]
+"""Equations as they are printed, and the values of the letters in them."""
 
 
 class Schedule(Reference):
@@ -164,6 +167,12 @@ class Optimizer(Reference):
         if isinstance(self.schedule, Real):
             self.schedule = Constant(number("the learning rate", self.schedule, positive=True))
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Keep a class that changes the rule from inheriting equations that no longer hold."""
+        super().__init_subclass__(**options)
+        if "change" in vars(cls) and "equations" not in vars(cls):
+            cls.equations = Optimizer.equations  # type: ignore[method-assign]
+
     @classmethod
     def of(cls, original: Any) -> Self:
         mirrored = super().of(original)
@@ -195,6 +204,25 @@ class Optimizer(Reference):
             step: number of this update, counted from 1.
         """
         raise NotImplementedError
+
+    def decaying(self, parameter: Array) -> Array:
+        """Return a parameter where it decays, as weights do (matrices and more), or else zeros."""
+        return parameter if parameter.ndim >= 2 else np.zeros_like(parameter)
+
+    def equations(self) -> Equations:
+        """Return the equations of `change`, and the values of their letters at the first update.
+
+        The letters are `g` for the gradient, `w` for the parameter, `e` for the learning rate and
+        `k` for the step; what is new has a prime. By default only what goes in and what comes out.
+        """
+        slots = list(self.first_slots(np.zeros(1)))
+        arguments = ", ".join(["g", "w", *slots, "e", "k"])
+        results = ", ".join(["w' - w", *(f"{slot}'" for slot in slots)])
+        shared = {field.name for field in fields(Optimizer)}
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in shared}
+        numbers = [f"{name} = {value:g}" for name, value in own.items() if isinstance(value, Real)]
+        zeros = [" = ".join([*slots, "0"])] if slots else []
+        return [f"{results} = change({arguments})"], [*numbers, "k = 1", *zeros]
 
     def apply(
         self,
@@ -245,6 +273,12 @@ class SGD(Optimizer):
             return self.momentum * velocity + descent, {"velocity": velocity}
         return velocity, {"velocity": velocity}
 
+    def equations(self) -> Equations:
+        if not self.momentum:
+            return ["w' = w - e g"], []
+        new = "w' = w + a v' - e g" if self.nesterov else "w' = w + v'"
+        return ["v' = a v - e g", new], [f"a = {self.momentum:g} (the momentum)", "v = 0"]
+
 
 @register("tftrain.optimizers.adagrad.Adagrad")
 @dataclass(kw_only=True)
@@ -261,6 +295,9 @@ class Adagrad(Optimizer):
         total = slots["sum_of_squares"] + gradient * gradient
         return _scaled(-rate * gradient, total, self.epsilon), {"sum_of_squares": total}
 
+    def equations(self) -> Equations:
+        return ["s' = s + g^2", "w' = w - e g / (sqrt(s') + c)"], [f"c = {self.epsilon:g}", "s = 0"]
+
 
 @register("tftrain.optimizers.rmsprop.RMSprop")
 @dataclass(kw_only=True)
@@ -276,6 +313,10 @@ class RMSprop(Optimizer):
     ) -> tuple[Array, Slots]:
         square = self.rho * slots["mean_square"] + (1 - self.rho) * (gradient * gradient)
         return _scaled(-rate * gradient, square, self.epsilon), {"mean_square": square}
+
+    def equations(self) -> Equations:
+        equations = ["s' = r s + (1 - r) g^2", "w' = w - e g / (sqrt(s') + c)"]
+        return equations, [f"r = {self.rho:g}", f"c = {self.epsilon:g}", "s = 0"]
 
 
 @register("tftrain.optimizers.adam.Adam")
@@ -304,6 +345,15 @@ class Adam(Optimizer):
         change = _scaled(-rate * mean, square, _rate_for(parameter, self.epsilon * c))
         return change, {"mean": mean, "mean_square": square}
 
+    def equations(self) -> Equations:
+        equations = [
+            "m' = b1 m + (1 - b1) g",
+            "v' = b2 v + (1 - b2) g^2",
+            "w' = w - e (m' / (1 - b1^k)) / (sqrt(v' / (1 - b2^k)) + c)",
+        ]
+        betas = [f"b1 = {self.beta_1:g}", f"b2 = {self.beta_2:g}"]
+        return equations, [*betas, f"c = {self.epsilon:g}", "k = 1", "m = v = 0"]
+
 
 def _scaled(descent: Array, square: Array, epsilon: float | Array) -> Array:
     """Return `descent / (sqrt(square) + epsilon)`.
@@ -321,7 +371,7 @@ def _one_minus_power(beta: float, step: int) -> Array:
 @register("tftrain.optimizers.adam.AdamW")
 @dataclass(kw_only=True)
 class AdamW(Adam):
-    """Adam, and `e * weight_decay * w` off every parameter besides."""
+    """Adam, and `e * weight_decay * w` off every weight besides."""
 
     weight_decay: float = 0.01
 
@@ -329,7 +379,107 @@ class AdamW(Adam):
         self, gradient: Array, parameter: Array, slots: Slots, rate: Array, step: int
     ) -> tuple[Array, Slots]:
         change, new = super().change(gradient, parameter, slots, rate, step)
-        return change - rate * self.weight_decay * parameter, new
+        return change - rate * self.weight_decay * self.decaying(parameter), new
+
+    def equations(self) -> Equations:
+        (*moments, last), settings = super().equations()
+        return [*moments, f"{last} - e d w"], [*settings, _decay(self.weight_decay)]
+
+
+@register("tftrain.optimizers.nadam.Nadam")
+@dataclass(kw_only=True)
+class Nadam(Adam):
+    """Adam, with the mean as it will be at the next step, by the gradient of this one.
+
+    n = b1 m' / (1 - b1^(t+1)) + (1 - b1) g / (1 - b1^t)
+    w' = w - e n / (sqrt(v' / (1 - b2^t)) + epsilon)
+    """
+
+    def change(
+        self, gradient: Array, parameter: Array, slots: Slots, rate: Array, step: int
+    ) -> tuple[Array, Slots]:
+        _, new = super().change(gradient, parameter, slots, rate, step)
+        c = np.sqrt(_one_minus_power(self.beta_2, step))
+        due = c * self.beta_1 / _one_minus_power(self.beta_1, step + 1)
+        now = c * (1 - self.beta_1) / _one_minus_power(self.beta_1, step)
+        mean = _rate_for(parameter, due) * new["mean"] + _rate_for(parameter, now) * gradient
+        epsilon = _rate_for(parameter, self.epsilon * c)
+        return _scaled(-rate * mean, new["mean_square"], epsilon), new
+
+    def equations(self) -> Equations:
+        (*moments, _), settings = super().equations()
+        mean = "n = b1 m' / (1 - b1^(k+1)) + (1 - b1) g / (1 - b1^k)"
+        return [*moments, mean, "w' = w - e n / (sqrt(v' / (1 - b2^k)) + c)"], settings
+
+
+@register("tftrain.optimizers.lamb.Lamb")
+@dataclass(kw_only=True)
+class Lamb(Adam):
+    """`w' = w - e |w| / |r| r`, where `-r` is AdamW's change at a learning rate of 1."""
+
+    epsilon: float = 1e-6
+    weight_decay: float = 0.01
+
+    def change(
+        self, gradient: Array, parameter: Array, slots: Slots, rate: Array, step: int
+    ) -> tuple[Array, Slots]:
+        change, new = super().change(gradient, parameter, slots, 1.0, step)
+        direction = self.weight_decay * self.decaying(parameter) - change
+        return -rate * _trust(_norm(parameter), _norm(direction)) * direction, new
+
+    def equations(self) -> Equations:
+        (*moments, _), settings = super().equations()
+        direction = "r = (m' / (1 - b1^k)) / (sqrt(v' / (1 - b2^k)) + c) + d w"
+        last = "w' = w - e |w| / |r| r, where |w| / |r| is 1 if either norm is 0"
+        return [*moments, direction, last], [*settings, _decay(self.weight_decay)]
+
+
+def _norm(values: Array) -> Array:
+    """Return the square root of the sum of squares, all over the largest element."""
+    largest = np.abs(values).max(initial=0.0)
+    scale = where_zero(largest, 1.0, largest)
+    return scale * global_norm([values / scale])
+
+
+def _trust(size: Array, length: Array) -> Array:
+    """Return `size / length`, but 1 where either is 0."""
+    ratio = size / where_zero(length, 1.0, length)
+    return where_zero(length, 1.0, where_zero(size, 1.0, ratio))
+
+
+@register("tftrain.optimizers.lion.Lion")
+@dataclass(kw_only=True)
+class Lion(Optimizer):
+    """`w' = w - e (sign(b1 m + (1 - b1) g) + weight_decay w)`, `m' = b2 m + (1 - b2) g`."""
+
+    weight_decay: float = 0.1
+    beta_1: float = 0.9
+    beta_2: float = 0.99
+    slot_names = ("mean",)
+    usual_rate = 0.0001
+
+    def change(
+        self, gradient: Array, parameter: Array, slots: Slots, rate: Array, step: int
+    ) -> tuple[Array, Slots]:
+        ahead = self.beta_1 * slots["mean"] + (1 - self.beta_1) * gradient
+        direction = where_zero(ahead, 0.0, np.sign(ahead))
+        change = -rate * (direction + self.weight_decay * self.decaying(parameter))
+        return change, {"mean": self.beta_2 * slots["mean"] + (1 - self.beta_2) * gradient}
+
+    def equations(self) -> Equations:
+        return (
+            ["w' = w - e (sign(b1 m + (1 - b1) g) + d w)", "m' = b2 m + (1 - b2) g"],
+            [
+                f"b1 = {self.beta_1:g}",
+                f"b2 = {self.beta_2:g}",
+                "m = 0",
+                _decay(self.weight_decay),
+            ],
+        )
+
+
+def _decay(weight_decay: float) -> str:
+    return f"d = {weight_decay:g} (0 for biases and norms)"
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {
@@ -338,5 +488,8 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
     "rmsprop": RMSprop,
     "adam": Adam,
     "adamw": AdamW,
+    "nadam": Nadam,
+    "lamb": Lamb,
+    "lion": Lion,
 }
 """By the names that `tftrain.fit` takes."""
