@@ -35,7 +35,7 @@ from ruamel.yaml import YAML
 from tftrain import memory
 from tftrain.config import load_config
 from tftrain.config.loading import config_text
-from tftrain.data.tables import read_table
+from tftrain.data.sources import read_table
 from tftrain.errors import InputError, TftrainWarning
 from tftrain.experiment.prepare import describe, prepare
 from tftrain.experiment.propose import propose
