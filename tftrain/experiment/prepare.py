@@ -66,10 +66,6 @@ class Prepared:
         """Rows, columns and a hash of the whole table."""
         return fingerprint(self.frame)
 
-    def part(self, name: str) -> pd.DataFrame:
-        """Return the rows of train, validation or test."""
-        return self.frame.iloc[self.split[name]]
-
 
 def read_frame(config: Config, data: pd.DataFrame | None = None) -> pd.DataFrame:
     """Return the table of a config, or `data` in its place, without what is to be left out.

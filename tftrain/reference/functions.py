@@ -134,7 +134,7 @@ def by_sign(z: Any, negative: Any, positive: Any, *, at_zero: Any = None) -> Any
         negative, positive = (np.asarray(side, z.dtype) for side in (negative, positive))
         zero = negative if at_zero is None else np.asarray(at_zero, z.dtype)
         return np.where(z.real > 0, positive, np.where(z.real < 0, negative, zero))
-    negative, positive = z._operand(negative), z._operand(positive)
+    negative, positive = z.operand(negative), z.operand(positive)
     left = z.value <= 0  # not so for NaN, which the right-hand sides let through
     chosen, other = np.where(left, negative, positive), np.where(left, positive, negative)
     found = either(np.abs(z.value) <= z.bound, chosen, other)
@@ -156,4 +156,4 @@ def allow(value: Any, roundings: float) -> Any:
     if not isinstance(value, Bounded):
         return value
     unsure = np.isinf(value.bound)
-    return value._rounded(value.value, value.bound, roundings, unsure=unsure, spills=value.spills)
+    return value.rounded(value.value, value.bound, roundings, unsure=unsure, spills=value.spills)
