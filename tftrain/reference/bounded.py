@@ -534,7 +534,7 @@ def _where(mask: np.ndarray, a: Any, b: Any) -> Bounded:
 
 
 def _sqrt(a: Bounded) -> Bounded:
-    """Square roots are rounded correctly (IEEE 754); `scripts/measure_roundings.py` found 1 u.
+    """Square roots are rounded correctly (IEEE 754): `scripts/proof/` measured 1 u.
 
     What is negative for sure has none. What may be below zero by its bound alone, as a sum of
     squares whose parts were flushed, is not.

@@ -2,10 +2,10 @@
 
 Each takes real arrays of any precision, complex arrays (for the complex step) and `Bounded` ones.
 No library promises how accurate these functions are, so their constants are measured:
-`scripts/measure_roundings.py` compares TensorFlow, eagerly and under XLA, with wider arithmetic or
-mpmath over the whole range of each dtype, subnormal numbers and overflow included, and prints the
-largest error in units of roundoff of the result. The constants below are those figures (in the
-comments), with a third added because a sample is no proof, and rounded up.
+`scripts/proof/measure_roundings.py` compares TensorFlow, eagerly and under XLA, with wider
+arithmetic or mpmath over the whole range of each dtype, subnormal numbers and overflow included,
+and prints the largest error in units of roundoff of the result. The constants below are those
+figures (in the comments), with a third added because a sample is no proof, and rounded up.
 """
 
 from collections.abc import Callable
