@@ -8,13 +8,15 @@ SOURCES := tftrain tests scripts
 TWO_AT_A_TIME := --numprocesses=2 --dist=worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-slow gradcheck bench fuzz audit lint format lock schema clean
+.PHONY: help train check test test-slow gradcheck bench fuzz audit lint format lock schema clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 train: $(INSTALLED) ## Train configs/diabetes.yaml
 	$(BIN)/tftrain train configs/diabetes.yaml
+
+check: lint test test-slow gradcheck ## Check all that continuous integration checks
 
 test: $(INSTALLED) ## Run the tests
 	$(BIN)/pytest $(TWO_AT_A_TIME)
@@ -27,12 +29,12 @@ gradcheck: $(INSTALLED) ## Prove the gradients of every shipped config, as tests
 
 bench: $(INSTALLED) ## Measure against JAX, PyTorch, Keras and others (about an hour); see docs/
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[bench]'
-	$(BIN)/python scripts/bench $(if $(ROUNDS),--rounds $(ROUNDS))
+	$(BIN)/python -m scripts.bench $(if $(ROUNDS),--rounds $(ROUNDS))
 
 fuzz: $(INSTALLED) ## Read 100,000 broken configs, 5,000 broken tables and the absurd ones
-	$(BIN)/python scripts/fuzz.py configs --cases 100000
-	$(BIN)/python scripts/fuzz.py tables --cases 5000
-	$(BIN)/python scripts/fuzz.py absurd
+	$(BIN)/python -m scripts.attack.fuzz configs --cases 100000
+	$(BIN)/python -m scripts.attack.fuzz tables --cases 5000
+	$(BIN)/python -m scripts.attack.fuzz absurd
 
 audit: $(INSTALLED) ## Look for known vulnerabilities of the locked packages (needs the internet)
 	$(BIN)/uvx pip-audit@2.10.1 --strict \

@@ -240,3 +240,14 @@ def test_whatever_a_command_says_goes_through_the_terminal() -> None:
     for file in sorted((PACKAGE / "cli").glob("*.py")):
         said = {name for name, _ in calls_of(file)}
         assert said & {"print", "click.echo", "click.secho", "sys.stdout.write"} == set(), file.name
+
+
+def test_tests_and_scripts_share_only_what_is_in_support() -> None:
+    """Scripts import `tests.support`, tests import no script, and nobody changes `sys.path`."""
+    for folder in ("tests", "scripts"):
+        for file in sorted((ROOT / folder).rglob("*.py")):
+            names = set(imports_of(file))
+            assert not any(n.startswith("scripts.") for n in names) or folder == "scripts", file
+            assert all(n.startswith("tests.support") for n in names if n.startswith("tests.")), file
+            called = {name for name, _ in calls_of(file)}
+            assert not any(name.startswith("sys.path.") for name in called), file

@@ -1,14 +1,13 @@
 """Measure tftrain beside its peers, and write docs/benchmarks.md and its plots.
 
-python scripts/bench [--rounds N] [--output FOLDER] [--only PART]...
+python -m scripts.bench [--rounds N] [--output FOLDER] [--only PART]...
 """
 
 import argparse
 import json
 from pathlib import Path
 
-import parts
-import report
+from scripts.bench import parts, report
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from workloads import LARGE, MIDDLING, SMALL, Workload
+from scripts.bench.workloads import LARGE, MIDDLING, SMALL, Workload
 
 OURS, MIXED = "tftrain", "tftrain, mixed_bfloat16"
 JAX, TORCH, TORCH_MIXED = "JAX scan", "PyTorch eager", "PyTorch eager, bfloat16 autocast"

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from workers import Worker
-from workloads import Workload
+from scripts.bench.workers import Worker
+from scripts.bench.workloads import Workload
 
 ROUND_SECONDS = 1.0
 """Length of a turn, at least."""

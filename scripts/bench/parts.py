@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from goals import MIXED_PEERS, OURS, PEERS
-from measure import epochs_of_a_round, measure
-from workers import Worker
-from workloads import LARGE, MIDDLING, SMALL, WORKLOADS, Workload
 
+from scripts.bench.goals import MIXED_PEERS, OURS, PEERS
+from scripts.bench.measure import epochs_of_a_round, measure
+from scripts.bench.workers import Worker
+from scripts.bench.workloads import LARGE, MIDDLING, SMALL, WORKLOADS, Workload
 from tftrain.nn import has_bfloat16
 from tftrain.runs.environment import git_commit
 

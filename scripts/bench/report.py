@@ -1,7 +1,7 @@
 """The figures as a page: tables, goals and plots."""
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,9 @@ import matplotlib
 
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
-from goals import GOALS, OURS
-from workloads import SMALL
+
+from scripts.bench.goals import GOALS, OURS
+from scripts.bench.workloads import SMALL
 
 Figures = dict[str, Any]
 
@@ -215,7 +216,7 @@ def _plot_scaling(found: list[Figures], path: Path) -> None:
     plt.close(figure)
 
 
-SECTIONS = {
+SECTIONS: dict[str, Callable[[Any, Path], str]] = {
     "training": _peers,
     "products": _products,
     "features": _features,

@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Self
 
-from workloads import Workload
+from scripts.bench.workloads import Workload
 
 
 class Worker:
@@ -63,7 +63,7 @@ def serve(pipe: Connection, module: str, variant: str, work: Workload) -> None:
     sys.stderr.flush()
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     try:
-        peer = importlib.import_module(f"peers.{module}").Peer(work, variant)
+        peer = importlib.import_module(f"scripts.bench.peers.{module}").Peer(work, variant)
         pipe.send(getattr(peer, "fewest", 1))
         while True:
             name, *arguments = pipe.recv()

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from parameters import slow
 
+from tests.support.parameters import slow
 from tftrain import load_run
 
 CONFIG = """\

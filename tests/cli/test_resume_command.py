@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from parameters import slow
 
+from tests.support.parameters import slow
 from tftrain.cli.main import run
 from tftrain.runs import RunDirectory
 

@@ -5,7 +5,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from table import DTYPES, LAYERS, WIDTH, Row, assert_close, central_differences, inputs, ulps
+
+from tests.support.table import (
+    DTYPES,
+    LAYERS,
+    WIDTH,
+    Row,
+    assert_close,
+    central_differences,
+    inputs,
+    ulps,
+)
 
 every_layer = pytest.mark.parametrize("row", LAYERS, ids=lambda row: row.name)
 every_dtype = pytest.mark.parametrize("dtype", DTYPES)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from table import DTYPES, LOSSES, Row, assert_close, central_differences, ulps
 
+from tests.support.table import DTYPES, LOSSES, Row, assert_close, central_differences, ulps
 from tftrain.errors import ShapeError
 from tftrain.losses import Loss
 

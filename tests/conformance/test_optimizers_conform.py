@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from table import DTYPES, OPTIMIZERS, Row, assert_close, ulps
 
+from tests.support.table import DTYPES, OPTIMIZERS, Row, assert_close, ulps
 from tftrain.optimizers import Adam, Optimizer
 
 every_optimizer = pytest.mark.parametrize("row", OPTIMIZERS, ids=lambda row: row.name)

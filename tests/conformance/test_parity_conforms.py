@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from parameters import slow_unless
-from scale_reference import ScaleReference
-from table import DTYPES, LAYERS, LOSSES, OPTIMIZERS, WIDTH, Row
 
 import tftrain
+from tests.support.parameters import slow_unless
+from tests.support.scale_reference import ScaleReference
+from tests.support.table import DTYPES, LAYERS, LOSSES, OPTIMIZERS, WIDTH, Row
 from tftrain import nn, reference
 from tftrain.parity import MODES
 

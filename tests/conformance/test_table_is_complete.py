@@ -1,8 +1,8 @@
 """Whatever can be chosen by name stands in the table."""
 
 import tensorflow as tf
-from table import LAYERS, LOSSES, OPTIMIZERS
 
+from tests.support.table import LAYERS, LOSSES, OPTIMIZERS
 from tftrain import losses, nn, optimizers, reference
 
 

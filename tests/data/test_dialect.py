@@ -12,7 +12,7 @@ import pytest
 
 from tftrain.data.dialect import find_dialect, sure_encoding
 from tftrain.data.sniff import sniff
-from tftrain.data.tables import read_csv
+from tftrain.data.sources.csv import read_csv
 from tftrain.errors import DataError
 
 RNG = np.random.default_rng(0)

@@ -17,10 +17,12 @@ import pytest
 from pyarrow import parquet
 
 from tftrain import memory
-from tftrain.data import csv_text, limits, tables
+from tftrain.data import csv_text, limits
 from tftrain.data.columns import matching
 from tftrain.data.sniff import as_patterns, sniff
-from tftrain.data.tables import read_csv, read_parquet, read_table
+from tftrain.data.sources import csv, read_table
+from tftrain.data.sources.csv import read_csv
+from tftrain.data.sources.parquet import read_parquet
 from tftrain.errors import DataError
 from tftrain.memory import Limit
 
@@ -29,7 +31,7 @@ GIB = 1 << 30
 ALONE = """
 import resource, sys
 from tftrain.data.sniff import sniff
-from tftrain.data.tables import read_csv
+from tftrain.data.sources.csv import read_csv
 from tftrain.errors import DataError
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for read in (read_csv, sniff):
@@ -74,8 +76,8 @@ def test_no_codec_is_at_work_after_an_error(
     slow = codecs.CodecInfo(
         codecs.ascii_encode, codecs.ascii_decode, incrementaldecoder=Slow, name="slow"
     )
-    monkeypatch.setattr(tables, "BLOCK_BYTES", (1 << 12, 1 << 30))
-    monkeypatch.setattr(tables, "_explain_csv", lambda *_: None)  # in which they would end
+    monkeypatch.setattr(csv, "BLOCK_BYTES", (1 << 12, 1 << 30))
+    monkeypatch.setattr(csv, "_explain_csv", lambda *_: None)  # in which they would end
     path = tmp_path / "t.csv"
     path.write_text("x,y\n" + "1" * 20_000)
 
@@ -158,7 +160,7 @@ def test_a_small_file_that_unpacks_to_more_than_memory(
     path = tmp_path / name
     path.write_bytes(gzip.compress(b"x,y\n" + b"1,2\n" * 10_000_000))
     assert len(read_csv(path)) == 10_000_000
-    monkeypatch.setattr(tables, "BLOCK_BYTES", (1 << 20, 1 << 30))
+    monkeypatch.setattr(csv, "BLOCK_BYTES", (1 << 20, 1 << 30))
     for most in (1 << 24, 1 << 26):  # less than the text, less than its numbers
         monkeypatch.setattr("tftrain.memory.limit", lambda most=most: Limit(most, "we have"))
         says = rf"/{re.escape(name)}: is larger than the \d+\.0 MiB of memory that we have; take"

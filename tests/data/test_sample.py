@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tftrain.data import sample, sniff, tables
+from tftrain.data import sample, sniff
 from tftrain.data.columns import Conventions
 from tftrain.data.dialect import find_dialect
 from tftrain.data.sample import sample_csv, sample_parquet
+from tftrain.data.sources.csv import read_csv
 
 ROWS = 20_000
 
@@ -65,7 +66,7 @@ def test_another_dialect(tmp_path: Path) -> None:
     assert options == {
         "delimiter": ";", "decimal": ",", "quote": "'", "comment": "#", "encoding": "cp1252"
     }  # fmt: skip
-    check(sample_csv(path, **options), tables.read_csv(path, **options))
+    check(sample_csv(path, **options), read_csv(path, **options))
 
 
 def test_a_compressed_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,8 @@ import pytest
 from pyarrow import feather, orc, parquet
 
 from tftrain.data.sniff import sniff
-from tftrain.data.tables import read_csv, read_table
+from tftrain.data.sources import read_table
+from tftrain.data.sources.csv import read_csv
 from tftrain.errors import DataError
 
 FRAME = pd.DataFrame({"a": [1, 2, 3], "b": [0.5, 1.5, 2.5]})

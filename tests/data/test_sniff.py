@@ -15,7 +15,7 @@ from tftrain.data.sniff import (
     split_columns,
     useless_columns,
 )
-from tftrain.data.tables import read_csv
+from tftrain.data.sources.csv import read_csv
 from tftrain.errors import DataError
 
 UNTYPED = Conventions(typed=False)

@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
-from parameters import slow
 
 import tftrain
+from tests.support.parameters import slow
 from tftrain.errors import ConfigError, InputError, OutputError, RunError
 from tftrain.experiment.build import network_of, restored_network
 from tftrain.experiment.evaluate import evaluate

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
-from parameters import slow
 
 import tftrain
+from tests.support.parameters import slow
 from tftrain import memory
 from tftrain.errors import OutOfMemoryError
 from tftrain.training import EpochRecord, Observer

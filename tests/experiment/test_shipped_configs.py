@@ -49,7 +49,7 @@ def test_linear_regression(tmp_path: Path) -> None:
     run = trained("linear_regression", tmp_path)
     assert run.summary["stop_reason"].startswith("converged")
     prepared = prepare(run.config)
-    train = prepared.part("train")
+    train = prepared.frame.iloc[prepared.split.train]
     x, y = train.drop(columns="target").to_numpy(), train.target.to_numpy()
     x, y = (x - x.mean(0)) / x.std(0), (y - y.mean()) / y.std()
     with_one = np.column_stack([x, np.ones(len(x))])
@@ -92,6 +92,6 @@ def test_million_parameters(tmp_path: Path) -> None:
     assert run.summary["test"]["r2"] > 0.8
     assert len(run.summary["test"]["targets"]) == 10
     prepared = prepare(run.config)
-    test = prepared.part("test")
+    test = prepared.frame.iloc[prepared.split.test]
     digits = run.predict(test).argmax(axis=1)
     assert np.mean(digits == test.digit) > 0.95

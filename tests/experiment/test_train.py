@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
-from parameters import slow
 
 import tftrain
+from tests.support.parameters import slow
 from tftrain.errors import (
     DataError,
     DivergedError,

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from parameters import slow
 
 import tftrain
+from tests.support.parameters import slow
 from tftrain import losses, nn, optimizers
 from tftrain.parity.evidence import rounding
 from tftrain.training.evaluator import as_batch

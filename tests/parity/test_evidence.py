@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from parameters import slow
-from scale_reference import ScaleReference
 
 import tftrain
+from tests.support.parameters import slow
+from tests.support.scale_reference import ScaleReference
 from tftrain import nn, reference
 from tftrain.reference.layers import REFERENCES
 

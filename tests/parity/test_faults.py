@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 import pytest
-from faults import DTYPES, FAULTLESS, FAULTS, OPTIMIZER, Case, Fault
-from parameters import slow, slow_unless
 
+from tests.support.faults import DTYPES, FAULTLESS, FAULTS, OPTIMIZER, Case, Fault
+from tests.support.parameters import slow, slow_unless
 from tftrain.parity import Report
 
 SAMPLE = [

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from parameters import slow
 
 import tftrain
+from tests.support.parameters import slow
 from tftrain import nn, reference
 from tftrain.errors import InputError
 from tftrain.parity import MODES

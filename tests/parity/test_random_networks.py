@@ -3,9 +3,9 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from parameters import slow_unless
-from random_networks import FAULTS, INPUTS, LOSSES, OPTIMIZERS, Case, draw_strangers
 
+from tests.support.networks import FAULTS, INPUTS, LOSSES, OPTIMIZERS, Case, draw_strangers
+from tests.support.parameters import slow_unless
 from tftrain.nn import ACTIVATIONS
 
 widths = st.integers(1, 300) | st.integers(1, 8)

@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
-from parameters import slow
 
 import tftrain
+from tests.support.parameters import slow
 from tftrain import nn, optimizers, reference
 from tftrain.errors import InputError
 from tftrain.optimizers.schedules import rate_of

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
-from parameters import slow
 from tensorflow.core.protobuf import saved_model_pb2
 
 import tftrain
+from tests.support.parameters import slow
 from tftrain.config.network import ActivationName
 from tftrain.errors import InputError, RunError
 from tftrain.experiment.train import resume

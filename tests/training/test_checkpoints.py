@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from parameters import slow, slow_unless
 
+from tests.support.parameters import slow, slow_unless
 from tftrain import nn, optimizers
 from tftrain.errors import DivergedError, InputError, OutputError, RunError, Terminated
 from tftrain.files import CHECKSUMS

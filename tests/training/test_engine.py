@@ -3,8 +3,8 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from parameters import slow_unless
 
+from tests.support.parameters import slow_unless
 from tftrain.errors import InputError
 from tftrain.losses import MeanSquaredError
 from tftrain.nn import Dense

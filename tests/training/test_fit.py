@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
-from parameters import slow, slow_unless
 
 import tftrain
+from tests.support.parameters import slow, slow_unless
 from tftrain import fit, losses, nn, optimizers
 from tftrain.errors import DivergedError, InputError, ShapeError
 from tftrain.nn import MLP, Dense

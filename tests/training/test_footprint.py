@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from parameters import slow_unless
 
+from tests.support.parameters import slow_unless
 from tftrain import fit, memory
 from tftrain.errors import InputError, OutOfMemoryError
 from tftrain.memory import Limit

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import tensorflow as tf
-from parameters import slow_unless
 
 import tftrain
+from tests.support.parameters import slow_unless
 from tftrain import nn
 from tftrain.errors import InputError, TftrainWarning
 from tftrain.training import Checkpoints

@@ -22,7 +22,7 @@ from tftrain.terminal import say
 @click.option("--force", is_flag=True, help="Overwrite the config if it exists.")
 def init(data: str, target: tuple[str, ...], output: str | None, force: bool) -> None:
     """Write a commented config for the table DATA, csv or parquet."""
-    from tftrain.data.tables import files_of, stem_of
+    from tftrain.data.sources.paths import files_of, stem_of
     from tftrain.experiment.propose import propose
 
     path = Path(output or f"{stem_of(data)}.yaml")

@@ -39,7 +39,7 @@ def predict(
 
     The output has the columns to keep and one column, predicted_TARGET, for each target.
     """
-    from tftrain.data.tables import check_writable, write_table
+    from tftrain.data.output import check_writable, write_table
     from tftrain.runs import load_run
     from tftrain.runs.reading import files_read, read_for
 

@@ -1,6 +1,5 @@
 """From a table to arrays: rows, split, features, batches.
 
-`tables`, `bundled`, `columns`, `split` and `features` work on pandas tables and never import
-TensorFlow; the feature maths itself is TensorFlow (`preprocessor`), because the exported model
-contains it.
+All of it works on pandas tables and never imports TensorFlow, except `preprocessor`: the feature
+maths itself is TensorFlow, because the exported model contains it.
 """

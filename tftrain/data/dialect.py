@@ -18,7 +18,7 @@ from tftrain.data.csv_text import BLANKS, CsvFormat, Header, Source, header_of, 
 from tftrain.data.limits import MAX_COLUMNS
 from tftrain.data.notation import UNIT, Notation, numbers
 from tftrain.data.sample import end_of_records, pieces_of, text_of
-from tftrain.data.tables import DELIMITERS, arrow_table
+from tftrain.data.sources.csv import DELIMITERS, arrow_table
 from tftrain.errors import DataError
 
 ENCODINGS = ("utf-8", "cp1252", "latin-1")

@@ -16,15 +16,10 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from tftrain.data.csv_text import CsvFormat, Source, header_of, records
-from tftrain.data.tables import (
-    Needed,
-    csv_tables,
-    files_of,
-    joined,
-    parquet_tables,
-    read_csv,
-    read_parquet,
-)
+from tftrain.data.sources.arrow import Needed, joined
+from tftrain.data.sources.csv import csv_tables, read_csv
+from tftrain.data.sources.parquet import parquet_tables, read_parquet
+from tftrain.data.sources.paths import files_of
 from tftrain.errors import DataError
 
 PIECE_BYTES = 1 << 23

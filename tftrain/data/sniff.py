@@ -15,8 +15,10 @@ import pandas as pd
 from tftrain.data.columns import Column, Conventions, strays_of, understand, values_of
 from tftrain.data.dialect import find_dialect
 from tftrain.data.sample import Sample, sample_csv, sample_parquet
+from tftrain.data.sources import is_parquet
+from tftrain.data.sources.frame import drop_unnamed
+from tftrain.data.sources.paths import files_of
 from tftrain.data.split import SPELLINGS
-from tftrain.data.tables import drop_unnamed, files_of, is_parquet
 from tftrain.errors import DataError, excerpt, on_one_line
 
 MAX_MARKS = 20

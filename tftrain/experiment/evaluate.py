@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tftrain.data.tables import as_table, fingerprint, is_parquet
+from tftrain.data.fingerprint import fingerprint
+from tftrain.data.sources import is_parquet
+from tftrain.data.sources.frame import as_table
 from tftrain.errors import DataError, naming
 from tftrain.experiment.origin import CHANGED, fingerprint_of, require_same_data
 from tftrain.experiment.prepare import (

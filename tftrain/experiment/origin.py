@@ -32,7 +32,7 @@ def require_same_data(
 
     Args:
         directory: of the run.
-        before: the fingerprint of its table, see `tftrain.data.tables.fingerprint`.
+        before: the fingerprint of its table, see `tftrain.data.fingerprint`.
         now: the fingerprint of the table at hand.
         remedy: what can be done.
         what: how the two differ, in words that the numbers of rows and columns follow.

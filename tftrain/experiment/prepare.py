@@ -13,7 +13,6 @@ import pandas as pd
 
 from tftrain.config import Config
 from tftrain.config.data import Features
-from tftrain.data.bundled import read_sklearn
 from tftrain.data.columns import (
     Column,
     Conventions,
@@ -26,10 +25,14 @@ from tftrain.data.columns import (
     understand,
     values_of,
 )
+from tftrain.data.fingerprint import fingerprint
 from tftrain.data.notation import numbers
 from tftrain.data.plan import Plan, fit_plan, require_representable, target_values
+from tftrain.data.sources.bundled import read_sklearn
+from tftrain.data.sources.csv import read_csv
+from tftrain.data.sources.frame import as_table, drop_unnamed
+from tftrain.data.sources.parquet import read_parquet
 from tftrain.data.split import Split, by_column, by_fractions, by_order
-from tftrain.data.tables import as_table, drop_unnamed, fingerprint, read_csv, read_parquet
 from tftrain.errors import ConfigError, DataError, excerpt, naming
 from tftrain.runs.table import conventions_of
 
@@ -62,10 +65,6 @@ class Prepared:
     def fingerprint(self) -> dict[str, int | str]:
         """Rows, columns and a hash of the whole table."""
         return fingerprint(self.frame)
-
-    def part(self, name: str) -> pd.DataFrame:
-        """Return the rows of train, validation or test."""
-        return self.frame.iloc[self.split[name]]
 
 
 def read_frame(config: Config, data: pd.DataFrame | None = None) -> pd.DataFrame:

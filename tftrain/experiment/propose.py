@@ -24,7 +24,8 @@ from tftrain.data.sniff import (
     split_columns,
     useless_columns,
 )
-from tftrain.data.tables import is_parquet, require_different
+from tftrain.data.sources import is_parquet
+from tftrain.data.sources.arrow import require_different
 from tftrain.errors import naming
 from tftrain.experiment.prepare import prepare
 

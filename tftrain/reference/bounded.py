@@ -200,7 +200,7 @@ class Bounded(NDArrayOperatorsMixin):
         if not np.max(size, initial=0.0) <= self.precision.largest:
             plus, minus = (p.sum(axis=axis, keepdims=keepdims) for p in _by_signs(self))
             spills = spills | _clash(plus, minus, value, self.precision)
-        return self._rounded(value, bound, terms - 1, size, terms, unsure, spills)
+        return self.rounded(value, bound, terms - 1, size, terms, unsure, spills)
 
     def mean(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Bounded:
         """Return the sum divided by the number of terms."""
@@ -217,7 +217,7 @@ class Bounded(NDArrayOperatorsMixin):
         value = self.value.max(axis=axis, keepdims=keepdims)
         bound = np.where(self.spills, np.inf, self.bound).max(axis=axis, keepdims=keepdims)
         found = Bounded(value, bound, self.precision)
-        return found if initial is None else _maximum(found, self._operand(initial))
+        return found if initial is None else _maximum(found, self.operand(initial))
 
     def min(
         self,
@@ -249,7 +249,7 @@ class Bounded(NDArrayOperatorsMixin):
             np.logical_or.accumulate(x, axis)
             for x in (np.isinf(self.bound), np.asarray(self.spills))
         )
-        return self._rounded(value, bound, length - 1, size, length, unsure, spills)
+        return self.rounded(value, bound, length - 1, size, length, unsure, spills)
 
     def cast(self, precision: Precision) -> Bounded:
         """Return the numbers rounded to another precision, or left as they are (XLA may do that).
@@ -263,9 +263,7 @@ class Bounded(NDArrayOperatorsMixin):
         value = self.value.astype(precision.wide)
         here = Bounded(value, 0.0, precision)
         unsure = np.isinf(self.bound)
-        return here._rounded(
-            value, self.bound, 1, self.magnitude, unsure=unsure, spills=self.spills
-        )
+        return here.rounded(value, self.bound, 1, self.magnitude, unsure=unsure, spills=self.spills)
 
     def through(
         self, function: Callable[[np.ndarray], np.ndarray], units: float | np.ndarray
@@ -286,9 +284,9 @@ class Bounded(NDArrayOperatorsMixin):
                 outer = (np.nextafter(e, s * np.inf) for e, s in zip(ends, (-1, 1), strict=True))
                 sizes = (_size(function(end) - value) for end in outer)
                 moved = np.where(inexact, _max(*sizes), 0.0)
-        return self._rounded(value, moved, units, unsure=np.isinf(self.bound) | self.spills)
+        return self.rounded(value, moved, units, unsure=np.isinf(self.bound) | self.spills)
 
-    def _rounded(
+    def rounded(
         self,
         value: np.ndarray,
         inherited: np.ndarray,
@@ -298,7 +296,7 @@ class Bounded(NDArrayOperatorsMixin):
         unsure: np.ndarray | bool = False,
         spills: np.ndarray | bool = False,
     ) -> Bounded:
-        """Return the result of an operation.
+        """Return the result of an operation, with what rounding and flushing add to its bound.
 
         Args:
             value: computed in the wide type.
@@ -330,7 +328,8 @@ class Bounded(NDArrayOperatorsMixin):
             bound = np.where(unsure | np.isnan(bound), np.inf, bound)
         return Bounded(value, bound, precision, spills)
 
-    def _operand(self, other: Any) -> Bounded:
+    def operand(self, other: Any) -> Bounded:
+        """Return plain numbers as exact ones of this precision; `Bounded` ones unchanged."""
         return other if isinstance(other, Bounded) else Bounded.exact(other, self.precision)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
@@ -360,7 +359,7 @@ class Bounded(NDArrayOperatorsMixin):
 def _of_one_precision(arrays: Sequence[Any]) -> list[Bounded]:
     """Return arrays, one of them `Bounded`, as `Bounded` ones of the narrowest precision."""
     one = next(array for array in arrays if isinstance(array, Bounded))
-    parts = [one._operand(array) for array in arrays]
+    parts = [one.operand(array) for array in arrays]
     narrowest = max((part.precision for part in parts), key=lambda kind: kind.roundoff)
     return [part.cast(narrowest) for part in parts]
 
@@ -410,7 +409,7 @@ def _perhaps_zero(a: Bounded) -> np.ndarray:
 
 def _add(a: Bounded, b: Bounded) -> Bounded:
     """`|fl(a + b) - (a + b)| <= u |a + b|`."""
-    return a._rounded(a.value + b.value, a.bound + b.bound, 1, **_states(a, b))
+    return a.rounded(a.value + b.value, a.bound + b.bound, 1, **_states(a, b))
 
 
 def _subtract(a: Bounded, b: Bounded) -> Bounded:
@@ -431,7 +430,7 @@ def _multiply(a: Bounded, b: Bounded) -> Bounded:
         if selects.any():
             value, inherited = np.where(selects, 0, value), np.where(selects, 0, inherited)
             states["spills"] = states["spills"] | selects
-    return a._rounded(value, inherited, 1, **states)
+    return a.rounded(value, inherited, 1, **states)
 
 
 def _divide(a: Bounded, b: Bounded) -> Bounded:
@@ -442,7 +441,7 @@ def _divide(a: Bounded, b: Bounded) -> Bounded:
     perhaps = [_perhaps_zero(one) & (one.bound > 0) for one in (a, b)]
     states = _states(a, b)
     states["unsure"] |= perhaps[1] | (perhaps[0] & (b.value == 0)) | b.spills
-    return a._rounded(value, inherited, 1, **states)
+    return a.rounded(value, inherited, 1, **states)
 
 
 def _matmul(a: Bounded, b: Bounded) -> Bounded:
@@ -465,7 +464,7 @@ def _matmul(a: Bounded, b: Bounded) -> Bounded:
         (plus_a, minus_a), (plus_b, minus_b) = _by_signs(a), _by_signs(b)
         plus, minus = plus_a @ plus_b + minus_a @ minus_b, plus_a @ minus_b + minus_a @ plus_b
         spills = spills | _clash(plus, minus, value, a.precision)
-    return a._rounded(value, inherited, units, size, 2 * length, unsure, spills)
+    return a.rounded(value, inherited, units, size, 2 * length, unsure, spills)
 
 
 def _reached(a: np.ndarray, b: np.ndarray) -> np.ndarray | bool:
@@ -524,18 +523,18 @@ def _minimum(a: Bounded, b: Bounded) -> Bounded:
 
 
 def _clip(a: Bounded, low: Any, high: Any) -> Bounded:
-    return _minimum(_maximum(a, a._operand(low)), a._operand(high))
+    return _minimum(_maximum(a, a.operand(low)), a.operand(high))
 
 
 def _where(mask: np.ndarray, a: Any, b: Any) -> Bounded:
     one = a if isinstance(a, Bounded) else b
-    a, b = one._operand(a), one._operand(b)
+    a, b = one.operand(a), one.operand(b)
     value, bound = np.where(mask, a.value, b.value), np.where(mask, a.bound, b.bound)
     return Bounded(value, bound, a.precision, np.where(mask, a.spills, b.spills))
 
 
 def _sqrt(a: Bounded) -> Bounded:
-    """Square roots are rounded correctly (IEEE 754); `scripts/measure_roundings.py` found 1 u.
+    """Square roots are rounded correctly (IEEE 754): `scripts/proof/` measured 1 u.
 
     What is negative for sure has none. What may be below zero by its bound alone, as a sum of
     squares whose parts were flushed, is not.
@@ -657,7 +656,7 @@ def _einsum(subscripts: str, *operands: Any, optimize: Any = False) -> Bounded:
     unsure = one_by_one(lost, [np.ones(part.shape) for part in parts]) > 0
     value = summed([part.value for part in parts])
     units = count + len(parts) - 2
-    return parts[0]._rounded(value, inherited, units, summed(magnitudes), units + 1, unsure)
+    return parts[0].rounded(value, inherited, units, summed(magnitudes), units + 1, unsure)
 
 
 def _arranged(move: Callable[..., np.ndarray]) -> Callable[..., Bounded]:

@@ -2,10 +2,10 @@
 
 Each takes real arrays of any precision, complex arrays (for the complex step) and `Bounded` ones.
 No library promises how accurate these functions are, so their constants are measured:
-`scripts/measure_roundings.py` compares TensorFlow, eagerly and under XLA, with wider arithmetic or
-mpmath over the whole range of each dtype, subnormal numbers and overflow included, and prints the
-largest error in units of roundoff of the result. The constants below are those figures (in the
-comments), with a third added because a sample is no proof, and rounded up.
+`scripts/proof/measure_roundings.py` compares TensorFlow, eagerly and under XLA, with wider
+arithmetic or mpmath over the whole range of each dtype, subnormal numbers and overflow included,
+and prints the largest error in units of roundoff of the result. The constants below are those
+figures (in the comments), with a third added because a sample is no proof, and rounded up.
 """
 
 from collections.abc import Callable
@@ -134,7 +134,7 @@ def by_sign(z: Any, negative: Any, positive: Any, *, at_zero: Any = None) -> Any
         negative, positive = (np.asarray(side, z.dtype) for side in (negative, positive))
         zero = negative if at_zero is None else np.asarray(at_zero, z.dtype)
         return np.where(z.real > 0, positive, np.where(z.real < 0, negative, zero))
-    negative, positive = z._operand(negative), z._operand(positive)
+    negative, positive = z.operand(negative), z.operand(positive)
     left = z.value <= 0  # not so for NaN, which the right-hand sides let through
     chosen, other = np.where(left, negative, positive), np.where(left, positive, negative)
     found = either(np.abs(z.value) <= z.bound, chosen, other)
@@ -177,4 +177,4 @@ def allow(value: Any, roundings: float) -> Any:
     if not isinstance(value, Bounded):
         return value
     unsure = np.isinf(value.bound)
-    return value._rounded(value.value, value.bound, roundings, unsure=unsure, spills=value.spills)
+    return value.rounded(value.value, value.bound, roundings, unsure=unsure, spills=value.spills)

@@ -18,7 +18,10 @@ from tftrain.data.columns import typed_values
 from tftrain.data.csv_text import CsvFormat
 from tftrain.data.dialect import find_dialect, sure_encoding
 from tftrain.data.sample import pieces_of
-from tftrain.data.tables import files_of, is_parquet, read_as_written, read_csv, read_parquet
+from tftrain.data.sources import is_parquet, read_as_written
+from tftrain.data.sources.csv import read_csv
+from tftrain.data.sources.parquet import read_parquet
+from tftrain.data.sources.paths import files_of
 from tftrain.errors import ConfigError, DataError, naming
 from tftrain.runs.table import conventions_of
 

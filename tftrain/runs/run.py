@@ -12,7 +12,7 @@ import pandas as pd
 from tftrain.config import Config, load_config
 from tftrain.data.columns import Column
 from tftrain.data.plan import Plan, Unseen, require_scalable
-from tftrain.data.tables import as_table
+from tftrain.data.sources.frame import as_table
 from tftrain.errors import DataError, RunError, TftrainWarning
 from tftrain.metrics import BLOCK_ROWS
 from tftrain.runs.directory import RunDirectory

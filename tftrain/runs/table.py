@@ -9,7 +9,7 @@ from pathlib import Path
 from tftrain.config import Config, load_config, parse_override
 from tftrain.config.loading import with_path
 from tftrain.data.columns import Conventions
-from tftrain.data.tables import files_of
+from tftrain.data.sources.paths import files_of
 from tftrain.errors import DataError, InputError
 from tftrain.files import bounded_text
 from tftrain.runs.directory import RunDirectory

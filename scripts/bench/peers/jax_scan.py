@@ -3,12 +3,14 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from workloads import Workload, orders
+
+from scripts.bench.workloads import Workload, orders
 
 
 class Peer:
@@ -48,7 +50,7 @@ class Peer:
         return float(mse(self.carry[0], self.x, self.y))
 
 
-def forward(weights, x):
+def forward(weights: Any, x: Any) -> Any:
     """Return the predictions."""
     for weight, bias in weights[:-1]:
         x = jax.nn.relu(x @ weight + bias)
@@ -56,12 +58,14 @@ def forward(weights, x):
     return x @ weight + bias
 
 
-def mse(weights, x, y):
+def mse(weights: Any, x: Any, y: Any) -> Any:
     """Return the mean squared error of a batch."""
     return jnp.mean((forward(weights, x) - y) ** 2)
 
 
-def adam(gradient, weight, mean, square, step, rate):
+def adam(
+    gradient: Any, weight: Any, mean: Any, square: Any, step: Any, rate: float
+) -> tuple[Any, Any, Any]:
     """Return the weight and its slots after a step of Adam, with one division as in tftrain."""
     mean = 0.9 * mean + 0.1 * gradient
     square = 0.999 * square + 0.001 * gradient**2
@@ -70,7 +74,9 @@ def adam(gradient, weight, mean, square, step, rate):
     return weight - change, mean, square
 
 
-def update(gradients, weights, slots, step, work):
+def update(
+    gradients: Any, weights: Any, slots: tuple[Any, ...], step: Any, work: Workload
+) -> tuple[Any, tuple[Any, ...]]:
     """Return weights and slots after a step."""
     if work.optimizer == "sgd":
         return jax.tree.map(lambda w, g: w - work.learning_rate * g, weights, gradients), slots
@@ -81,10 +87,10 @@ def update(gradients, weights, slots, step, work):
 
 
 @partial(jax.jit, static_argnames="work", donate_argnums=0)
-def run(carry, x, y, order, work):
+def run(carry: Any, x: Any, y: Any, order: Any, work: Workload) -> tuple[Any, Any]:
     """Run an epoch for each row of `order`; without columns it is the order of the table."""
 
-    def one_step(carry, rows):
+    def one_step(carry: Any, rows: Any) -> tuple[Any, Any]:
         weights, slots, step = carry
         if rows.ndim:
             batch = (a.at[rows].get(mode="promise_in_bounds") for a in (x, y))
@@ -94,7 +100,7 @@ def run(carry, x, y, order, work):
         weights, slots = update(gradients, weights, slots, step + 1, work)
         return (weights, slots, step + 1), loss
 
-    def one_epoch(carry, order):
+    def one_epoch(carry: Any, order: Any) -> tuple[Any, Any]:
         shuffled = order.size > 0
         rows = order.reshape(work.steps, work.batch) if shuffled else jnp.arange(work.steps)
         return lax.scan(one_step, carry, rows)

@@ -4,7 +4,8 @@ import time
 
 import keras
 import tensorflow as tf
-from workloads import Workload
+
+from scripts.bench.workloads import Workload
 
 STEPS_TOGETHER = 512
 """`steps_per_execution` at most."""

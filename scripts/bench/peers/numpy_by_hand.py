@@ -3,7 +3,8 @@
 import time
 
 import numpy as np
-from workloads import Workload, orders
+
+from scripts.bench.workloads import Workload, orders
 
 
 class Peer:

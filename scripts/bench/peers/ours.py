@@ -3,9 +3,9 @@
 from typing import Any
 
 import numpy as np
-from workloads import Workload
 
 import tftrain
+from scripts.bench.workloads import Workload
 from tftrain.training.engine import choose_mode
 
 ENDLESS = 10**9

@@ -2,11 +2,12 @@
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from workloads import Workload
 
-from peers import ours
+from scripts.bench.peers import ours
+from scripts.bench.workloads import Workload
 from tftrain.cli.progress import PlainProgress
 from tftrain.runs.log import MetricsLog
 from tftrain.training import Checkpoints, EarlyStopping
@@ -27,7 +28,7 @@ class Peer(ours.Peer):
         super().__init__(work)
         self.variant = variant
 
-    def train(self, epochs: int, shuffle: bool) -> float:
+    def train(self, epochs: int, shuffle: bool, **features: Any) -> float:
         """Train; return the seconds without those of compiling."""
         rows = round(self.work.rows * VALIDATED)
         validation, observers, checkpoints = None, [], None
@@ -46,4 +47,5 @@ class Peer(ours.Peer):
                 early_stopping=EarlyStopping(patience=epochs) if validation else None,
                 checkpoints=checkpoints,
                 observers=observers,
+                **features,
             )

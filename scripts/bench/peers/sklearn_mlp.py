@@ -5,7 +5,8 @@ import warnings
 
 import numpy as np
 from sklearn.neural_network import MLPRegressor
-from workloads import Workload
+
+from scripts.bench.workloads import Workload
 
 
 class Peer:

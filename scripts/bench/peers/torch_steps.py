@@ -9,7 +9,8 @@ import contextlib
 import time
 
 import torch
-from workloads import Workload
+
+from scripts.bench.workloads import Workload
 
 SMALL_STEP = 1e7
 """Operations of a step below which one thread is faster than two."""

@@ -1,6 +1,6 @@
 """Kill runs with SIGKILL at random instants, resume them, and compare how they end, bit for bit.
 
-Usage: python scripts/kill_runs.py [--runs N] [--jobs N] [--seed N]
+Usage: python -m scripts.attack.kill_runs [--runs N] [--jobs N] [--seed N]
 
 Each run trains a small network for a few seconds: with sgd, momentum or adam, in graph mode or in
 XLA, in the order of the table or shuffled with a partial batch at the end. It is killed one to five

@@ -1,8 +1,8 @@
 """Read broken and hostile configs and tables: each must be accepted or refused, and nothing else.
 
-    python scripts/fuzz.py configs --cases 100000
-    python scripts/fuzz.py tables --cases 5000
-    python scripts/fuzz.py absurd              # the worst tables, a line of 1 GiB among them
+    python -m scripts.attack.fuzz configs --cases 100000
+    python -m scripts.attack.fuzz tables --cases 5000
+    python -m scripts.attack.fuzz absurd              # the worst tables, a line of 1 GiB among them
 
 A finding is any exception that is not ours, a case that takes long, or one that takes much memory.
 Each case is a pure function of its number: `--first N --cases 1 --keep FOLDER` makes it anew and
@@ -24,7 +24,10 @@ import time
 import traceback
 import warnings
 from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,19 +38,19 @@ from ruamel.yaml import YAML
 from tftrain import memory
 from tftrain.config import load_config
 from tftrain.config.loading import config_text
-from tftrain.data.tables import read_table
+from tftrain.data.sources import read_table
 from tftrain.errors import InputError, TftrainWarning
 from tftrain.experiment.prepare import describe, prepare
 from tftrain.experiment.propose import propose
 from tftrain.terminal import printable
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 SECONDS = 60.0
 """A case that computes longer is a finding; one that takes ten times as long ends the process."""
 
 MEGABYTES = 1500
-"""By so much the memory of the process may grow in a case."""
+"""Most memory growth allowed per case."""
 
 MEMORY = 2 << 30
 """Bytes that the machine is said to have, for the absurd tables."""
@@ -118,10 +121,10 @@ class Hostile:
         seed: number of the case.
     """
 
-    def __init__(self, seed):
+    def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
 
-    def scalar(self):
+    def scalar(self) -> Any:
         """Return a value that is odd at most places."""
         draw = self.random
         return draw.choice(
@@ -133,7 +136,7 @@ class Hostile:
             ]
         )  # fmt: skip
 
-    def value(self, depth=0):
+    def value(self, depth: int = 0) -> Any:
         """Return a scalar, or a list or a section of values."""
         draw = self.random
         kind = draw.random()
@@ -145,24 +148,24 @@ class Hostile:
             return {self.key(): self.value(depth + 1) for _ in range(draw.choice([0, 1, 3]))}
         if kind < 0.99:
             return [draw.choice([1, "a"])] * draw.choice([300] * 30 + [30_000])
-        nested = 1
+        nested: Any = 1
         for _ in range(draw.choice([10, 30, 300])):
             nested = [nested] if draw.random() < 0.5 else {"data": nested}
         return nested
 
-    def key(self):
+    def key(self) -> str:
         """Return a key, mostly one that there is."""
         draw = self.random
         if draw.random() < 0.7:
             return draw.choice(KEYS.split())
         return str(draw.choice([draw.choice(WORDS), "", "0", "a" * 1000, "lerning_rate", "\x07"]))
 
-    def structure(self, value):
+    def structure(self, value: Any) -> Any:
         """Change one place of a nested value; return the whole."""
         draw = self.random
-        places = []
+        places: list[tuple[Any, Any]] = []
 
-        def visit(node):
+        def visit(node: Any) -> None:
             for key in node if isinstance(node, dict) else range(len(node)):
                 places.append((node, key))
                 if isinstance(node[key], (dict, list)):
@@ -186,7 +189,7 @@ class Hostile:
                 del node[key]
         return value
 
-    def text(self, text):
+    def text(self, text: str) -> str:
         """Change a text in places."""
         draw = self.random
         for _ in range(draw.choice([1, 1, 2, 5])):
@@ -211,10 +214,10 @@ class Hostile:
             text = text[:at] + new + text[to:]
         return text
 
-    def bytes(self, raw):
+    def changed(self, given: bytes) -> bytes:
         """Change some bytes."""
         draw = self.random
-        raw = bytearray(raw)
+        raw = bytearray(given)
         for _ in range(draw.choice([1, 1, 3, 20])):
             at = draw.randrange(len(raw) + 1)
             match draw.randrange(4):
@@ -229,13 +232,13 @@ class Hostile:
         return bytes(raw)
 
 
-def configs_to_break():
+def configs_to_break() -> list[tuple[str, Any]]:
     """Return the texts that mutations start from, each with its value."""
     shipped = [path.read_text() for path in sorted((ROOT / "configs").glob("*.yaml"))]
     return [(text, YAML(typ="safe", pure=True).load(text)) for text in (FULL, *shipped)]
 
 
-def broken_config(seed, texts):
+def broken_config(seed: int, texts: list[tuple[str, Any]]) -> tuple[bytes, list[str]]:
     """Return the bytes of a config file and overrides."""
     hostile = Hostile(seed)
     draw = hostile.random
@@ -254,7 +257,7 @@ def broken_config(seed, texts):
         text = hostile.text(text)
     raw = text.encode("utf-8", "surrogatepass")
     if draw.random() < 0.2:
-        raw = hostile.bytes(raw)
+        raw = hostile.changed(raw)
     overrides = []
     while draw.random() < 0.3:
         path = ".".join(hostile.key() for _ in range(draw.choice([1, 2, 3, 3, 50])))
@@ -262,7 +265,7 @@ def broken_config(seed, texts):
     return raw, overrides
 
 
-def check_config(folder, raw, overrides):
+def check_config(folder: Path, raw: bytes, overrides: list[str]) -> None:
     """Load a config that was written to a file; what is accepted must load again as it is."""
     path = folder / "c.yaml"
     path.write_bytes(raw)
@@ -274,7 +277,7 @@ def check_config(folder, raw, overrides):
     assert Path(config.name).name == config.name, "the name of a run leaves its folder"
 
 
-def good_table(rows=60):
+def good_table(rows: int = 60) -> pd.DataFrame:
     """Return a table with columns of all kinds."""
     rng = np.random.default_rng(0)
     day = pd.Timestamp("2024-02-29") + pd.to_timedelta(np.arange(rows), "D")
@@ -306,12 +309,15 @@ CELLS = [
 ]  # fmt: skip
 
 
-def dialect(draw):
+def dialect(draw: random.Random) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return how a table is written, seldom the usual way, and options with which it is read."""
     if draw.random() < 0.5:
         return {}, {}
-    written = {"sep": draw.choice([",", ";", "\t", "|", " "]), "decimal": draw.choice([".", ","])}
-    form = {"delimiter": written["sep"], "decimal": written["decimal"]}
+    written: dict[str, Any] = {
+        "sep": draw.choice([",", ";", "\t", "|", " "]),
+        "decimal": draw.choice([".", ","]),
+    }
+    form: dict[str, Any] = {"delimiter": written["sep"], "decimal": written["decimal"]}
     if draw.random() < 0.3:
         form["quote"] = written["quotechar"] = "'"
     if draw.random() < 0.2:
@@ -336,7 +342,7 @@ ABOVE = [
 """Lines that stand above a table, or take it for another format."""
 
 
-def broken_csv(hostile):
+def broken_csv(hostile: Hostile) -> tuple[bytes, dict[str, Any]]:
     """Return the bytes of a CSV file, and the format with which it is read."""
     draw = hostile.random
     written, dialect_form = dialect(draw)
@@ -364,7 +370,7 @@ def broken_csv(hostile):
     )
     raw = text.encode(encoding, "replace")
     if draw.random() < 0.5:
-        raw = hostile.bytes(raw)
+        raw = hostile.changed(raw)
     form = dialect_form
     if draw.random() < 0.3:
         form |= {"encoding": draw.choice([encoding, "cp1252", "ascii", "utf-16", "utf-8-sig"])}
@@ -377,7 +383,7 @@ def broken_csv(hostile):
     return raw, form
 
 
-def odd_parquet(draw):
+def odd_parquet(draw: random.Random) -> pa.Table:
     """Return an Arrow table of columns that are seldom seen."""
     rows = draw.choice([0, 1, 30])
     values = {
@@ -411,7 +417,7 @@ def odd_parquet(draw):
     return pa.table(list(values.values()), names=list(values))
 
 
-def broken_parquet(hostile):
+def broken_parquet(hostile: Hostile) -> bytes:
     """Return the bytes of a Parquet file."""
     draw = hostile.random
     table = pa.Table.from_pandas(good_table()) if draw.random() < 0.5 else odd_parquet(draw)
@@ -421,10 +427,10 @@ def broken_parquet(hostile):
         parquet.write_table(table, out, compression=compression)
     except pa.ArrowException:  # not all that Arrow can hold can be written
         return broken_parquet(hostile)
-    return hostile.bytes(out.getvalue()) if draw.random() < 0.7 else out.getvalue()
+    return hostile.changed(out.getvalue()) if draw.random() < 0.7 else out.getvalue()
 
 
-def broken_table(seed):
+def broken_table(seed: int) -> tuple[str, bytes, dict[str, Any]]:
     """Return the name and the bytes of a table, and how it is read."""
     hostile = Hostile(seed)
     if hostile.random.random() < 0.35:
@@ -432,21 +438,21 @@ def broken_table(seed):
     raw, form = broken_csv(hostile)
     if hostile.random.random() < 0.05:
         raw = gzip.compress(raw)
-        return "t.csv.gz", hostile.bytes(raw) if hostile.random.random() < 0.7 else raw, form
+        return "t.csv.gz", hostile.changed(raw) if hostile.random.random() < 0.7 else raw, form
     return "t.csv", raw, form
 
 
-def check_table(folder, name, raw, form):
+def check_table(folder: Path, name: str, raw: bytes, form: dict[str, Any]) -> None:
     """Read, check and describe a table, and propose a config for it."""
     path = folder / name
     path.write_bytes(raw)
     kind = "parquet" if name.endswith("parquet") else "csv"
-    outcomes = []
+    outcomes: list[Any] = []
     for split in ("fractions", {"kind": "column", "column": "part"}):
         source = {"kind": kind, "path": str(path), **form}
         features = {"exclude": ["part"]} if split == "fractions" else "auto"
         data = {"source": source, "target": "y", "features": features, "split": split}
-        outcomes.append(attempt(lambda data=data: _prepared(data)))
+        outcomes.append(attempt(partial(_prepared, data)))
     outcomes.append(attempt(lambda: _proposed(path, folder)))
     if kind == "csv" and set(form) <= {"encoding"}:
         frame = attempt(lambda: read_table(path, **form))
@@ -457,13 +463,13 @@ def check_table(folder, name, raw, form):
         raise outcomes[0]
 
 
-def _prepared(data):
+def _prepared(data: dict[str, Any]) -> dict[str, Any]:
     facts = describe(prepare(load_config({"data": data})))
     assert facts["features"] > 0
     return facts
 
 
-def _proposed(path, folder):
+def _proposed(path: Path, folder: Path) -> None:
     """The proposed config must say what was found, whatever the columns are called."""
     text = propose(path, ["y"], folder)
     (folder / "proposed.yaml").write_text(text, encoding="utf-8")
@@ -473,7 +479,7 @@ def _proposed(path, folder):
     prepare(config)
 
 
-def _compare_with_pandas(frame, path, form):
+def _compare_with_pandas(frame: pd.DataFrame, path: Path, form: dict[str, Any]) -> None:
     """Compare names, number of rows and numeric columns with what pandas reads."""
     try:
         with warnings.catch_warnings():
@@ -488,7 +494,7 @@ def _compare_with_pandas(frame, path, form):
             np.testing.assert_allclose(frame[name], other[name], rtol=1e-12)
 
 
-def attempt(action):
+def attempt(action: Callable[[], Any]) -> Any:
     """Return what an action gives, or the error with which it refuses."""
     try:
         return action()
@@ -500,14 +506,18 @@ def attempt(action):
     return refusal
 
 
-def absurd_tables(folder):
-    """Yield the name of each absurd table, a function that writes it, and how it is read."""
+Absurd = tuple[str, Callable[[Path], Any]]
+"""The name of a table, and a function that writes it."""
 
-    def text(name, content):
+
+def absurd_tables() -> Iterator[Absurd]:
+    """Yield the name of each absurd table, and a function that writes it."""
+
+    def text(name: str, content: str) -> Absurd:
         return name, lambda path: path.write_text(content, encoding="utf-8")
 
-    def repeated(name, start, piece, total):
-        def write(path):
+    def repeated(name: str, start: bytes, piece: bytes, total: int) -> Absurd:
+        def write(path: Path) -> None:
             with path.open("wb") as file:
                 file.write(start)
                 for _ in range(total // len(piece)):
@@ -515,13 +525,13 @@ def absurd_tables(folder):
 
         return name, write
 
-    def bomb(path):
+    def bomb(path: Path) -> None:
         with gzip.open(path, "wb", 1) as file:
             file.write(b"x,y\n")
             for _ in range(64):
                 file.write(b"1,2\n" * (1 << 22))
 
-    def few_bytes_many_rows(path):
+    def few_bytes_many_rows(path: Path) -> None:
         rows = 10**7
         table = pa.table({"x": np.zeros(rows, np.int8), "y": np.zeros(rows, np.int8)})
         with parquet.ParquetWriter(path, table.schema) as writer:
@@ -556,13 +566,13 @@ class Findings:
         keep: folder where the files of a finding go.
     """
 
-    def __init__(self, keep):
+    def __init__(self, keep: Path | None) -> None:
         self.keep = keep
-        self.ends = Counter()
+        self.ends: Counter[str] = Counter()
         self.slowest = (0.0, "")
         self.largest = (0.0, "")
 
-    def run(self, case, folder, action):
+    def run(self, case: str, folder: Path, action: Callable[[], None]) -> None:
         """Run a case in its empty folder."""
         faulthandler.dump_traceback_later(10 * SECONDS, exit=True)
         before, began = peak_megabytes(), time.process_time()
@@ -588,13 +598,13 @@ class Findings:
             self.report(case, folder, "something was written outside of the folder")
         self.ends[end] += 1
 
-    def report(self, case, folder, what):
+    def report(self, case: str, folder: Path, what: str) -> None:
         """Print a finding and keep its files."""
         print(f"FINDING in {case}:\n{printable(what)}", flush=True)
         if self.keep:
             shutil.copytree(folder, self.keep / case.replace(" ", "_"), dirs_exist_ok=True)
 
-    def tell(self, what, began):
+    def tell(self, what: str, began: float) -> int:
         """Print the counts."""
         ends = ", ".join(f"{count:,} {end}" for end, count in self.ends.most_common())
         findings = sum(count for end, count in self.ends.items() if end not in FINE)
@@ -610,14 +620,18 @@ class Findings:
 FINE = ("accepted", "refused")
 
 
-def peak_megabytes():
+def peak_megabytes() -> float:
     """Return the most memory that this process has had so far."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def main():
+def _limit(root: Path = Path("/")) -> memory.Limit:
+    return memory.Limit(MEMORY, "the fuzzer has")
+
+
+def main() -> None:
     """Run the cases and print the counts."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("what", choices=["configs", "tables", "absurd"])
     parser.add_argument("--cases", type=int, default=1000)
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
@@ -630,38 +644,35 @@ def main():
     with tempfile.TemporaryDirectory() as parent:
         folder = Path(parent) / "case"
 
-        def run(case, action):
+        def run(case: str, action: Callable[[], None]) -> None:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
             os.chdir(folder)
             findings.run(case, folder, action)
 
         if options.what == "absurd":
-            memory.limit = lambda: memory.Limit(MEMORY, "the fuzzer has")
-            for name, write in absurd_tables(folder):
+            memory.limit = _limit
+            for name, write in absurd_tables():
                 file = folder / (name if "." in name else f"{name.replace(' ', '_')}.csv")
 
-                def action(file=file, write=write):
-                    write(file)
-                    check_absurd(file, folder)
-
-                run(name, action)
+                run(name, partial(check_absurd, file, write, folder))
                 print(f"{name}: peak so far {peak_megabytes():.0f} MB", flush=True)
         for number in numbers if options.what != "absurd" else ():
             if options.what == "configs":
                 raw, overrides = broken_config(number, texts)
-                run(f"case {number}", lambda raw=raw, o=overrides: check_config(folder, raw, o))
+                run(f"case {number}", partial(check_config, folder, raw, overrides))
             else:
                 name, raw, form = broken_table(number)
-                run(f"case {number}", lambda n=name, r=raw, f=form: check_table(folder, n, r, f))
+                run(f"case {number}", partial(check_table, folder, name, raw, form))
             if (number + 1) % 5000 == 0:
                 print(f"{number + 1:,} cases, {time.monotonic() - began:.0f} s", flush=True)
         os.chdir(ROOT)
     sys.exit(1 if findings.tell(options.what, began) else 0)
 
 
-def check_absurd(file, folder):
-    """Read a table that is there, and propose a config for it; raise the first refusal."""
+def check_absurd(file: Path, write: Callable[[Path], Any], folder: Path) -> None:
+    """Write a table, read it, and propose a config for it; raise the first refusal."""
+    write(file)
     kind = "parquet" if file.suffix == ".parquet" else "csv"
     target = "c9999" if file.name.startswith("10,000_columns") else "y"
     data = {"source": {"kind": kind, "path": str(file)}, "target": target}

@@ -1,6 +1,6 @@
 """Repeat the symmetry experiment of Rumelhart, Hinton and Williams (1986) over several seeds.
 
-Usage: python scripts/symmetry_1986.py [SEEDS]
+Usage: python -m scripts.lectures.symmetry_1986 [SEEDS]
 
 For each seed: after how many sweeps all 64 vectors are right and stay right, and the learnt
 weights of the two hidden units. The paper needed 1,425 sweeps for its one network.
@@ -17,7 +17,7 @@ from tftrain.experiment.build import fit_settings, loss_of, network_of, optimize
 from tftrain.experiment.prepare import prepare
 from tftrain.training import EpochRecord, Observer
 
-CONFIG = Path(__file__).parent.parent / "configs" / "symmetry_1986.yaml"
+CONFIG = Path(__file__).parents[2] / "configs" / "symmetry_1986.yaml"
 SWEEPS = 20_000
 
 

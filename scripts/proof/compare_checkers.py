@@ -1,8 +1,8 @@
 """What gradient checkers find of the same planted faults: tftrain's and those of three libraries.
 
-Usage: python scripts/compare_checkers.py
+Usage: python -m scripts.proof.compare_checkers
 
-The catalogue of `tests/parity/faults.py` is run in float32 and float64. Each peer gets the whole
+The catalogue of `tests/support/faults.py` is run in float32 and float64. Each peer gets the whole
 objective as one scalar function of the inputs and all parameters, with the gradient that the faulty
 TensorFlow program claims for it, as a custom function of its own framework; all settings are its
 defaults. What an optimizer makes of a gradient is outside of what the peers can see.
@@ -16,12 +16,10 @@ Peers that are not installed are left out: pip install torch==2.13.0 jax
 import importlib.util
 import math
 import os
-import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, partial
-from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
@@ -31,13 +29,7 @@ import numpy as np
 import tensorflow as tf
 
 import tftrain
-from tftrain import losses, nn, optimizers
-from tftrain.training.evaluator import as_batch
-from tftrain.training.parameters import common_dtype
-from tftrain.training.step import Batch, Step
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "parity"))
-from faults import (
+from tests.support.faults import (
     DTYPES,
     FAULTLESS,
     FAULTS,
@@ -48,6 +40,10 @@ from faults import (
     data,
     scaled_at,
 )
+from tftrain import losses, nn, optimizers
+from tftrain.training.evaluator import as_batch
+from tftrain.training.parameters import common_dtype
+from tftrain.training.step import Batch, Step, parameter_tape
 
 TF_LIMIT = 1e-4
 """What TensorFlow's own tests customarily ask of the largest difference."""
@@ -83,7 +79,10 @@ class Objective:
 
         def gradients(x: tf.Tensor) -> list[tf.Tensor]:
             sources = [x, *self.parameters]
-            _, found = step.differentiate(Batch(x, batch.y, batch.weight), sources, watched=[x])
+            tape = parameter_tape()
+            with tape:
+                tape.watch(x)
+            _, found = step.differentiate(Batch(x, batch.y, batch.weight), sources, tape)
             return [
                 tf.zeros_like(sources[i]) if found[i] is None else found[i] for i in self.chosen
             ]

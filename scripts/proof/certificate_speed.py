@@ -1,6 +1,6 @@
 """Time the certificate of a network with over a million parameters, beside what it replaces.
 
-    python scripts/certificate_speed.py
+    python -m scripts.proof.certificate_speed
 
 Prints the seconds for one training step, for the certificate in one mode, and for central
 differences over all parameters (estimated from 100 of them): medians of several turns.
@@ -9,6 +9,8 @@ differences over all parameters (estimated from 100 of them): medians of several
 import os
 import statistics
 import time
+from collections.abc import Callable
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
@@ -26,14 +28,14 @@ BATCH = 256
 DIFFERENCES = 100
 
 
-def seconds(function):
+def seconds(function: Callable[[], Any]) -> float:
     """Return how long a call takes."""
     began = time.perf_counter()
     function()
     return time.perf_counter() - began
 
 
-def row(dtype):
+def row(dtype: str) -> tuple[int, dict[str, float]]:
     """Return the medians for one dtype."""
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((BATCH, 64)), rng.standard_normal((BATCH, 10))
@@ -48,7 +50,7 @@ def row(dtype):
     train()
     loss()
 
-    def differences():
+    def differences() -> None:
         start = weight.numpy()
         for k in range(DIFFERENCES):
             for change in (1e-3, -1e-3):
@@ -58,7 +60,12 @@ def row(dtype):
                 loss()
         weight.assign(start)
 
-    times = {"step": [], "certificate": [], "with updates": [], "differences": []}
+    times: dict[str, list[float]] = {
+        "step": [],
+        "certificate": [],
+        "with updates": [],
+        "differences": [],
+    }
     for _ in range(ROUNDS):
         times["step"].append(seconds(train))
         times["certificate"].append(
@@ -74,7 +81,7 @@ def row(dtype):
     return count, medians
 
 
-def main():
+def main() -> None:
     """Print the table."""
     columns = ("dtype", "parameters", "training step", "certificate", "and three Adam updates")
     print(f"| {' | '.join(columns)} | central differences |")

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from tftrain.data.bundled import read_sklearn
+from tftrain.data.sources.bundled import read_sklearn
 from tftrain.errors import DataError
 
 with warnings.catch_warnings():

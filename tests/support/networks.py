@@ -1,29 +1,20 @@
-"""Check random networks, and count false alarms: all of them are right, so none may be found wrong.
+"""Random networks, with and without layers that the reference does not know, and faults in them."""
 
-    python scripts/random_networks.py --networks 10000 --processes 2
-    python scripts/random_networks.py --networks 5000 --strangers
-
-Prints the largest error over bound, and how the bounds compare with the gradients they belong to.
-With `--strangers`, most layers are unknown to the reference, and each network is checked once more
-with a fault in one of them, which must be found.
-"""
-
-import argparse
-import os
-import time
-from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 import tftrain
 from tftrain import nn, optimizers
-from tftrain.parity.check import EVIDENCE
+from tftrain.parity import Report
+
+Planted = tuple[int, str]
+"""The number of a layer, and the fault in it: one of `FAULTS`."""
+
+Shape = tuple[int, ...]
 
 INPUTS = ("normal", "zeros", "grid", "huge", "tiny", "decades")
 """normal; all zeros; small whole numbers (with whole weights, many units lie exactly on a kink);
@@ -33,7 +24,7 @@ EXTREME = ("huge", "tiny", "decades")
 
 LOSSES = ("mse", "sum_squared_error", "mae", "huber")
 
-OPTIMIZERS = {
+OPTIMIZERS: dict[str, Callable[[], optimizers.Optimizer]] = {
     "sgd": lambda: optimizers.SGD(optimizers.Exponential(0.1, every=3, decay=0.5)),
     "momentum": lambda: optimizers.SGD(optimizers.StepDecay(0.1, every=2, decay=0.5), momentum=0.9),
     "nesterov": lambda: optimizers.SGD(
@@ -49,7 +40,7 @@ OPTIMIZERS = {
     "clipped": lambda: optimizers.Adam(0.1, clip_value=0.1, clip_norm=0.3),
 }
 
-FUNCTIONS = {
+FUNCTIONS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
     "relu": tf.nn.relu,
     "leaky": tf.nn.leaky_relu,
     "abs": tf.abs,
@@ -76,7 +67,6 @@ FAULTS = {
     "share": "one of the layers that share a weight adds nothing to its gradient",
 }
 
-
 LEAST_CHANGE = 0.005
 """The relative change of a gradient from which on a fault counts as planted."""
 
@@ -98,14 +88,22 @@ class Stranger(tf.Module):
     """
 
     def __init__(
-        self, function, draw, width, weight=None, bias=None, *, transposed=False, fault=None
-    ):
+        self,
+        function: str,
+        draw: Callable[[Shape], np.ndarray],
+        width: int,
+        weight: tf.Variable | None = None,
+        bias: tf.Variable | None = None,
+        *,
+        transposed: bool = False,
+        fault: str | None = None,
+    ) -> None:
         super().__init__()
         self.function, self.draw, self.width = FUNCTIONS[function], draw, width
         self.weight, self.bias = weight, bias
         self.transposed, self.fault = transposed, fault
 
-    def __call__(self, x):
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
         if self.weight is None:
             self.weight = tf.Variable(tf.cast(self.draw((x.shape[1], self.width)), x.dtype))
         if self.bias is None:
@@ -115,19 +113,20 @@ class Stranger(tf.Module):
         affine = tf.custom_gradient(self._wrong) if self.fault else self._affine
         return self.function(affine(x, weight, tf.convert_to_tensor(self.bias)))
 
-    def _affine(self, x, weight, bias):
+    def _affine(self, x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
         return x @ weight + bias
 
-    def _wrong(self, x, weight, bias):
+    def _wrong(self, x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor) -> tuple[tf.Tensor, Any]:
+        """Return the outputs, and their gradients with the fault."""
         too_much = {
             "weight": (1, 1.01, 1),
             "bias": (1, 1, 0),
             "delta": (1.01, 1, 1),
             "program": (1, 1.01 if tf.inside_function() else 1, 1),
             "share": (1, 0, 1),
-        }[self.fault]
+        }[str(self.fault)]
 
-        def gradients(dy):
+        def gradients(dy: tf.Tensor) -> list[tf.Tensor]:
             right = tf.matmul(dy, weight, transpose_b=True), tf.matmul(x, dy, transpose_a=True)
             return [k * g for k, g in zip(too_much, [*right, tf.reduce_sum(dy, 0)], strict=True)]
 
@@ -169,19 +168,19 @@ class Case:
     seed: int
     kinds: tuple[str, ...] = ()
 
-    def report(self, fault=None):
+    def report(self, fault: Planted | None = None) -> Report:
         """Return the report of the gradient check, perhaps with a fault as by `network`."""
         optimizer = OPTIMIZERS[self.optimizer]() if self.optimizer else None
         return tftrain.gradcheck(
             self.network(fault), optimizer=optimizer, modes=[self.mode], **self._step()
         )
 
-    def shows(self, fault):
+    def shows(self, fault: Planted) -> bool:
         """Return whether a fault changes a gradient, by more than rounding of the outputs hides."""
         with np.errstate(all="ignore"):
             return self._shows(fault)
 
-    def _shows(self, fault):
+    def _shows(self, fault: Planted) -> bool:
         right, wrong = (
             tftrain.trace(self.network(f), mode=self.mode, **self._step()).nodes
             for f in (None, fault)
@@ -199,17 +198,18 @@ class Case:
                     return True
         return False
 
-    def _step(self):
+    def _step(self) -> dict[str, Any]:
         rng = np.random.default_rng(self.seed)
         x = self._draw(rng, (self.batch, self.widths[0]))
         y = self._draw(rng, (self.batch, self.widths[-1]))
         weight = rng.uniform(0, 2, self.batch) + 1e-3 if self.weighted else None
         return {"x": x, "y": y, "loss": self.loss, "weight": weight, "l2": self.l2}
 
-    def network(self, fault=None):
+    def network(self, fault: Planted | None = None) -> nn.Sequential:
         """Return the network, with the fault `(layer, one of FAULTS)` if one is given."""
         rng = np.random.default_rng([self.seed, 1])
-        layers, own = [], []
+        layers: list[tf.Module] = []
+        own: list[nn.Dense | Stranger] = []
         for i, name in enumerate(self.activations):
             ends = self.widths[i], self.widths[i + 1]
             kind = self.kinds[i] if self.kinds else "known"
@@ -222,7 +222,7 @@ class Case:
                 layers.append(own[-1])
         return nn.Sequential(layers)
 
-    def _dense(self, i, inputs, units):
+    def _dense(self, i: int, inputs: int, units: int) -> nn.Dense:
         return nn.Dense(
             inputs,
             units,
@@ -233,15 +233,27 @@ class Case:
             counter=i,
         )
 
-    def _stranger(self, kind, function, rng, inputs, units, earlier, fault):
-        def draw(shape):
+    def _stranger(
+        self,
+        kind: str,
+        function: str,
+        rng: np.random.Generator,
+        inputs: int,
+        units: int,
+        earlier: Sequence["nn.Dense | Stranger"],
+        fault: str | None,
+    ) -> Stranger:
+        def draw(shape: Shape) -> np.ndarray:
             return self._weights(rng, shape).astype(self.dtype)
 
         weight = bias = None
         transposed = False
         shape = {"shared": (inputs, units), "tied": (units, inputs)}.get(kind)
-        fitting = [layer for layer in earlier if layer.weight is not None]
-        fitting = [layer for layer in fitting if tuple(layer.weight.shape) == shape]
+        fitting = [
+            layer
+            for layer in earlier
+            if layer.weight is not None and tuple(layer.weight.shape) == shape
+        ]
         if fitting:
             weight, transposed = fitting[-1].weight, kind == "tied"
             bias = fitting[-1].bias if kind == "shared" else None
@@ -251,12 +263,12 @@ class Case:
             bias = tf.Variable(draw((units,)))
         return Stranger(function, draw, units, weight, bias, transposed=transposed, fault=fault)
 
-    def _weights(self, rng, shape):
+    def _weights(self, rng: np.random.Generator, shape: Shape) -> np.ndarray:
         if self.inputs == "grid":
             return rng.integers(-2, 3, shape).astype(float)
         return 10**self.decade * rng.standard_normal(shape) / np.sqrt(shape[0])
 
-    def _draw(self, rng, shape):
+    def _draw(self, rng: np.random.Generator, shape: Shape) -> np.ndarray:
         limits = np.finfo(self.dtype)
         normal = rng.standard_normal(shape)
         match self.inputs:
@@ -275,7 +287,7 @@ class Case:
         return values.astype(self.dtype)
 
 
-def draw(seed):
+def draw(seed: int) -> Case:
     """Return the case of a seed."""
     rng = np.random.default_rng(seed)
     depth = int(np.ceil(np.exp(rng.uniform(0, np.log(30)))))
@@ -296,7 +308,7 @@ def draw(seed):
     )
 
 
-def draw_strangers(seed):
+def draw_strangers(seed: int) -> tuple[Case, Planted]:
     """Return the case of a seed whose network has strangers, and a fault in one of them."""
     rng = np.random.default_rng(seed)
     depth = int(rng.integers(1, 6))
@@ -319,140 +331,3 @@ def draw_strangers(seed):
     place = int(rng.choice([i for i, kind in enumerate(kinds) if kind != "known"]))
     sharing = kinds[place] in ("shared", "tied")
     return case, (place, str(rng.choice([f for f in FAULTS if sharing or f != "share"])))
-
-
-@dataclass(frozen=True)
-class Result:
-    """What one case gives.
-
-    Attributes:
-        case: the network, batch and step.
-        failures: what was found wrong in it, as text; there should be nothing.
-        ratio: the largest error over its bound, among what is proven.
-        where: the place of that error.
-        checks: their number.
-        unsure: number of elements undetermined by overflow.
-        bounds: of the gradients of weights and biases, over the largest element.
-        fault: what was planted afterwards, if it shows.
-        outcome: caught, missed, or said: the report says that such an error could pass.
-    """
-
-    case: Case
-    failures: list
-    ratio: float
-    where: str
-    checks: int
-    unsure: int
-    bounds: list
-    fault: str | None = None
-    outcome: str = ""
-
-
-def check(seed):
-    """Return the result of a seed."""
-    case = draw(seed)
-    return _result(case, case.report())
-
-
-def check_strangers(seed):
-    """Return the result of a seed whose network has strangers, and perhaps a fault."""
-    case, fault = draw_strangers(seed)
-    result = _result(case, case.report())
-    if not case.shows(fault):
-        return result
-    report = case.report(fault)
-    outcome = "missed" if report.ok else "caught"
-    if report.ok and any("could pass" in note for note in report.notes):
-        outcome = "said"
-    return replace(result, fault=fault[1], outcome=outcome)
-
-
-def _result(case, report):
-    proven = [c for c in report.checks if c.kind != EVIDENCE]
-    worst = max(proven, key=lambda c: c.ratio, default=report.worst)
-    return Result(
-        case,
-        failures=[str(failure) for failure in report.failures],
-        ratio=worst.ratio,
-        where=f"{worst.where}",
-        checks=len(report.checks),
-        unsure=sum(c.unsure for c in report.checks),
-        bounds=[
-            c.relative_bound for c in proven if c.quantity in ("weight", "bias") and not c.unsure
-        ],
-    )
-
-
-class Tally:
-    """Counts over all results."""
-
-    def __init__(self):
-        self.networks = self.checks = self.unsure = self.alarms = 0
-        self.most = (0.0, "")
-        self.drawn, self.outcomes = Counter(), Counter()
-        self.bounds = {"float32": [], "float64": []}
-
-    def add(self, result):
-        """Add one, and print it if it is a false alarm or a fault that was not found."""
-        case = result.case
-        self.networks += 1
-        self.drawn.update([case.dtype, case.mode, case.inputs, *case.kinds])
-        self.checks, self.unsure = self.checks + result.checks, self.unsure + result.unsure
-        self.bounds[case.dtype] += result.bounds
-        place = f"{result.where}, {case.mode}, {case.dtype}, seed {case.seed}"
-        self.most = max(self.most, (result.ratio, place))
-        if result.failures:
-            self.alarms += 1
-            print(f"FALSE ALARM, seed {case.seed}: {result.failures[0]}\n  {case}", flush=True)
-        if result.fault:
-            self.outcomes[result.fault, case.inputs in EXTREME, result.outcome] += 1
-        if result.outcome == "missed":
-            print(f"MISSED, seed {case.seed}: {result.fault}\n  {case}", flush=True)
-
-    def print(self):
-        """Print all that was counted."""
-        print(f"{self.networks} networks, {self.checks} checks, {self.alarms} false alarms")
-        print("largest error over bound, of what is proven: {:.3f} ({})".format(*self.most))
-        print(f"elements undetermined by overflow: {self.unsure}")
-        print("drawn:", dict(self.drawn))
-        for dtype, found in self.bounds.items():
-            found = [value for value in found if value > 0]
-            points = np.percentile(found, [5, 50, 95, 100]) if found else []
-            text = ", ".join(f"{p:.1e}" for p in points)
-            print(f"{dtype}: bound over gradient, 5th, 50th, 95th percentile and largest: {text}")
-        for fault, extreme in sorted({key[:2] for key in self.outcomes}):
-            counts = {o: self.outcomes[fault, extreme, o] for o in ("caught", "said", "missed")}
-            inputs = "extreme" if extreme else "ordinary"
-            print(f"{FAULTS[fault]}, on {inputs} inputs: {sum(counts.values())} planted, {counts}")
-
-
-def main():
-    """Run the cases and print the counts."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--networks", type=int, default=10_000)
-    parser.add_argument("--first", type=int, default=0, help="seed of the first network")
-    parser.add_argument("--processes", type=int, default=os.cpu_count())
-    parser.add_argument(
-        "--strangers", action="store_true", help="draw unknown layers, plant faults"
-    )
-    options = parser.parse_args()
-    began = time.monotonic()
-    tally = Tally()
-    checked = check_strangers if options.strangers else check
-    context = get_context("spawn")
-    # A process is replaced after ten chunks: TensorFlow keeps every program that it ever compiled.
-    with context.Pool(options.processes, maxtasksperchild=10) as pool:
-        seeds = range(options.first, options.first + options.networks)
-        try:
-            for result in pool.imap(checked, seeds, chunksize=20):
-                tally.add(result)
-                if tally.networks % 500 == 0:
-                    seconds = time.monotonic() - began
-                    print(f"{tally.networks} networks, {seconds:.0f} s", flush=True)
-        except KeyboardInterrupt:
-            print("interrupted: the networks so far")
-    tally.print()
-
-
-if __name__ == "__main__":
-    main()

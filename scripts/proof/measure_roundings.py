@@ -1,6 +1,6 @@
 """What TensorFlow's elementary functions lose, beside what the reference allows them.
 
-Usage: python scripts/measure_roundings.py [--points N]
+Usage: python -m scripts.proof.measure_roundings [--points N]
 
 No library promises how accurate these functions are, and the bounds of `tftrain.reference` rest on
 it. So they are measured here: eagerly, in graph mode and under XLA; on arrays, and on one number at
@@ -30,8 +30,9 @@ install mpmath. Without it those rows are left out. The exit code is 1 if a row 
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
@@ -62,6 +63,9 @@ try:
 except ModuleNotFoundError:
     mpmath = None
 
+Arrays = tuple[np.ndarray, ...]
+Function = Callable[..., Any]
+
 DIGITS = 40
 BY_MPMATH = 20_000
 """Numbers for which mpmath computes the exact value: it takes about 0.1 ms for each."""
@@ -88,7 +92,7 @@ change from one approximation to another; or earlier runs found most there."""
 # Samples: tuples of arrays, one for each argument
 
 
-def everywhere(rng, dtype, points):
+def everywhere(rng: np.random.Generator, dtype: str, points: int) -> Arrays:
     """Return numbers of every exponent, many around 0 and where functions change regime."""
     if dtype == "bfloat16":
         return (np.arange(2**16, dtype=np.uint16).view(ml_dtypes.bfloat16),)
@@ -118,29 +122,29 @@ def everywhere(rng, dtype, points):
     return (np.concatenate([np.asarray(part).astype(dtype) for part in parts]),)
 
 
-def positive(rng, dtype, points):
+def positive(rng: np.random.Generator, dtype: str, points: int) -> Arrays:
     """Return what `everywhere` gives, without the signs."""
     return (np.abs(everywhere(rng, dtype, points)[0]),)
 
 
-def normal(rng, dtype, points):
+def normal(rng: np.random.Generator, dtype: str, points: int) -> Arrays:
     """Return what `positive` gives without subnormal numbers, on which engines differ."""
     (z,) = positive(rng, dtype, points)
     return (z[~(z < ml_dtypes.finfo(z.dtype).tiny)],)
 
 
-def negative(rng, dtype, points):
+def negative(rng: np.random.Generator, dtype: str, points: int) -> Arrays:
     """Return what `everywhere` gives, all negative: the side on which elu and selu curve."""
     return (-np.abs(everywhere(rng, dtype, points)[0]),)
 
 
-def pairs(rng, dtype, points):
+def pairs(rng: np.random.Generator, dtype: str, points: int) -> Arrays:
     """Return what `everywhere` gives, and the same in another order."""
     (z,) = everywhere(rng, dtype, points)
     return z, rng.permutation(z)
 
 
-def half_turn(rng, dtype, points):
+def half_turn(rng: np.random.Generator, dtype: str, points: int) -> Arrays:
     """Return angles from 0 to pi, many near 0 and near pi / 2, where the cosine is 0."""
     few = points // 4
     decades = 10.0 ** rng.uniform(-16, 0, (2, few))
@@ -154,7 +158,7 @@ def half_turn(rng, dtype, points):
     return (np.clip(np.concatenate(parts), 0, np.pi).astype(dtype),)
 
 
-def by_decay(rng, dtype, points):
+def by_decay(rng: np.random.Generator, dtype: str, points: int) -> Arrays:
     """Return bases from 0.1 to 1.5 and exponents from 0 to 50; half of the exponents are whole."""
     base = rng.uniform(0.1, 1.5, BY_MPMATH)
     near_one = 1 - 10.0 ** rng.uniform(-6, -1, BY_MPMATH)  # such as 0.999
@@ -164,7 +168,7 @@ def by_decay(rng, dtype, points):
     return base.astype(dtype), exponent.astype(dtype)
 
 
-def erfc_arguments(rng, dtype, points):
+def erfc_arguments(rng: np.random.Generator, dtype: str, points: int) -> Arrays:
     """Return few numbers for mpmath: from where erfc is 2 to where it vanishes."""
     few = BY_MPMATH // 10
     regimes = rng.choice([0.5, 0.98, 1, 2, 6, 8, 26.5], few) * (1 + rng.uniform(-0.01, 0.01, few))
@@ -181,17 +185,17 @@ def erfc_arguments(rng, dtype, points):
 # The exact values
 
 
-def by_mpmath(name):
+def by_mpmath(name: str) -> Function:
     """Return a function of NumPy arrays that mpmath computes, as a long double."""
 
-    def one(*arguments):
+    def one(*arguments: float) -> np.longdouble:
         if not all(abs(z) < BEYOND for z in arguments):
             return np.longdouble(getattr(special, name)(*arguments))
         value = getattr(mpmath, name)(*map(mpmath.mpf, arguments))
         high = float(value)
         return np.longdouble(high) + np.longdouble(float(value - high))
 
-    def function(*arrays):
+    def function(*arrays: np.ndarray) -> np.ndarray:
         with mpmath.workdps(DIGITS):
             rows = zip(*(array.astype(np.float64).tolist() for array in arrays), strict=True)
             return np.array([one(*row) for row in rows], np.longdouble)
@@ -199,17 +203,17 @@ def by_mpmath(name):
     return function
 
 
-def scipy_erfc(z):
+def scipy_erfc(z: np.ndarray) -> np.ndarray:
     """Return SciPy's erfc, which it has in float64 only."""
     return special.erfc(z.astype(np.float64)).astype(z.dtype)
 
 
-def exact_sigmoid(z):
+def exact_sigmoid(z: Any) -> Any:
     """Return `1 / (1 + exp(-z))`: nothing is subtracted, and 1 / infinity is the 0 that it is."""
     return 1 / (1 + np.exp(-z))
 
 
-def exact_softplus(z):
+def exact_softplus(z: Any) -> Any:
     """Return `log(1 + exp(z))` as `max(z, 0) + log1p(exp(-|z|))`."""
     return np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))
 
@@ -235,17 +239,17 @@ class Subject:
     """
 
     name: str
-    function: Callable
-    exact: Callable
-    reference: Callable
-    sample: Callable = everywhere
-    at: tuple = (0.0,)
-    unit: Callable = lambda exact, *z: np.abs(exact)
-    dtypes: tuple = ("bfloat16", "float32", "float64")
+    function: Function
+    exact: Function
+    reference: Function
+    sample: Callable[[np.random.Generator, str, int], Arrays] = everywhere
+    at: tuple[float | list[float], ...] = (0.0,)
+    unit: Function = lambda exact, *z: np.abs(exact)
+    dtypes: tuple[str, ...] = ("bfloat16", "float32", "float64")
     single: bool = False
-    others: dict = field(default_factory=dict)
+    others: dict[str, Function] = field(default_factory=dict)
 
-    def allowed(self, dtype):
+    def allowed(self, dtype: str) -> float:
         """Return what the reference allows, in the units of the table."""
         precision = PRECISIONS[dtype]
         z = [np.atleast_1d(np.asarray(one, precision.wide)) for one in self.at]
@@ -254,17 +258,17 @@ class Subject:
         return round(float(np.max(bound / (precision.roundoff * unit))), 2)
 
 
-def absolute(exact, *z):
+def absolute(exact: np.ndarray, *z: np.ndarray) -> np.ndarray:
     """Return 1: the unit of errors that are not relative to the result."""
     return np.ones(exact.shape)
 
 
-def erfc_unit(exact, z):
+def erfc_unit(exact: np.ndarray, z: np.ndarray) -> np.ndarray:
     """Return `(1 + z^2) erfc(z)`."""
     return np.abs(exact) * (1 + z * z)
 
 
-def subjects():
+def subjects() -> list[Subject]:
     """Return the functions that can be measured here."""
     everything = [
         Subject("exp", tf.exp, np.exp, exp),
@@ -329,16 +333,16 @@ def subjects():
     return everything
 
 
-def one_by_one(function):
+def one_by_one(function: Function) -> Function:
     """Return the function of arrays that calls `function` with one number of each at a time."""
 
-    def mapped(*z):
+    def mapped(*z: tf.Tensor) -> tf.Tensor:
         return tf.map_fn(lambda one: function(*one), z, fn_output_signature=z[0].dtype)
 
     return mapped
 
 
-def ways(function):
+def ways(function: Function) -> list[tuple[str, Function, bool]]:
     """Return how TensorFlow can run a function: mode, program, and whether number by number."""
     one = one_by_one(function)
     return [
@@ -354,7 +358,9 @@ def ways(function):
 # Measuring
 
 
-def errors(actual, exact, unit):
+def errors(
+    actual: np.ndarray, exact: np.ndarray, unit: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Return errors in units of roundoff, and where finite meets non-finite."""
     info = ml_dtypes.finfo(actual.dtype)
     rounded = exact.astype(actual.dtype)
@@ -369,7 +375,9 @@ def errors(actual, exact, unit):
     return np.where(np.isnan(lost), np.inf, lost), other
 
 
-def measure(subject, actual, z, exact):
+def measure(
+    subject: Subject, actual: np.ndarray, z: Sequence[np.ndarray], exact: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Return errors in the units of the subject, and where finite meets non-finite.
 
     Subnormal arguments count as themselves or as zero, whichever is nearer.
@@ -388,7 +396,12 @@ def measure(subject, actual, z, exact):
     return lost, other
 
 
-def rows(subject, dtype, points):
+def _on_arrays(function: Function) -> Function:
+    """Return the function of NumPy arrays that one of tensors is."""
+    return lambda *arrays: function(*map(tf.constant, arrays)).numpy()
+
+
+def rows(subject: Subject, dtype: str, points: int) -> Iterator[tuple[tuple[str, ...], bool]]:
     """Yield the rows of the table for one function and dtype, and whether each is inside."""
     precision, rng = PRECISIONS[dtype], np.random.default_rng(0)
     z = subject.sample(rng, dtype, points)
@@ -397,8 +410,8 @@ def rows(subject, dtype, points):
     allowed = subject.allowed(dtype)
     chosen = rng.permutation(z[0].size)[:SCALARS]
     found = [
-        (mode, lambda *a, f=f: f(*map(tf.constant, a)).numpy(), scalars)
-        for mode, f, scalars in ways(subject.function)
+        (mode, _on_arrays(function), scalars)
+        for mode, function, scalars in ways(subject.function)
         if scalars or not subject.single
     ]
     found += [(name, function, False) for name, function in subject.others.items()]
@@ -417,9 +430,9 @@ def rows(subject, dtype, points):
         yield (subject.name, dtype, mode, *numbers, verdict), inside
 
 
-def main():
+def main() -> None:
     """Measure, print the table, and exit with 1 if a row is not inside."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--points", type=int, default=1_000_000, help="numbers per function")
     parser.add_argument("--dtype", action="append", help="only this one; may be given twice")
     parser.add_argument("--function", action="append", help="only this one; likewise")

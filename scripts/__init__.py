@@ -1,0 +1,1 @@
+"""Programs around tftrain, grouped by what they are for: `python -m scripts.GROUP.NAME`."""

@@ -1,0 +1,1 @@
+"""Attacks: broken input, and processes that are killed."""

@@ -1,0 +1,1 @@
+"""The benchmark: tftrain beside other libraries."""
