@@ -65,7 +65,7 @@ def _residual(dtype: str) -> nn.Residual:
 
 
 def _fork(dtype: str) -> nn.Fork:
-    branches = [[], nn.Dense(WIDTH, 2, dtype=dtype, seed=6), _residual(dtype)]
+    branches: list[Any] = [[], nn.Dense(WIDTH, 2, dtype=dtype, seed=6), _residual(dtype)]
     return nn.Fork(branches, nn.Concat())
 
 

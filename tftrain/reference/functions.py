@@ -150,7 +150,7 @@ def where_zero(z: Any, at_zero: Any, elsewhere: Any) -> Any:
     """
     if not isinstance(z, Bounded):
         return np.where(z == 0, np.asarray(at_zero, z.dtype), elsewhere)
-    at_zero, elsewhere = z._operand(at_zero), z._operand(elsewhere)
+    at_zero, elsewhere = z.operand(at_zero), z.operand(elsewhere)
     perhaps = np.abs(z.value) <= z.bound
     exactly = perhaps & (z.bound == 0)
     chosen = Bounded(
