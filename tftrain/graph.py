@@ -68,7 +68,7 @@ class Wiring:
         return len(self.wires) - 1
 
 
-def forward(wires: Sequence[Wire[T]], x: Any, call: Callable[..., Any]) -> list[Any]:
+def forward(wires: Sequence[Any], x: Any, call: Callable[..., Any]) -> list[Any]:
     """Return the output of each node.
 
     Args:

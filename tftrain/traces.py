@@ -111,6 +111,17 @@ class Trace:
         )
 
     @property
+    def at_input(self) -> np.ndarray:
+        """The delta at the input of the network: the sum of what its consumers send back."""
+        sent = [
+            delta
+            for node in self.nodes
+            for delta, source in zip(node.sent, node.sources, strict=True)
+            if source == INPUT
+        ]
+        return np.asarray(sum(sent[1:], start=sent[0]))
+
+    @property
     def prediction(self) -> np.ndarray:
         """The output of the last node."""
         return self.nodes[-1].y

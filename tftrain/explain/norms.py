@@ -8,6 +8,8 @@ from tftrain.explain.lesson import Lesson, parameters_of
 from tftrain.explain.network import formulas_of
 from tftrain.explain.text import table_of, wrapped
 from tftrain.explain.update import gradient_title, update_title
+from tftrain.graph import INPUT
+from tftrain.parity.certificate import names_of
 from tftrain.parity.check import Check
 from tftrain.reference.expression import shown
 
@@ -32,30 +34,40 @@ def by_norms(lesson: Lesson) -> list[str]:
 
 
 def _output_norms(lesson: Lesson) -> str:
-    theirs, ours = lesson.pairs[0]
-    rows = [["x", f"{theirs.x.shape[-1]:,}", *_norms(theirs.x, ours.x), ""]]
+    theirs, ours = lesson.tensorflow.x, lesson.numpy.x
+    rows = [["x", f"{theirs.shape[-1]:,}", *_norms(theirs, ours), ""]]
     formulas = formulas_of(lesson.parts)
-    for n, (part, (theirs, ours)) in enumerate(zip(lesson.parts, lesson.pairs, strict=True)):
+    for n, (part, (one, other)) in enumerate(zip(lesson.parts, lesson.pairs, strict=True)):
         ratio = _ratio(lesson.check(part.name, "y"))
-        units = f"{theirs.y.shape[-1]:,}"
-        rows.append([f"f_{n + 1} = {formulas[n]}", units, *_norms(theirs.y, ours.y), ratio])
+        units = f"{one.y.shape[-1]:,}"
+        rows.append([f"f_{n + 1} = {formulas[n]}", units, *_norms(one.y, other.y), ratio])
     loss = [shown(lesson.tensorflow.loss), shown(lesson.numpy.loss)]
     rows.append(["L", "1", *loss, _ratio(lesson.check("loss", "value"))])
     return table_of(["", "units", "TensorFlow", "NumPy", "error / bound"], rows)
 
 
 def _delta_norms(lesson: Lesson) -> str:
-    last = len(lesson.parts)
-    check = lesson.check("loss", "delta")
-    deltas = [(lesson.tensorflow.delta, lesson.numpy.delta, check)]
-    for part, (theirs, ours) in reversed(list(zip(lesson.parts, lesson.pairs, strict=True))):
-        deltas.append((theirs.dx, ours.dx, lesson.check(part.name, "dx")))
+    nodes, last = lesson.pairs, len(lesson.parts)
+    deltas = [(one.dy, other.dy, _of_delta(lesson, n)) for n, (one, other) in enumerate(nodes)]
+    first = [trace.at_input for trace in (lesson.tensorflow, lesson.numpy)]
+    deltas = [(first[0], first[1], _of_delta(lesson, INPUT)), *deltas][::-1]
     ratios = ["", *(_quotient(b[0], a[0]) for a, b in pairwise(deltas))]
     rows = [
         [f"delta_{last - k}", *_norms(theirs, ours), ratios[k], _ratio(check)]
         for k, (theirs, ours, check) in enumerate(deltas)
     ]
     return table_of(["", "TensorFlow", "NumPy", "ratio to the one before", "error / bound"], rows)
+
+
+def _of_delta(lesson: Lesson, n: int) -> Check:
+    """Return the check of the delta at a node's output: of the worst node that sends to it."""
+    found = [
+        lesson.check(part.name, names_of("dx", len(part.sources))[place])
+        for part in lesson.parts
+        for place, source in enumerate(part.sources)
+        if source == n
+    ]
+    return max(found or [lesson.check("loss", "delta")], key=lambda check: check.ratio)
 
 
 def _gradient_norms(lesson: Lesson) -> str:

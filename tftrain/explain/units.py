@@ -8,9 +8,6 @@ import numpy as np
 from tftrain.explain.lesson import Lesson, layers_of, parameters_of
 from tftrain.explain.network import (
     formulas_of,
-    loss_share,
-    loss_slope,
-    loss_term,
     output_name,
 )
 from tftrain.explain.text import beside, sum_of, table_of, unbroken, wrapped
@@ -57,7 +54,7 @@ def _loss_lines(lesson: Lesson) -> Iterator[str]:
     yield f"  e = f_{len(lesson.parts)} - t"
     for j, (y, t, e) in enumerate(zip(trace.prediction[0], trace.target[0], errors, strict=True)):
         yield f"    e[{j + 1}] = {shown(y)} - {in_parentheses(t)} = {shown(e)}"
-    terms = " + ".join(loss_term(loss, shown(e)) for e in errors)
+    terms = " + ".join(loss.term_text(shown(e)) for e in errors)
     written = terms if units == 1 else f"({terms})"
     weight = "" if trace.weight is None else f"{shown(trace.weight[0])} * "
     penalty = ""
@@ -65,7 +62,7 @@ def _loss_lines(lesson: Lesson) -> Iterator[str]:
         weights = [node.parameters["weight"] for node in trace.nodes if node.parameters]
         squares = float(l2_penalty(weights, 2.0))
         penalty = f" + {step.l2:g} / 2 * {shown(squares)}"
-    total = f"{weight}{written}{loss_share(loss, units)}{penalty}"
+    total = f"{weight}{written}{loss.scale_text(units)}{penalty}"
     yield wrapped(f"L = {total} = {shown(trace.loss)}", 2)
     yield f"      TensorFlow {trace.loss:.10g}, NumPy {lesson.numpy.loss:.10g}"
 
@@ -78,11 +75,11 @@ def _first_delta_lines(lesson: Lesson) -> Iterator[str]:
     """Yield the delta of every unit of the last node, as the loss makes it."""
     trace, n = lesson.tensorflow, len(lesson.parts)
     loss: Loss = reference_of(lesson.step.loss)
-    share = loss_share(loss, len(trace.target[0]))
+    share = loss.scale_text(len(trace.target[0]))
     weight = "" if trace.weight is None else f"{shown(trace.weight[0])} * "
-    yield f"  delta_{n} = dL/df_{n} = {'w * ' * bool(weight)}{loss_slope(loss, 'e')}{share}"
+    yield f"  delta_{n} = dL/df_{n} = {'w * ' * bool(weight)}{loss.slope_text('e')}{share}"
     for j, (e, delta) in enumerate(zip(_errors(trace), trace.delta[0], strict=True)):
-        written = f"{weight}{loss_slope(loss, shown(e))}{share}"
+        written = f"{weight}{loss.slope_text(shown(e))}{share}"
         equals = "" if written == shown(delta) else f"{written} = "
         yield f"    delta_{n}[{j + 1}] = {equals}{shown(delta)}"
 

@@ -66,6 +66,12 @@ def parts_of(step: Step) -> list[Pair]:
     return pairs
 
 
+def reference_network(pairs: Sequence[Pair]) -> Network:
+    """Return the references of all nodes as a network, those that there are."""
+    known = [(one.name, one.reference, one.sources) for one in pairs if one.reference is not None]
+    return Network([Wire(*one) for one in known])
+
+
 def precision_of(step: Step) -> Precision:
     """Return the precision of a step; raise InputError where there are no bounds for it."""
     dtype = step.parameters[0].dtype.name
@@ -175,8 +181,7 @@ class Certificate:
             trace: where it starts from.
             kind: makes of every array of the trace the numbers that are computed with.
         """
-        known = [(p.name, p.reference, p.sources) for p in self.parts if p.reference is not None]
-        network = Network([Wire(*one) for one in known]).with_parameters(kind)
+        network = reference_network(self.parts).with_parameters(kind)
         weight = None if trace.weight is None else kind(trace.weight)
         _, gradients = network.gradients(
             kind(trace.x), kind(trace.target), reference_of(self.step.loss), weight

@@ -31,6 +31,24 @@ class Loss(Reference):
         """Return the factor in front of the sum: here one over the number of terms."""
         return 1 / error.size
 
+    def term_text(self, error: str) -> str:
+        """Return `term` as text, for an error that is a name or a number."""
+        return f"term({error})"
+
+    def slope_text(self, error: str) -> str:
+        """Return `slope` as text, likewise."""
+        return f"term'({error})"
+
+    def definitions(self) -> list[str]:
+        """Return what the letters of `term_text` stand for, as text."""
+        return []
+
+    def scale_text(self, units: int) -> str:
+        """Return the factor behind the terms of one case, as text."""
+        if type(self).scale is not Loss.scale:
+            return f" * {self.scale(np.zeros((1, units))):g}"
+        return "" if units == 1 else f" / {units}"
+
     def value(self, prediction: Array, target: Array, weight: Array | None = None) -> Array:
         """Return the loss, `scale * sum(w * term(e))`; arguments as for `tftrain.losses.Loss`."""
         error = _error(prediction, target)
@@ -73,6 +91,11 @@ def _error(prediction: Array, target: Array) -> Array:
     return prediction - target
 
 
+def _base(error: str) -> str:
+    """Return an error as the base of a power."""
+    return f"({error})" if error.startswith("-") else error
+
+
 def _per_case(weight: Array, error: Array) -> Array:
     return weight.reshape([-1] + [1] * (error.ndim - 1))
 
@@ -88,6 +111,12 @@ class MeanSquaredError(Loss):
     def slope(self, error: Array) -> Array:
         return 2 * error
 
+    def term_text(self, error: str) -> str:
+        return f"{_base(error)}^2"
+
+    def slope_text(self, error: str) -> str:
+        return f"2 * {error}"
+
 
 @register("tftrain.losses.regression.SumSquaredError")
 @dataclass
@@ -96,6 +125,15 @@ class SumSquaredError(MeanSquaredError):
 
     def scale(self, error: Array) -> float:
         return 0.5
+
+    def term_text(self, error: str) -> str:
+        return f"{_base(error)}^2 / 2"
+
+    def slope_text(self, error: str) -> str:
+        return error
+
+    def scale_text(self, units: int) -> str:
+        return ""
 
 
 @register("tftrain.losses.regression.MeanAbsoluteError")
@@ -108,6 +146,12 @@ class MeanAbsoluteError(Loss):
 
     def slope(self, error: Array) -> Array:
         return np.sign(error)
+
+    def term_text(self, error: str) -> str:
+        return f"|{error}|"
+
+    def slope_text(self, error: str) -> str:
+        return f"sign({error})"
 
 
 @register("tftrain.losses.regression.Huber")
@@ -132,6 +176,16 @@ class Huber(Loss):
 
     def slope(self, error: Array) -> Array:
         return np.clip(error, -self.threshold, self.threshold)
+
+    def term_text(self, error: str) -> str:
+        return f"h({error})"
+
+    def slope_text(self, error: str) -> str:
+        return f"clip({error}, -{self.threshold:g}, {self.threshold:g})"
+
+    def definitions(self) -> list[str]:
+        t = f"{self.threshold:g}"
+        return [f"h(e) = e^2 / 2 where |e| <= {t}", f"else {t} * (|e| - {t} / 2)"]
 
 
 LOSSES: dict[str, type[Loss]] = {
