@@ -35,6 +35,11 @@ def stream(seed: int, purpose: Purpose, counter: int = 0) -> np.random.Generator
     return np.random.Generator(np.random.Philox(sequence))
 
 
+def seed_at(seed: int, place: int) -> int:
+    """Return the seed of a part of something: of a layer in a network, for instance."""
+    return _mixed((seed + place * 0x85EBCA6B) % 2**32)
+
+
 def bits(shape: tuple[int, ...], seed: int, step: int, places: Sequence[int]) -> np.ndarray:
     """Return the random bits of a training step, uint32, as `tftrain.nn.Draw` draws them.
 
@@ -44,20 +49,21 @@ def bits(shape: tuple[int, ...], seed: int, step: int, places: Sequence[int]) ->
         step: number of updates made before.
         places: of the node in the network, from the outermost network to the innermost.
     """
-    key = np.uint32(seed % 2**32)
-    with np.errstate(over="ignore"):
-        for place in places:
-            key = _mixed(key + np.uint32(place * 0x85EBCA6B % 2**32))
-        key = _mixed(_mixed(np.uint32(step % 2**32) + np.uint32(0x9E3779B9)) ^ key)
-        element = np.arange(np.prod(shape), dtype=np.uint32)
-        return np.asarray(_mixed(_mixed(element + key) ^ key)).reshape(shape)
+    for place in places:
+        seed = seed_at(seed, place)
+    key = _mixed(_mixed((step + 0x9E3779B9) % 2**32) ^ seed % 2**32)
+    element = np.arange(np.prod(shape), dtype=np.uint64)
+    return (_mixed(_mixed((element + key) % 2**32) ^ key)).astype(np.uint32).reshape(shape)
 
 
 def _mixed(h: Any) -> Any:
-    """Return a hash of 32 bits: Wellons' finalizer ("Prospecting for hash functions", 2018)."""
-    h = (h ^ (h >> np.uint32(16))) * np.uint32(0x7FEB352D)
-    h = (h ^ (h >> np.uint32(15))) * np.uint32(0x846CA68B)
-    return h ^ (h >> np.uint32(16))
+    """Return a hash of 32 bits: Wellons' finalizer ("Prospecting for hash functions", 2018).
+
+    Of a number below 2^32, or of an array of such numbers whose type holds twice as many bits.
+    """
+    h = (h ^ h >> 16) * 0x7FEB352D % 2**32
+    h = (h ^ h >> 15) * 0x846CA68B % 2**32
+    return h ^ h >> 16
 
 
 def batch_order(rows: int, seed: int, epoch: int) -> np.ndarray:

@@ -2,10 +2,12 @@
 
     python -m scripts.proof.random_networks --networks 10000 --processes 2
     python -m scripts.proof.random_networks --networks 5000 --strangers
+    python -m scripts.proof.random_networks --networks 10000 --graphs
 
 Prints the largest error over bound, and how the bounds compare with the gradients they belong to.
 With `--strangers`, most layers are unknown to the reference, and each network is checked once more
-with a fault in one of them, which must be found.
+with a fault in one of them, which must be found. With `--graphs`, networks fork, share layers, drop
+and normalize.
 """
 
 import argparse
@@ -20,7 +22,7 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
 import numpy as np
 
-from tests.support.networks import EXTREME, FAULTS, Case, draw, draw_strangers
+from tests.support.networks import EXTREME, FAULTS, Case, draw, draw_graph, draw_strangers
 from tftrain.parity import Report
 from tftrain.parity.check import EVIDENCE
 
@@ -55,6 +57,12 @@ class Result:
 def check(seed: int) -> Result:
     """Return the result of a seed."""
     case = draw(seed)
+    return _result(case, case.report())
+
+
+def check_graph(seed: int) -> Result:
+    """Return the result of a seed whose network is a graph."""
+    case = draw_graph(seed)
     return _result(case, case.report())
 
 
@@ -140,10 +148,11 @@ def main() -> None:
     parser.add_argument(
         "--strangers", action="store_true", help="draw unknown layers, plant faults"
     )
+    parser.add_argument("--graphs", action="store_true", help="draw networks that are graphs")
     options = parser.parse_args()
     began = time.monotonic()
     tally = Tally()
-    checked = check_strangers if options.strangers else check
+    checked = check_graph if options.graphs else check_strangers if options.strangers else check
     context = get_context("spawn")
     # A process is replaced after ten chunks: TensorFlow keeps every program that it ever compiled.
     with context.Pool(options.processes, maxtasksperchild=10) as pool:

@@ -11,7 +11,7 @@ from tftrain.streams import bits
 
 def drawn(mode: str, seed: int, step: int, shape: list[int], *places: int) -> np.ndarray:
     def program() -> tf.Tensor:
-        draw = nn.Draw.of(seed, tf.constant(step, tf.int64))
+        draw = nn.Draw(seed, tf.constant(step, tf.int64))
         for place in places:
             draw = draw.at(place)
         return draw.bits(tf.constant(shape))
@@ -32,8 +32,8 @@ def test_the_same_bits_everywhere(mode: str, seed: int, step: int, places: list[
 
 
 def test_a_part_of_a_batch_draws_its_rows() -> None:
-    whole = nn.Draw.of(3, tf.constant(4)).bits(tf.constant([6, 5])).numpy()
-    part = nn.Draw.of(3, tf.constant(4), row=2).bits(tf.constant([4, 5])).numpy()
+    whole = nn.Draw(3, tf.constant(4)).bits(tf.constant([6, 5])).numpy()
+    part = nn.Draw(3, tf.constant(4), row=2).bits(tf.constant([4, 5])).numpy()
     np.testing.assert_array_equal(part, whole[2:])
 
 
@@ -69,7 +69,7 @@ class Passing(nn.Sequential):
 
 
 def test_who_takes_a_draw() -> None:
-    x, draw = tf.ones([50, 4]), nn.Draw.of(0, tf.constant(0))
+    x, draw = tf.ones([50, 4]), nn.Draw(0, tf.constant(0))
     layers = [nn.Dropout(0.5)]
     assert np.all(nn.call(Faithful(layers), x, draw) == 1)
     assert set(np.unique(nn.call(Passing(layers), x, draw))) == {0, 2}

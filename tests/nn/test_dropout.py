@@ -6,7 +6,7 @@ import tftrain
 from tftrain import nn
 from tftrain.errors import InputError
 
-DRAW = nn.Draw.of(3, tf.constant(5))
+DRAW = nn.Draw(3, tf.constant(5))
 
 
 def test_drops_about_its_rate_and_keeps_the_mean() -> None:
@@ -25,7 +25,7 @@ def test_drops_nothing_when_serving_or_at_a_rate_of_zero() -> None:
 
 def test_every_step_has_another_mask_and_every_place() -> None:
     x = tf.ones([30, 30])
-    masks = [nn.Dropout(0.5)(x, nn.Draw.of(3, tf.constant(step))).numpy() for step in range(3)]
+    masks = [nn.Dropout(0.5)(x, nn.Draw(3, tf.constant(step))).numpy() for step in range(3)]
     masks += [nn.Dropout(0.5)(x, DRAW.at(place)).numpy() for place in range(3)]
     for i, one in enumerate(masks):
         for other in masks[i + 1 :]:

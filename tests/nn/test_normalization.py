@@ -6,7 +6,7 @@ import tftrain
 from tftrain import nn
 from tftrain.errors import InputError, ShapeError
 
-DRAW = nn.Draw.of(0, tf.constant(0))
+DRAW = nn.Draw(0, tf.constant(0))
 X = 3 + 2 * np.random.default_rng(0).standard_normal((50, 6))
 
 

@@ -1,7 +1,7 @@
 """Random networks, with and without layers that the reference does not know, and faults in them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -133,7 +133,7 @@ class Stranger(tf.Module):
         return self._affine(x, weight, bias), gradients
 
 
-@dataclass(frozen=True)
+@dataclass
 class Case:
     """A network, a batch and a step, drawn from `seed` where not given.
 
@@ -308,6 +308,77 @@ def draw(seed: int) -> Case:
     )
 
 
+BLOCKS = ("dense", "shared", "residual", "add", "concat", "dropout", "layer", "batch", "prelu")
+"""What a network that is a graph is made of."""
+
+
+class GraphCase(Case):
+    """A network that is a graph: forks within forks, layers used twice, random ones, norms."""
+
+    def network(self, fault: Planted | None = None) -> nn.Sequential:
+        """Return the network; no faults are planted."""
+        rng = np.random.default_rng([self.seed, 2])
+        inputs, width, *_, outputs = self.widths
+        self.denses: list[nn.Dense] = [self._dense(0, inputs, width)]
+        layers: list[nn.Layer] = [self.denses[0]]
+        for name in self.activations:
+            layers += [*self._block(rng, width, 2), nn.Activation(name)]
+        return nn.Sequential([*layers, self._dense(999, width, outputs)])
+
+    def _block(self, rng: np.random.Generator, width: int, deep: int) -> list[nn.Layer]:
+        """Return layers that take and give so many units."""
+        kind = str(rng.choice(BLOCKS if deep else [k for k in BLOCKS if k not in FORKED]))
+        match kind:
+            case "shared" if len(self.denses) > 1:
+                return [self.denses[int(rng.integers(1, len(self.denses)))]]
+            case "residual":
+                return [nn.Residual(*self._row(rng, width, deep - 1))]
+            case "add":
+                branches = [self._row(rng, width, deep - 1) for _ in range(int(rng.integers(2, 4)))]
+                return [nn.Fork(branches, nn.Add())]
+            case "concat":
+                return [nn.Fork([[], self._row(rng, width, deep - 1)], nn.Concat()),
+                        self._dense(int(rng.integers(1000, 10**6)), 2 * width, width)]  # fmt: skip
+            case "dropout":
+                return [nn.Dropout(float(rng.choice([0, 0.1, 0.5, 0.9])))]
+            case "layer":
+                return [nn.LayerNorm(width, dtype=self.dtype)]
+            case "batch":
+                return [nn.BatchNorm(width, dtype=self.dtype)]
+            case "prelu":
+                return [nn.PReLU(width, dtype=self.dtype)]
+        self.denses.append(self._dense(len(self.denses), width, width))
+        return [self.denses[-1]]
+
+    def _row(self, rng: np.random.Generator, width: int, deep: int) -> list[nn.Layer]:
+        """Return some blocks in a row, at least one."""
+        return [
+            one for _ in range(int(rng.integers(1, 4))) for one in self._block(rng, width, deep)
+        ]
+
+
+FORKED = {"residual", "add", "concat"}
+
+
+def draw_graph(seed: int) -> GraphCase:
+    """Return the case of a seed whose network is a graph."""
+    rng = np.random.default_rng([seed, 3])
+    depth, width = int(rng.integers(1, 5)), int(np.exp(rng.uniform(0, np.log(40))))
+    ends = np.exp(rng.uniform(0, np.log(40), 2)).astype(int)
+    drawn = draw(seed)
+    given = {f.name: getattr(drawn, f.name) for f in fields(Case)}
+    given["widths"] = (int(ends[0]), width, int(ends[1]))
+    given["activations"] = tuple(str(name) for name in rng.choice(list(nn.ACTIVATIONS), depth))
+    return GraphCase(**given)
+
+
+OF_CHAINS = (
+    *("identity", "relu", "leaky_relu", "elu", "selu", "gelu", "gelu_tanh", "silu", "tanh"),
+    *("sigmoid", "softplus"),
+)
+"""Activations among strangers: seeds that once showed something must go on to mean the same."""
+
+
 def draw_strangers(seed: int) -> tuple[Case, Planted]:
     """Return the case of a seed whose network has strangers, and a fault in one of them."""
     rng = np.random.default_rng(seed)
@@ -320,8 +391,7 @@ def draw_strangers(seed: int) -> tuple[Case, Planted]:
         draw(seed),
         widths=(int(ends[0]), *[width] * (depth - 1), int(rng.choice(ends))),
         activations=tuple(
-            str(rng.choice(list(nn.ACTIVATIONS if kind == "known" else FUNCTIONS)))
-            for kind in kinds
+            str(rng.choice(OF_CHAINS if kind == "known" else list(FUNCTIONS))) for kind in kinds
         ),
         optimizer=None,
         kinds=tuple(kinds),

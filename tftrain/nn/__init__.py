@@ -2,7 +2,7 @@
 
 from tftrain.nn.activation import ACTIVATIONS, Activation
 from tftrain.nn.bfloat16 import MIXED, PRECISIONS, has_bfloat16, is_mixed, precision_name
-from tftrain.nn.call import Draw, call, call_node, label_of, wires
+from tftrain.nn.call import Draw, call, call_node, label_of, takes_draw, wires
 from tftrain.nn.dense import DTYPES, Dense
 from tftrain.nn.dropout import Dropout
 from tftrain.nn.fork import Add, Concat, Fork, Residual
@@ -41,5 +41,6 @@ __all__ = [
     "named_state",
     "named_variables",
     "precision_name",
+    "takes_draw",
     "wires",
 ]

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tftrain import graph
 from tftrain.graph import Wire, Wiring
 from tftrain.nn.activation import Activation
+from tftrain.streams import seed_at
 
 
 class Draw(NamedTuple):
@@ -19,38 +20,33 @@ class Draw(NamedTuple):
     NumPy (`tftrain.streams.bits`). So training that is resumed, replayed or traced draws the same.
 
     Attributes:
-        seed: of the training, mixed with the place in the network; uint32 scalar.
-        step: number of updates made before; uint32 scalar.
-        row: number of the first row in the batch, where a worker has a part of it; uint32 scalar.
+        seed: of the training, mixed with the place in the network.
+        step: number of updates made before; a scalar of any integer type.
+        row: number of the first row in the batch, where a worker has a part of it.
     """
 
-    seed: tf.Tensor
-    step: tf.Tensor
-    row: tf.Tensor
-
-    @classmethod
-    def of(cls, seed: int, step: tf.Tensor, row: tf.Tensor | int = 0) -> Draw:
-        """Return the draw of a step; arguments of any integer type."""
-        return cls(*(tf.cast(one, tf.uint32) for one in (seed % 2**32, step, row)))
+    seed: int
+    step: tf.Tensor | tf.Variable
+    row: tf.Tensor | int = 0
 
     def at(self, place: int) -> Draw:
         """Return the draw of the node at a place of a network."""
-        return self._replace(seed=_mixed(self.seed + tf.constant(place * ODD % 2**32, tf.uint32)))
+        return self._replace(seed=seed_at(self.seed, place))
 
     def bits(self, shape: tf.Tensor) -> tf.Tensor:
         """Return uniform random bits, uint32, of a shape `(cases, ...)`."""
-        sizes = tf.cast(tf.convert_to_tensor(shape), tf.int32)
-        width = tf.reduce_prod(sizes[1:])
+        sizes = tf.cast(shape, tf.int32)
+        width = tf.cast(tf.reduce_prod(sizes[1:]), tf.uint32)
         elements = tf.cast(tf.range(tf.reduce_prod(sizes)), tf.uint32)
-        first = self.row * tf.cast(width, tf.uint32)
-        key = _mixed(self.step + tf.constant(GOLDEN, tf.uint32))
-        key = _mixed(tf.bitwise.bitwise_xor(key, self.seed))
+        first = tf.cast(self.row, tf.uint32) * width
+        key = _mixed(tf.cast(self.step, tf.uint32) + tf.constant(GOLDEN, tf.uint32))
+        key = _mixed(tf.bitwise.bitwise_xor(key, tf.constant(self.seed % 2**32, tf.uint32)))
         mixed = _mixed(elements + first + key)
         return tf.reshape(_mixed(tf.bitwise.bitwise_xor(mixed, key)), sizes)
 
 
-GOLDEN, ODD = 0x9E3779B9, 0x85EBCA6B
-"""The golden ratio times 2^32; an odd number with bits of both kinds."""
+GOLDEN = 0x9E3779B9
+"""The golden ratio times 2^32."""
 
 
 def _mixed(h: tf.Tensor) -> tf.Tensor:
@@ -88,21 +84,22 @@ def run(nodes: list[Wire[Any]], x: Any, draw: Draw | None) -> tf.Tensor:
     """Return the output of the last of some nodes; arguments as for `call`."""
 
     def called(n: int, *inputs: tf.Tensor) -> tf.Tensor:
-        return call_node(nodes[n].node, inputs, None if draw is None else draw.at(n))
+        return call_node(nodes[n].node, n, inputs, draw)
 
     return graph.forward(nodes, x, called)[-1]
 
 
-def call_node(node: Any, inputs: tuple[tf.Tensor, ...], draw: Draw | None) -> tf.Tensor:
+def call_node(node: Any, place: int, inputs: tuple[tf.Tensor, ...], draw: Draw | None) -> tf.Tensor:
     """Return the output of a node.
 
     Args:
-        node: a layer. One that `takes_draw` is given the draw; all others the inputs alone.
+        node: a layer. One that `takes_draw` is given a draw of its own; others the inputs alone.
+        place: its number in the network.
         inputs: one tensor, or several for a layer that joins branches.
-        draw: as for `call`.
+        draw: of the network, as for `call`.
     """
     x = graph.argument(inputs)
-    return node(x, draw) if takes_draw(node) else node(x)
+    return node(x, draw and draw.at(place)) if takes_draw(node) else node(x)
 
 
 def takes_draw(layer: Any) -> bool:

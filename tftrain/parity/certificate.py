@@ -37,7 +37,8 @@ class Pair:
             None where there is none.
         places: which of the step's parameters are the layer's, by name.
         sources: for each input the number of the node before, or -1 for the network's input.
-        draw: where the layer's random numbers come from.
+        place: its number.
+        draw: where the network's random numbers come from.
     """
 
     name: str
@@ -45,24 +46,26 @@ class Pair:
     reference: Layer | None
     places: dict[str, int]
     sources: tuple[int, ...]
+    place: int
     draw: nn.Draw
 
     def call(self, *inputs: tf.Tensor) -> tf.Tensor:
         """Return the output of TensorFlow's layer in this step."""
-        return nn.call_node(self.layer, inputs, self.draw)
+        return nn.call_node(self.layer, self.place, inputs, self.draw)
 
 
 def parts_of(step: Step) -> list[Pair]:
     """Return the nodes of a step's network on both sides, as the next step has them."""
     place = {parameter.ref(): i for i, parameter in enumerate(step.parameters)}
-    draw, made = nn.Draw.of(step.seed, step.optimizer.step), int(step.optimizer.step)
+    made = int(step.optimizer.step)
+    draw = nn.Draw(step.seed, tf.constant(made))
     pairs = []
     for n, wire in enumerate(nn.wires(step.network)):
         known, named = reference_class(wire.node), nn.named_variables(wire.node)
         reference = reference_of(wire.node).drawn(step.seed, made, [n]) if known else None
         places = {name: place[v.ref()] for name, v in named.items() if v.ref() in place}
         name = f"{n + 1} {wire.label}"
-        pairs.append(Pair(name, wire.node, reference, places, wire.sources, draw.at(n)))
+        pairs.append(Pair(name, wire.node, reference, places, wire.sources, n, draw))
     return pairs
 
 

@@ -148,7 +148,7 @@ def fit(
     saver = None
     if checkpoints is not None:
         told = _told(step, data, watch) if checkpoints.about is None else {}
-        saver = Saver(checkpoints, _told_always(data, size, order_seed, first) | told)
+        saver = Saver(checkpoints, _told_always(step, data, size, order_seed, first) | told)
     if saver and saver.before and (draws := stateful_draws(network, data.x[:size])):
         warnings.warn(UNREPEATABLE.format(", ".join(draws)), TftrainWarning, stacklevel=2)
     if saver and saver.before and compile == "auto":
@@ -175,7 +175,7 @@ def fit(
 
 
 def _told_always(
-    data: Batch, batch_size: int, order_seed: int | None, first_epoch: int
+    step: Step, data: Batch, batch_size: int, order_seed: int | None, first_epoch: int
 ) -> dict[str, Any]:
     """Return what decides where a step is: a training that goes on must share it."""
     by_seed = f"by seed {order_seed}" + (f" from epoch {first_epoch + 1}" if first_epoch else "")
@@ -183,7 +183,13 @@ def _told_always(
         "number of rows": int(data.x.shape[0]),
         "batch_size": batch_size,
         "order of rows": "by the table" if order_seed is None else by_seed,
+        **({"random numbers of layers": f"by seed {step.seed}"} if _draws(step.network) else {}),
     }
+
+
+def _draws(network: tf.Module) -> bool:
+    """Return whether layers of a network may draw random numbers."""
+    return any(nn.takes_draw(wire.node) for wire in nn.wires(network))
 
 
 def _told(step: Step, data: Batch, watch: EpochEnd) -> dict[str, Any]:

@@ -54,7 +54,7 @@ class Recorder:
 
         def called(n: int, *inputs: tf.Tensor) -> tf.Tensor:
             entering = tuple(self.watched(self.handed_over(one)) for one in inputs)
-            y = self.watched(nn.call_node(self.wires[n].node, entering, draw.at(n)))
+            y = self.watched(nn.call_node(self.wires[n].node, n, entering, draw))
             self.passed += [*entering, y]
             return y
 

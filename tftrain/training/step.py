@@ -103,7 +103,7 @@ class Step:
             InputError: a program is being made, and the network reads a variable there that nothing
                 would train.
         """
-        draw = nn.Draw.of(self.seed, self.optimizer.step)
+        draw = nn.Draw(self.seed, self.optimizer.step)
         if tf.executing_eagerly():
             return self.call(self.network, x, draw)
         with tf.GradientTape() as tape:

@@ -155,7 +155,7 @@ def _called(network: tf.Module, x: tf.Tensor) -> Trial:
 
 def _first_draw() -> nn.Draw:
     """Return the draw of a first step, as the network trains."""
-    return nn.Draw.of(0, tf.constant(0))
+    return nn.Draw(0, tf.constant(0))
 
 
 def _place() -> str:
