@@ -19,6 +19,7 @@ FLOORS = {
     "errors": 1,
     "files": 1,
     "memory": 1,
+    "names": 1,
     "streams": 1,
     "tensorflow_files": 1,
     "terminal": 1,
@@ -125,7 +126,9 @@ def test_reference_shares_nothing_with_the_other_side() -> None:
     assert {b for a, b in arrows() if a == "reference"} == {"errors", "streams", "traces"}
 
 
-@pytest.mark.parametrize("room", ["config", "errors", "memory", "metrics", "streams", "traces"])
+@pytest.mark.parametrize(
+    "room", ["config", "errors", "memory", "metrics", "names", "streams", "traces"]
+)
 def test_no_tensorflow_in(room: str) -> None:
     assert [n for n in rooms()[room] if n.split(".")[0] == "tensorflow"] == []
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from tftrain.config.base import BY_KIND, Count, NonNegative, Positive, Section, Short, or_one
+from tftrain.names import MIXED, DType, Precision
 
 ActivationName = Literal[
     "identity",
@@ -64,7 +65,7 @@ class Network(Section):
     """Initial weights."""
     bias_initializer: Initializer = NamedInitializer(kind="zeros")
     """Initial biases."""
-    dtype: Literal["float32", "float64"] = "float32"
+    dtype: DType = "float32"
     """Precision of parameters and arithmetic."""
 
 
@@ -86,7 +87,7 @@ class Mlp(Network):
     """Number of units of each hidden layer; a number alone is a single hidden layer."""
     activation: ActivationName | list[ActivationName] = "relu"
     """Activation of all hidden layers, or one for each."""
-    precision: Literal["full", "mixed_bfloat16"] = "full"
+    precision: Precision = "full"
     """`mixed_bfloat16` lets the hidden layers compute in bfloat16, where the processor can."""
 
     @model_validator(mode="after")
@@ -100,7 +101,7 @@ class Mlp(Network):
 
     @model_validator(mode="after")
     def _mixed_with_float32(self) -> Self:
-        if self.precision == "mixed_bfloat16" and self.dtype != "float32":
+        if self.precision == MIXED and self.dtype != "float32":
             raise ValueError(f"precision mixed_bfloat16 needs dtype float32, got {self.dtype}")
         return self
 
