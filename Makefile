@@ -16,7 +16,8 @@ help: ## List the targets
 train: $(INSTALLED) ## Train configs/diabetes.yaml
 	$(BIN)/tftrain train configs/diabetes.yaml
 
-check: lint test test-slow gradcheck ## Check all that continuous integration checks
+check: ## Check all that continuous integration checks
+	.ci/run
 
 test: $(INSTALLED) ## Run the tests
 	$(BIN)/pytest $(TWO_AT_A_TIME)

@@ -20,6 +20,7 @@ FLOORS = {
     "files": 1,
     "graph": 1,
     "memory": 1,
+    "names": 1,
     "streams": 1,
     "tensorflow_files": 1,
     "terminal": 1,
@@ -127,7 +128,9 @@ def test_reference_shares_nothing_with_the_other_side() -> None:
     assert {b for a, b in arrows() if a == "reference"} == {"errors", "graph", "streams", "traces"}
 
 
-@pytest.mark.parametrize("room", ["config", "errors", "memory", "metrics", "streams", "traces"])
+@pytest.mark.parametrize(
+    "room", ["config", "errors", "memory", "metrics", "names", "streams", "traces"]
+)
 def test_no_tensorflow_in(room: str) -> None:
     assert [n for n in rooms()[room] if n.split(".")[0] == "tensorflow"] == []
 

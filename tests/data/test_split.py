@@ -7,19 +7,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tftrain.data.columns import Conventions
-from tftrain.data.split import NAMES, Split, by_column, by_fractions, by_order
+from tftrain.data.split import Split, by_column, by_fractions, by_order
 from tftrain.errors import DataError
+from tftrain.names import PARTS
 
 
 def counts(split: Split) -> list[int]:
-    return [len(split[name]) for name in NAMES]
+    return [len(split[name]) for name in PARTS]
 
 
 def assert_divides(split: Split, rows: int) -> None:
     """Every row is in exactly one part, and each part is in the order of the table."""
-    together = np.concatenate([split[name] for name in NAMES])
+    together = np.concatenate([split[name] for name in PARTS])
     np.testing.assert_array_equal(np.sort(together), np.arange(rows))
-    assert all((np.diff(split[name]) > 0).all() for name in NAMES)
+    assert all((np.diff(split[name]) > 0).all() for name in PARTS)
 
 
 @settings(max_examples=60, deadline=None)
@@ -42,7 +43,7 @@ def test_fractions_are_a_pure_function_of_the_seed() -> None:
     first = by_fractions(100, wanted, 5)
     np.random.seed(1)
     again, other = by_fractions(100, wanted, 5), by_fractions(100, wanted, 6)
-    assert all(np.array_equal(first[name], again[name]) for name in NAMES)
+    assert all(np.array_equal(first[name], again[name]) for name in PARTS)
     assert not np.array_equal(first.test, other.test)
 
 
@@ -86,7 +87,7 @@ def test_too_few_rows(rows: int, fractions: tuple[float, float, float], part: st
 def test_column_in_all_spellings() -> None:
     said = ["train", "Training", " TRAIN ", "val", "validation", "Valid", "dev", "test", "Test"]
     split = by_column(pd.DataFrame({"s": said}), "s", 0.5, 0)
-    assert [list(split[name]) for name in NAMES] == [[0, 1, 2], [3, 4, 5, 6], [7, 8]]
+    assert [list(split[name]) for name in PARTS] == [[0, 1, 2], [3, 4, 5, 6], [7, 8]]
 
 
 @pytest.mark.parametrize("dtype", ["object", "category", "string"])
@@ -151,7 +152,7 @@ def test_order_never_cuts_equal_values_apart(
     """Each shop has a row for each day: a day in training and in test would leak."""
     moments = np.random.default_rng(0).permutation(np.repeat(np.arange(days), 7))
     split = by_order(pd.DataFrame({"t": moments}), "t", fractions, Conventions())
-    parts = [set(moments[split[name]]) for name in NAMES]
+    parts = [set(moments[split[name]]) for name in PARTS]
     assert sum(map(len, parts)) == days
     assert [len(part) > 0 for part in parts] == [fraction > 0 for fraction in fractions]
     assert max(parts[0]) < min(parts[1] | parts[2])

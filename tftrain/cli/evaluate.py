@@ -4,6 +4,7 @@ import click
 
 from tftrain.cli.load import load_tensorflow
 from tftrain.cli.options import json_option, source_option
+from tftrain.names import PARTS, TEST
 from tftrain.terminal import say
 
 
@@ -17,7 +18,7 @@ from tftrain.terminal import say
 )
 @click.option(
     "--split",
-    type=click.Choice(["train", "validation", "test"]),
+    type=click.Choice(PARTS),
     help="Only the rows that the run's config puts there; test where no --data is given.",
 )
 @source_option
@@ -43,5 +44,5 @@ def evaluate(
     if as_json:
         say(json_text(metrics))
     else:
-        name = split or ("all rows" if data else "test")
+        name = split or ("all rows" if data else TEST)
         say(metrics_table({name: metrics}, opened.config.data.target))

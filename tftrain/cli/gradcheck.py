@@ -10,16 +10,15 @@ from tftrain.cli.load import load_tensorflow
 from tftrain.cli.options import set_option
 from tftrain.errors import InputError, TftrainError, unknown
 from tftrain.files import require_new, require_writable, whole_file
+from tftrain.names import DTYPES, MIXED, MODES
 from tftrain.terminal import say
-
-DTYPES = ("float32", "float64", "mixed_bfloat16")
 
 
 @click.command()
 @click.argument("config", type=click.Path(), required=False)
 @click.option("--run", metavar="RUN", help="Check the network of a run at its trained weights.")
 @set_option
-@click.option("--modes", default="eager,graph,xla", show_default=True, help="How steps are run.")
+@click.option("--modes", default=",".join(MODES), show_default=True, help="How steps are run.")
 @click.option(
     "--dtypes",
     help="Precisions: of float32, float64, mixed_bfloat16; by default the first two, and the third "
@@ -61,8 +60,8 @@ def gradcheck(
     if (config is None) == (run is None):
         raise InputError("name either a CONFIG or a trained run with --run RUN")
     how: dict[str, Any] = {
-        "modes": _chosen("mode", modes, ("eager", "graph", "xla")),
-        "dtypes": None if dtypes is None else _chosen("dtype", dtypes, DTYPES),
+        "modes": _chosen("mode", modes, MODES),
+        "dtypes": None if dtypes is None else _chosen("dtype", dtypes, (*DTYPES, MIXED)),
     }
     if json_file:
         require_writable(Path(json_file), "--json")

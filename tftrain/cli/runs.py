@@ -7,12 +7,11 @@ import click
 
 from tftrain.cli.options import json_option
 from tftrain.errors import TftrainError
+from tftrain.names import State
 from tftrain.terminal import say
 
 if TYPE_CHECKING:
     from tftrain.runs.listing import Listed
-
-STATES = ("running", "stopped", "finished", "interrupted", "failed", "damaged")
 
 
 @click.command()
@@ -20,7 +19,7 @@ STATES = ("running", "stopped", "finished", "interrupted", "failed", "damaged")
 @click.option(
     "--state",
     "states",
-    type=click.Choice(STATES),
+    type=click.Choice([state.value for state in State]),
     multiple=True,
     help="Only runs of this state. May be repeated.",
 )
@@ -37,7 +36,7 @@ def runs(folder: str, states: tuple[str, ...], clean: bool, yes: bool, as_json: 
 
     found = [one for one in runs_in(folder) if not states or one.state in states]
     if clean:
-        found = [one for one in found if one.state != "running"]
+        found = [one for one in found if one.state != State.RUNNING]
     if as_json:
         say(json_text([vars(one) for one in found]))
     elif found:

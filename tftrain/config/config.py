@@ -9,6 +9,7 @@ from tftrain.config.data import Data
 from tftrain.config.loss import LossConfig, NamedLoss
 from tftrain.config.network import Mlp, Model
 from tftrain.config.optimizer import AdamConfig, OptimizerConfig
+from tftrain.names import Compile
 
 
 class EarlyStopping(Section):
@@ -82,7 +83,7 @@ class Training(Section):
     time_budget: Positive | None = None
     """Seconds after which training stops, at the end of a chunk of steps: about half a second, or
     one step and the validation after it."""
-    compile: Literal["auto", "xla", "graph", "eager"] = "auto"
+    compile: Compile = "auto"
     """How steps are run: one XLA program, a TensorFlow graph, or op by op (to debug)."""
     threads: Threads = Threads()
     checkpoint: Checkpoint | None = Checkpoint(every_seconds=60)

@@ -14,6 +14,7 @@ from tftrain.config.base import (
     Short,
     or_one,
 )
+from tftrain.names import MIXED, DType, Precision
 
 ActivationName = Literal[
     "identity",
@@ -81,7 +82,7 @@ class Network(Section):
     """Initial weights."""
     bias_initializer: Initializer = NamedInitializer(kind="zeros")
     """Initial biases."""
-    dtype: Literal["float32", "float64"] = "float32"
+    dtype: DType = "float32"
     """Precision of parameters and arithmetic."""
 
 
@@ -109,7 +110,7 @@ class Mlp(Network):
     """Normalization in front of each hidden activation: of each case, or over the batch."""
     residual: bool = False
     """Whether a hidden layer as wide as the one before is added to its input."""
-    precision: Literal["full", "mixed_bfloat16"] = "full"
+    precision: Precision = "full"
     """`mixed_bfloat16` lets the hidden layers compute in bfloat16, where the processor can."""
 
     @model_validator(mode="after")
@@ -123,7 +124,7 @@ class Mlp(Network):
 
     @model_validator(mode="after")
     def _mixed_with_float32(self) -> Self:
-        if self.precision == "mixed_bfloat16" and self.dtype != "float32":
+        if self.precision == MIXED and self.dtype != "float32":
             raise ValueError(f"precision mixed_bfloat16 needs dtype float32, got {self.dtype}")
         return self
 

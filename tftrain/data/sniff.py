@@ -20,6 +20,7 @@ from tftrain.data.sources.frame import drop_unnamed
 from tftrain.data.sources.paths import files_of
 from tftrain.data.split import SPELLINGS
 from tftrain.errors import DataError, excerpt, on_one_line
+from tftrain.names import TEST, TRAIN
 
 MAX_MARKS = 20
 """Different texts among the numbers of a column that can all stand for a missing value."""
@@ -132,7 +133,7 @@ def split_columns(frame: pd.DataFrame) -> list[str]:
     for name in _texts(frame):
         if not frame[name].isna().any():
             words = {SPELLINGS.get(str(word).strip().lower()) for word in frame[name].unique()}
-            if {"train", "test"} <= words <= set(SPELLINGS.values()):
+            if {TRAIN, TEST} <= words <= set(SPELLINGS.values()):
                 found.append(name)
     return found
 

@@ -13,17 +13,15 @@ from tftrain.data.columns import (
     values_of,
 )
 from tftrain.errors import DataError, excerpt
+from tftrain.names import PARTS, TRAIN, VALIDATION
 from tftrain.streams import Purpose, stream
 
-NAMES = ("train", "validation", "test")
 SPELLINGS = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "dev": "validation",
-    "test": "test",
+    **{name: name for name in PARTS},
+    "training": TRAIN,
+    "valid": VALIDATION,
+    "val": VALIDATION,
+    "dev": VALIDATION,
 }
 
 
@@ -105,14 +103,14 @@ def by_column(frame: pd.DataFrame, column: str, validation: float, seed: int) ->
             f"column {column!r} (data.split.column) says {excerpt(str(odd))} in "
             f"{first_row(frame, said.isna().to_numpy())}; expected train, validation or test"
         )
-    parts = {name: np.flatnonzero((said == name).to_numpy()) for name in NAMES}
-    if len(parts["train"]) == 0:
+    parts = {name: np.flatnonzero((said == name).to_numpy()) for name in PARTS}
+    if len(parts[TRAIN]) == 0:
         raise DataError(f"no row of column {column!r} (data.split.column) says train")
-    if len(parts["validation"]) == 0 and validation > 0:
+    if len(parts[VALIDATION]) == 0 and validation > 0:
         fractions = (1 - validation, validation, 0.0)
-        inner = by_fractions(len(parts["train"]), fractions, seed)
-        train = parts["train"]
-        parts["train"], parts["validation"] = train[inner.train], train[inner.validation]
+        inner = by_fractions(len(parts[TRAIN]), fractions, seed)
+        train = parts[TRAIN]
+        parts[TRAIN], parts[VALIDATION] = train[inner.train], train[inner.validation]
     return Split(**parts)
 
 
@@ -133,7 +131,7 @@ def _cut(
     rows = len(order)
     counts = [int(fraction * rows + 0.5) for fraction in fractions]
     counts[0] = rows - counts[1] - counts[2]
-    for name, fraction, count in zip(NAMES, fractions, counts, strict=True):
+    for name, fraction, count in zip(PARTS, fractions, counts, strict=True):
         if fraction > 0 and count < 1:
             raise DataError(
                 f"{rows} {'row is' if rows == 1 else 'rows are'} too few for this split: {name} "

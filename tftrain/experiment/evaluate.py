@@ -22,6 +22,7 @@ from tftrain.experiment.prepare import (
     with_targets,
 )
 from tftrain.metrics import error_sums
+from tftrain.names import TEST
 from tftrain.runs.reading import STANDARD_INPUT
 from tftrain.runs.run import Run
 from tftrain.runs.table import require_table, with_source
@@ -109,7 +110,7 @@ def evaluate(
         require_table(config, "name a table with --data FILE: all of its rows are measured")
     frame = read_frame(config) if data is None else _another(run, data)
     if split is None and data is None:
-        split = "test"
+        split = TEST
     with naming(place_of(config, data)):
         if split is not None:
             frame = frame.iloc[_rows_of(run, frame, split, another=data is not None)]

@@ -21,6 +21,7 @@ from tftrain.experiment.build import (
 )
 from tftrain.experiment.origin import require_data_of
 from tftrain.experiment.prepare import Prepared, prepare
+from tftrain.names import TRAIN
 from tftrain.parity import MODES, Report, gradcheck
 from tftrain.parity.trajectory import Trajectory, trajectory
 from tftrain.runs import Run
@@ -55,7 +56,7 @@ class Subject:
         if weights is not None and rows < len(order):  # rows of weight 0 would prove nothing
             counts = weights[self.prepared.split.train][order] > 0
             order = np.concatenate([order[counts], order[~counts]])
-        return Batch(*arrays_of(self.prepared, preprocessor, "train", order[:rows]))
+        return Batch(*arrays_of(self.prepared, preprocessor, TRAIN, order[:rows]))
 
 
 def check_config(

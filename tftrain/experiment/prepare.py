@@ -34,6 +34,7 @@ from tftrain.data.sources.frame import as_table, drop_unnamed
 from tftrain.data.sources.parquet import read_parquet
 from tftrain.data.split import Split, by_column, by_fractions, by_order
 from tftrain.errors import ConfigError, DataError, excerpt, naming
+from tftrain.names import PARTS, TEST, VALIDATION
 from tftrain.runs.table import conventions_of
 
 
@@ -364,7 +365,7 @@ def _fit(
         max_categories=settings.max_categories,
         target=settings.target,
     )
-    for part in ("validation", "test"):
+    for part in (VALIDATION, TEST):
         plan.raw_columns(frame.iloc[split[part]])
     names = [*config.data.target, *([config.data.weight] if config.data.weight else [])]
     conventions = conventions_of(config)
@@ -402,7 +403,7 @@ def _check_parts(config: Config, split: Split, weights: np.ndarray | None) -> No
             "training.early_stopping needs validation rows, but data.split leaves "
             "none; set its validation above 0"
         )
-    for part in ("train", "validation", "test"):
+    for part in PARTS:
         rows = split[part]
         if weights is not None and len(rows) and not weights[rows].sum() > 0:
             raise DataError(
@@ -439,7 +440,7 @@ def describe(prepared: Prepared) -> dict[str, Any]:
     counts = {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
     return {
         "rows": len(prepared.frame),
-        "split": {part: len(prepared.split[part]) for part in ("train", "validation", "test")},
+        "split": {part: len(prepared.split[part]) for part in PARTS},
         "columns": counts,
         "features": len(plan.names),
         "target": config.data.target,

@@ -12,6 +12,7 @@ from tftrain.errors import ConfigError, RunError, TftrainWarning
 from tftrain.experiment.origin import require_same_data
 from tftrain.experiment.prepare import Prepared
 from tftrain.files import bounded_text
+from tftrain.names import State
 from tftrain.runs import RunDirectory
 from tftrain.runs.environment import environment, packages
 from tftrain.runs.table import KEY, path_from_run, require_table, with_table_found
@@ -127,7 +128,7 @@ def is_to_go_on(directory: RunDirectory, prepared: Prepared, force: bool) -> boo
             stacklevel=2,
         )
     reopened = any(_is_under(key, (*FORCED, "training.time_budget")) for key in changes)
-    if directory.state != "finished" or reopened:
+    if directory.state != State.FINISHED or reopened:
         return True
     say_finished(directory)
     return False

@@ -34,6 +34,7 @@ from tftrain.experiment.resume import (
 )
 from tftrain.experiment.threads import set_threads
 from tftrain.files import expanded
+from tftrain.names import PARTS, TRAIN, VALIDATION, State
 from tftrain.runs import Run, RunDirectory
 from tftrain.runs.directory import json_text
 from tftrain.runs.export import ServingModel, export
@@ -42,8 +43,6 @@ from tftrain.runs.summary import TRAINED
 from tftrain.training import History, Observer, fit
 from tftrain.training.evaluator import predict_in_blocks
 from tftrain.training.footprint import require_memory_to_predict
-
-PARTS = ("train", "validation", "test")
 
 
 def train(
@@ -131,7 +130,7 @@ def resume(
     directory = RunDirectory(Path(run))
     directory.require_run()
     directory.require_plain()
-    if directory.state == "finished" and not overrides:
+    if directory.state == State.FINISHED and not overrides:
         say_finished(directory)
         return Run(directory.path)
     with directory.locked():
@@ -211,7 +210,7 @@ class Training:
         """Train, evaluate, export; `observers` besides those that write into the directory."""
         watch = Stopwatch()
         directory = self.directory
-        self._write_summary("running")
+        self._write_summary(State.RUNNING)
         write_identity(directory, self.prepared)
         self.network = network_of(self.config, len(self.prepared.plan.names))
         arrays = {name: arrays_of(self.prepared, self.preprocessor, name) for name in PARTS}
@@ -233,7 +232,7 @@ class Training:
             "export": watch.lap(),
         }
         self._write_summary(
-            "interrupted" if interruption else "finished",
+            State.INTERRUPTED if interruption else State.FINISHED,
             **facts,
             seconds={phase: round(value, 4) for phase, value in seconds.items()},
         )
@@ -256,10 +255,10 @@ class Training:
                     self.directory.write_text(path, text)
             return
         scale = np.array(self.prepared.plan.target.scale)
-        state, reason = "failed", str(error) or type(error).__name__
+        state, reason = State.FAILED, str(error) or type(error).__name__
         if isinstance(error, KeyboardInterrupt):
             end = "its model was written" if last else "the first epoch was over"
-            state, reason = "interrupted", f"stopped before {end}"
+            state, reason = State.INTERRUPTED, f"stopped before {end}"
         try:
             self._write_summary(
                 state,
@@ -275,7 +274,7 @@ class Training:
         self, arrays: Mapping[str, Any], observers: Sequence[Observer]
     ) -> KeyboardInterrupt | None:
         """Train the network; return what ended it after at least one epoch, if something did."""
-        x, y, weight = arrays["train"]
+        x, y, weight = arrays[TRAIN]
         scale = np.array(self.prepared.plan.target.scale)
         logs: list[Observer] = [MetricsLog(self.directory.metrics, scale)]
         if self.config.output.tensorboard:
@@ -288,7 +287,7 @@ class Training:
                 weight=weight,
                 loss=loss_of(self.config),
                 optimizer=optimizer_of(self.config, len(x)),
-                validation=arrays["validation"] if len(arrays["validation"][0]) else None,
+                validation=arrays[VALIDATION] if len(arrays[VALIDATION][0]) else None,
                 observers=[*logs, *observers],
                 checkpoints=checkpoints_of(self.directory, self.prepared),
                 history=self.history,
@@ -332,6 +331,6 @@ class Training:
             },
         }
 
-    def _write_summary(self, state: str, **more: Any) -> None:
+    def _write_summary(self, state: State, **more: Any) -> None:
         named = {"state": state, "name": self.config.name, "seed": self.config.seed}
         self.directory.write_json(self.directory.summary, {**named, **more})

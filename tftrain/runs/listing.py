@@ -11,16 +11,17 @@ from typing import Any
 
 from tftrain.errors import RunError
 from tftrain.files import cannot_write
+from tftrain.names import TEST, TRAIN, VALIDATION, State
 from tftrain.runs.directory import LOCK, RunDirectory
 from tftrain.runs.summary import summary_of
 
-STATES = ("finished", "interrupted", "failed")
-"""What a summary may say of a run that no process is at."""
+ENDED = (State.FINISHED, State.INTERRUPTED, State.FAILED)
+"""The states of a summary after its process has ended."""
 
 MOST = sys.float_info.max
 
-PARTS = ("validation", "test", "train")
-"""Whose metrics tell how good a run is: the first that it has."""
+RANKED = (VALIDATION, TEST, TRAIN)
+"""The parts by how well their metrics show the quality of a run: the first that it has counts."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,7 @@ class Listed:
 
     Attributes:
         path: its directory.
-        state: running (a process is at it), stopped (it was killed), finished, interrupted, failed,
-            or damaged where its summary cannot be read.
+        state: its state now.
         epochs: that its model was trained for, or that it made where it ended without one.
         metric: such as `validation rmse`, if it has a model, be it that of before it was resumed.
         value: of the metric.
@@ -39,7 +39,7 @@ class Listed:
     """
 
     path: str
-    state: str
+    state: State
     epochs: int | None
     metric: str | None
     value: float | None
@@ -91,23 +91,25 @@ def _listed(directory: RunDirectory) -> Listed:
     try:
         summary, _ = summary_of(directory)
     except RunError:
-        summary = {"state": "damaged"}
-    state = str(summary.get("state"))
-    if state == "running":
-        state = "running" if directory.is_locked else "stopped"
-    elif state not in STATES:
-        state = "damaged"
+        summary = {}
     metric, value = _metric(summary)
     epochs = summary.get("epochs")
     return Listed(
         path=str(directory.path),
-        state=state,
+        state=_state(directory, summary.get("state")),
         epochs=epochs if isinstance(epochs, int) else None,
         metric=metric,
         value=value,
         written=_written(directory),
         size=_size(directory.path),
     )
+
+
+def _state(directory: RunDirectory, recorded: Any) -> State:
+    """Return the state of a run of which the summary records one."""
+    if recorded == State.RUNNING:
+        return State.RUNNING if directory.is_locked else State.STOPPED
+    return State(recorded) if recorded in ENDED else State.DAMAGED
 
 
 def _written(directory: RunDirectory) -> float:
@@ -125,7 +127,7 @@ def _size(folder: Path) -> int:
 
 
 def _metric(summary: dict[str, Any]) -> tuple[str | None, float | None]:
-    for part in PARTS:
+    for part in RANKED:
         metrics = summary.get(part)
         value = metrics.get("rmse") if isinstance(metrics, dict) else None
         if isinstance(value, (int, float)) and not abs(value) > MOST:  # NaN is told as it is

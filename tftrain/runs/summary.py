@@ -6,11 +6,12 @@ from typing import Any, Self, TypeVar
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from tftrain.errors import RunError, excerpt
+from tftrain.names import State
 from tftrain.runs.directory import FACTS, RunDirectory
 
 F = TypeVar("F", bound="Facts")
 
-TRAINED = ("finished", "interrupted")
+TRAINED = (State.FINISHED, State.INTERRUPTED)
 """The states of a run that ended with a model; a run that was killed is still `running`."""
 
 
