@@ -1,6 +1,7 @@
 """`tftrain gradcheck`, as it is used in a shell."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,8 @@ def test_a_trained_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> No
 def test_a_wrong_gradient_exits_with_1(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(nn.ACTIVATIONS, "tanh", lambda x: 1.0001 * x)
+    wrong = replace(nn.ACTIVATIONS["tanh"], function=lambda x: 1.0001 * x)
+    monkeypatch.setitem(nn.ACTIVATIONS, "tanh", wrong)
     arguments = ["gradcheck", SMALL, "--modes", "graph", "--dtypes", "float64"]
     assert run(arguments) == 1
     captured = capsys.readouterr()

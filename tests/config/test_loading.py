@@ -410,7 +410,7 @@ def test_what_beginners_write_gets_a_remedy(override: str, remedy: str) -> None:
             "data.features=autoo",
             "auto, a list or a section with keys, got 'autoo', did you mean auto?",
         ),
-        ("model.activation=tahn", "sigmoid or softplus, or a list, got 'tahn', did you mean tanh?"),
+        ("model.activation=tahn", "softmax or prelu, or a list, got 'tahn', did you mean tanh?"),
         ("model.hidden=null", "a list, got nothing"),
         ("data.features=a,b", "auto, a list or a section with keys, got 'a,b'; write [a,b]"),
     ],

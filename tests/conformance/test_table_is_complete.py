@@ -9,7 +9,9 @@ from tftrain import losses, nn, optimizers, reference
 def test_every_layer_class_has_a_row() -> None:
     exported = [getattr(nn, name) for name in nn.__all__]
     layers = {one for one in exported if isinstance(one, type) and issubclass(one, tf.Module)}
-    assert layers == {type(row.make("float32")) for row in LAYERS}
+    made = [row.make("float32") for row in LAYERS]
+    nodes = [wire.node for one in made for wire in nn.wires(one)]
+    assert layers == {type(one) for one in (*made, *nodes)}
 
 
 def test_every_activation_has_a_row() -> None:

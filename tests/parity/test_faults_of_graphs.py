@@ -225,7 +225,13 @@ def network(layer: Any, dtype: str) -> nn.Sequential:
 
 @pytest.mark.parametrize("dtype", slow_unless("float32".__eq__, ("float32", "float64")))
 @pytest.mark.parametrize("mode", slow_unless("graph".__eq__, ("eager", "graph", "xla")))
-@pytest.mark.parametrize(("plant", "where"), FAULTS.values(), ids=FAULTS)
+@pytest.mark.parametrize(
+    ("plant", "where"),
+    [
+        pytest.param(*f, id=n, marks=[pytest.mark.slow] * (i % 2))
+        for i, (n, f) in enumerate(FAULTS.items())
+    ],
+)
 def test_a_fault_is_caught_and_its_place_named(
     plant: Callable[[str], Any], where: str, mode: str, dtype: str
 ) -> None:

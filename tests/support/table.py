@@ -1,4 +1,4 @@
-"""Every layer, loss and optimizer, one row each: the checks in this folder run over all rows.
+"""Every layer, loss and optimizer, one row each: the checks in tests/conformance run over all rows.
 
 Names are written out, not taken from the registries, so that `test_table_is_complete.py` fails
 when something is added without a row.

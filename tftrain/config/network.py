@@ -36,7 +36,7 @@ ActivationName = Literal[
 ]
 
 
-HiddenActivation = ActivationName | Literal["prelu"]
+HiddenActivation = Literal[ActivationName, "prelu"]
 
 
 class NamedInitializer(Section):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -82,11 +83,12 @@ def call(network: Any, x: Any, draw: Draw | None = None) -> tf.Tensor:
 
 def run(nodes: list[Wire[Any]], x: Any, draw: Draw | None) -> tf.Tensor:
     """Return the output of the last of some nodes; arguments as for `call`."""
+    return graph.forward(nodes, x, partial(_called, nodes, draw))[-1]
 
-    def called(n: int, *inputs: tf.Tensor) -> tf.Tensor:
-        return call_node(nodes[n].node, n, inputs, draw)
 
-    return graph.forward(nodes, x, called)[-1]
+def _called(nodes: list[Wire[Any]], draw: Draw | None, n: int, *inputs: tf.Tensor) -> tf.Tensor:
+    """Call a node; no inner function, whose variables AutoGraph would lose in a user's program."""
+    return call_node(nodes[n].node, n, inputs, draw)
 
 
 def call_node(node: Any, place: int, inputs: tuple[tf.Tensor, ...], draw: Draw | None) -> tf.Tensor:
