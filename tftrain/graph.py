@@ -83,7 +83,7 @@ def forward(wires: Sequence[Any], x: Any, call: Callable[..., Any]) -> list[Any]
 
 
 def backward(
-    wires: Sequence[Wire[T]],
+    wires: Sequence[Any],
     delta: Any,
     send: Callable[[int, Any], Sequence[Any]],
     total: Callable[[Sequence[Any]], Any],

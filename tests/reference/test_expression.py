@@ -130,7 +130,7 @@ def test_gradient_against_the_complex_step(formula: str, x: float, y: float, z: 
         gradient = expression.gradient(point)
     except InputError:  # no name but that of a function, or an overflow
         assume(False)
-    kinks = [values[n.operands[0]] for n in expression.nodes if n.kind == "relu"]
+    kinks = [values[n.sources[0]] for n in expression.nodes if n.kind == "relu"]
     assume(all(abs(z) > 1e-12 for z in kinks))  # there rounding decides which side it is
     products = [abs(t.value) for adjoint in adjoints if adjoint for t in adjoint.terms]
     assume(max([1.0, *products, *map(abs, values)]) < 1e12)

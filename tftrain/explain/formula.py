@@ -57,7 +57,7 @@ def explain_expression(expression: Expression, point: Mapping[str, float]) -> st
 def _node_cells(expression: Expression, i: int, values: Sequence[Any]) -> list[str]:
     """Return a node as text, with names and with numbers."""
     node = expression.nodes[i]
-    if not node.operands:
+    if not node.sources:
         return [f"{expression.written(i)} ({node.kind})", ""]
     return [expression.written(i), expression.written(i, values)]
 
@@ -107,6 +107,6 @@ def _expression_in_tensorflow(
             elif node.kind == "constant":
                 values.append(tf.constant(node.constant, tf.float64))
             else:
-                values.append(TF_OPERATIONS[node.kind](*(values[k] for k in node.operands)))
+                values.append(TF_OPERATIONS[node.kind](*(values[k] for k in node.sources)))
     deltas = tape.gradient(values[-1], values, unconnected_gradients="zero")
     return [float(v) for v in values], [float(delta) for delta in deltas]

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from tftrain.errors import InputError, did_you_mean, unknown
+from tftrain.graph import backward, forward
 from tftrain.reference.functions import sigmoid
 
 Scalar = Any
@@ -127,14 +128,14 @@ class ScalarNode:
 
     Attributes:
         kind: a key of `OPERATIONS`, or `input`, or `constant`.
-        operands: the nodes it is a function of, counted from 0.
+        sources: the nodes it is a function of, counted from 0.
         name: of an input.
         constant: value of a constant.
         varies: whether it depends on an input; only then it has a delta.
     """
 
     kind: str
-    operands: tuple[int, ...] = ()
+    sources: tuple[int, ...] = ()
     name: str = ""
     constant: float = 0.0
     varies: bool = True
@@ -230,20 +231,22 @@ class Expression:
         Raises:
             InputError: the value of a node is not finite.
         """
-        values: list[Scalar] = []
+
+        def computed(i: int, *operands: Scalar) -> Scalar:
+            node = self.nodes[i]
+            if node.kind == "input":
+                value = point[node.name] * np.float64(1)
+            elif node.kind == "constant":
+                value = np.float64(node.constant)
+            else:
+                value = OPERATIONS[node.kind].value(*operands)
+            if not np.isfinite(value):
+                text = self._text(node, [in_parentheses(one) for one in operands])
+                raise _not_finite(f"f_{i + 1} = {text}", value)
+            return value
+
         with np.errstate(all="ignore"):
-            for i, node in enumerate(self.nodes):
-                operands = [values[k] for k in node.operands]
-                if node.kind == "input":
-                    value = point[node.name] * np.float64(1)
-                elif node.kind == "constant":
-                    value = np.float64(node.constant)
-                else:
-                    value = OPERATIONS[node.kind].value(*operands)
-                if not np.isfinite(value):
-                    raise _not_finite(f"f_{i + 1} = {self.written(i, values)}", value)
-                values.append(value)
-        return values
+            return forward(self.nodes, None, computed)
 
     def backward(self, values: Sequence[Scalar]) -> list[Adjoint | None]:
         """Return the delta of every node, from the last to the first; None for constants.
@@ -254,21 +257,23 @@ class Expression:
         Raises:
             InputError: a derivative is not finite.
         """
-        terms: list[list[Term]] = [[] for _ in self.nodes]
-        adjoints: list[Adjoint | None] = [None] * len(self.nodes)
-        for i in reversed(range(len(self.nodes))):
-            if not self.nodes[i].varies:
-                continue
-            last = i == len(self.nodes) - 1
-            delta = np.float64(1) if last else sum(term.value for term in terms[i])
-            if not np.isfinite(delta):
+
+        def sent(i: int, delta: Scalar) -> list[Term | None]:
+            if self.nodes[i].varies and not np.isfinite(delta):
                 raise _not_finite(f"delta_{i + 1} = df/df_{i + 1}", delta)
-            adjoints[i] = Adjoint(delta, tuple(terms[i]))
-            for place, operand in enumerate(self.nodes[i].operands):
-                if self.nodes[operand].varies:
-                    partial = self._partial(i, place, values)
-                    terms[operand].append(Term(i, place, delta, partial))
-        return adjoints
+            return [
+                Term(i, place, delta, self._partial(i, place, values))
+                if self.nodes[operand].varies
+                else None
+                for place, operand in enumerate(self.nodes[i].sources)
+            ]
+
+        def total(terms: Sequence[Term]) -> Scalar:
+            return sum(term.value for term in terms)
+
+        deltas, arrived = backward(self.nodes, np.float64(1), sent, total)
+        found = zip(self.nodes, deltas, arrived, strict=False)
+        return [Adjoint(d, tuple(terms)) if n.varies else None for n, d, terms in found]
 
     def gradient(self, point: Mapping[str, float]) -> dict[str, float]:
         """Return `df/dname` for every input, at a point."""
@@ -279,16 +284,19 @@ class Expression:
     def written(self, i: int, values: Sequence[Scalar] | None = None) -> str:
         """Return node `i` as text: of the names of its operands, or of their values."""
         node = self.nodes[i]
+        return self._text(node, self._texts(node.sources, values))
+
+    def _text(self, node: ScalarNode, operands: Sequence[str]) -> str:
         if node.kind == "input":
             return node.name
         if node.kind == "constant":
             return shown(node.constant)
-        return OPERATIONS[node.kind].formula.format(*self._texts(node.operands, values))
+        return OPERATIONS[node.kind].formula.format(*operands)
 
     def written_partial(self, i: int, place: int, values: Sequence[Scalar] | None = None) -> str:
         """Return the derivative of node `i` by one of its operands as text, likewise."""
         node = self.nodes[i]
-        *operands, result = self._texts([*node.operands, i], values)
+        *operands, result = self._texts([*node.sources, i], values)
         return OPERATIONS[node.kind].partials[place].formula.format(*operands, y=result)
 
     def _texts(self, numbers: Sequence[int], values: Sequence[Scalar] | None) -> list[str]:
@@ -297,12 +305,12 @@ class Expression:
     def _partial(self, i: int, place: int, values: Sequence[Scalar]) -> Scalar:
         """Return the derivative of node `i` by one of its operands."""
         node = self.nodes[i]
-        operands = [values[k] for k in node.operands]
+        operands = [values[k] for k in node.sources]
         with np.errstate(all="ignore"):
             value = OPERATIONS[node.kind].partials[place].value(*operands, values[i])
         if not np.isfinite(value):
             numbers = self.written_partial(i, place, values)
-            raise _not_finite(f"df_{i + 1}/df_{node.operands[place] + 1} = {numbers}", value)
+            raise _not_finite(f"df_{i + 1}/df_{node.sources[place] + 1} = {numbers}", value)
         return value
 
 
