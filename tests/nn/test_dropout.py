@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 
 import tftrain
+from tests.support.parameters import slow
 from tftrain import nn
 from tftrain.errors import InputError
 
@@ -38,7 +39,7 @@ def test_what_is_not_a_rate(rate: object) -> None:
         nn.Dropout(rate)
 
 
-@pytest.mark.parametrize("batch_size", [7, "full"])
+@pytest.mark.parametrize("batch_size", [slow(7), "full"])
 def test_all_modes_train_with_the_same_masks(batch_size: int | str) -> None:
     x, y = np.random.default_rng(0).standard_normal((2, 40, 3))
     trained = {}

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 import tftrain
+from tests.support.parameters import slow
 from tftrain import nn
 from tftrain.errors import InputError
 from tftrain.training import Checkpoints
@@ -34,7 +35,7 @@ def trained(folder: Path | None, *epochs: int, **settings: Any) -> list[np.ndarr
     return values(net)
 
 
-@pytest.mark.parametrize("settings", [{}, {"batch_size": "full"}, {"compile": "xla"}])
+@pytest.mark.parametrize("settings", [slow({}), {"batch_size": "full"}, slow({"compile": "xla"})])
 def test_training_that_resumes_draws_the_same(tmp_path: Path, settings: dict[str, Any]) -> None:
     whole = trained(None, 6, **settings)
     np.testing.assert_equal(trained(tmp_path, 2, 3, 6, **settings), whole)
