@@ -16,11 +16,11 @@ import tensorflow as tf
 
 from tftrain import nn
 from tftrain.errors import InputError
-from tftrain.graph import Wire, argument, consumers, each
+from tftrain.graph import Wire, argument, consumers
 from tftrain.parity.check import END_TO_END, Check, compare, same
 from tftrain.reference import PRECISIONS, Bounded, Layer, Network, Precision
 from tftrain.reference.functions import allow
-from tftrain.reference.layers import Array, reference_class, reference_of, sent_on
+from tftrain.reference.layers import Array, reference_class, reference_of, sent_back
 from tftrain.reference.losses import l2_penalty
 from tftrain.traces import Node, Trace, Update, is_discrete
 from tftrain.training.step import Step
@@ -222,8 +222,7 @@ class Certificate:
                 "the layer is a subclass that adds variables, register a reference of its own with "
                 "@tftrain.reference.register"
             )
-        deltas = each(dx, len(inputs)) if dx is not None else [None] * len(inputs)
-        sent = [self._bounded(sent_on(*one)) for one in zip(deltas, inputs, strict=True)]
+        sent = [self._bounded(one) for one in sent_back(dx, inputs)]
         updated = reference.updated(x)
         for quantity, actual, expected in (
             ("y", node.y, y),

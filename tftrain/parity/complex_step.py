@@ -19,11 +19,11 @@ from functools import cached_property
 
 import numpy as np
 
-from tftrain.graph import argument, each
+from tftrain.graph import argument
 from tftrain.parity.check import CERTIFICATE, EVIDENCE, Check
 from tftrain.parity.differences import Differences
 from tftrain.reference import PRECISIONS, Bounded, Layer
-from tftrain.reference.layers import Array, sent_on
+from tftrain.reference.layers import Array, sent_back
 from tftrain.streams import Purpose, stream
 from tftrain.traces import is_discrete
 
@@ -116,12 +116,11 @@ class Point:
 
     def _backward(
         self, reference: Layer, inputs: Sequence[Array], dy: Array
-    ) -> tuple[list[Array], dict[str, Array]]:
+    ) -> tuple[Sequence[Array], dict[str, Array]]:
         """Return the deltas that are sent back, and the gradients of the parameters by name."""
         x = argument(inputs)
         dx, gradients = reference.backward(x, reference.forward(x), dy)
-        deltas = [None] * len(inputs) if dx is None else each(dx, len(inputs))
-        return [sent_on(*one) for one in zip(deltas, inputs, strict=True)], gradients
+        return sent_back(dx, inputs), gradients
 
     def _flat(self, sent: Sequence[Array], gradients: dict[str, Array]) -> np.ndarray:
         """Return what belongs to inputs and parameters as one vector; zero where it is missing."""

@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from tftrain.errors import InputError
+from tftrain.graph import each
 from tftrain.reference.bounded import PRECISIONS, Bounded, Precision
 from tftrain.reference.functions import absolute, allow, by_sign, erfc, exp, sigmoid, softplus, tanh
 from tftrain.traces import is_discrete
@@ -211,6 +212,17 @@ def sent_on(dx: Array | None, x: Array) -> Array:
     if dx is None or (isinstance(x, np.ndarray) and is_discrete(x)):
         dx = np.zeros(x.shape)
     return as_numbers_of(x, dx)
+
+
+def sent_back(dx: Any, inputs: Sequence[Array]) -> tuple[Array, ...]:
+    """Return the delta that a layer sends on through each of its inputs.
+
+    Args:
+        dx: what `Layer.backward` returned.
+        inputs: one, or several of a layer that joins branches.
+    """
+    deltas = [None] * len(inputs) if dx is None else each(dx, len(inputs))
+    return tuple(sent_on(one, x) for one, x in zip(deltas, inputs, strict=True))
 
 
 def as_numbers_of(x: Array, value: Array) -> Array:

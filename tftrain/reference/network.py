@@ -11,8 +11,8 @@ from typing import Any, Literal, NamedTuple, Self
 import numpy as np
 
 from tftrain.errors import InputError, chosen, of_type, whole_number
-from tftrain.graph import INPUT, Wire, Wiring, argument, backward, each, forward
-from tftrain.reference.layers import Array, Layer, reference_of, register, sent_on
+from tftrain.graph import INPUT, Wire, Wiring, argument, backward, forward
+from tftrain.reference.layers import Array, Layer, reference_of, register, sent_back
 from tftrain.reference.losses import LOSSES, Loss, l2_penalty
 from tftrain.reference.optimizers import OPTIMIZERS, Optimizer
 from tftrain.streams import batch_order
@@ -105,8 +105,7 @@ class Network(Layer):
             wire = self.wires[n]
             inputs = [x if k == INPUT else outputs[k] for k in wire.sources]
             dx, gradients[n] = wire.node.backward(argument(inputs), outputs[n], dy)
-            given = each(dx, len(inputs)) if dx is not None else [None] * len(inputs)
-            sent[n] = tuple(sent_on(one, own) for one, own in zip(given, inputs, strict=True))
+            sent[n] = sent_back(dx, inputs)
             return sent[n]
 
         deltas, arrived = backward(self.wires, delta, send, _total)
