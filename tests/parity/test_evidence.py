@@ -220,3 +220,32 @@ def test_steps_that_a_list_names_are_looked_at(boundaries: list[int]) -> None:
         assert f", {boundary:,}, {boundary + 1:,}" in reports[0].verdict
     assert not reports[1].ok
     assert f"after {boundaries[-1]:,} updates" in str(reports[1].failures[0])
+
+
+def _normalized(x: tf.Tensor) -> tf.Tensor:
+    """Return a normalization whose gradient is an operation that has no gradient itself."""
+    shape = [-1, 1, 1, x.shape[1]]
+    return tf.reshape(tf.nn.local_response_normalization(tf.reshape(x, shape)), tf.shape(x))
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.01])
+def test_a_layer_with_no_second_derivative_is_checked_by_differences(factor: float) -> None:
+    x, y = batch(0, 8)
+    layer = Stranger(_normalized, 0, "float32", factor)
+    report = tftrain.gradcheck(layer, x, y, modes=["eager", "graph"])
+    assert report.ok == (factor == 1), report.verdict
+    assert "forward mode" not in {check.quantity for check in report.checks}
+
+
+@pytest.mark.parametrize("mode", ["eager", "graph", "xla"])
+def test_an_operation_with_no_derivative_is_named(mode: str) -> None:
+    def layer(x: tf.Tensor) -> tf.Tensor:
+        image = tf.reshape(x, [-1, 1, 1, x.shape[1]])
+        return tf.raw_ops.LRNGrad(input_grads=image, input_image=image, output_image=image)[:, 0, 0]
+
+    x, y = batch(0, 8)
+    network = Stranger(layer, 0, "float32")
+    with pytest.raises(tftrain.errors.InputError, match="no gradient of the operation LRNGrad"):
+        tftrain.fit(network, x, y, epochs=1, compile=mode)
+    with pytest.raises(tftrain.errors.InputError, match="no gradient of the operation LRNGrad"):
+        tftrain.gradcheck(network, x, y, modes=[mode])

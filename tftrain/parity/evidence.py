@@ -13,7 +13,7 @@ What the layer stops with `tf.stop_gradient` counts as constant.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -259,15 +259,17 @@ class _Claim:
         sources = [*self._free(self.node.inputs), *(v.numpy() for v in self.variables)]
         direction = self._direction(number, rng, sources)
         claimed, size = self._claimed(direction)
-        forward, more = self._forward(self.inputs, direction)
         _, taken_off = _inner(self.taken_off, direction)
         lost = lost_in(self.node) + roundoff(self.dtype) * taken_off
-        noise = rounding(self.dtype) * size + np.nan_to_num(more) + CANCELLED * lost
-        if self._may_overflow and not np.isfinite([claimed, forward]).all():
-            noise = np.inf
-        elif np.isfinite(forward) and not abs(claimed - forward) <= noise:
-            noise += self._ill_conditioned(sources, direction, forward, rng)
-        yield self._check("forward mode", claimed, forward, noise, size)
+        noise = rounding(self.dtype) * size + CANCELLED * lost
+        with suppress(LookupError):  # a gradient that TensorFlow cannot differentiate once more
+            forward, more = self._forward(self.inputs, direction)
+            noise += np.nan_to_num(more)
+            if self._may_overflow and not np.isfinite([claimed, forward]).all():
+                noise = np.inf
+            elif np.isfinite(forward) and not abs(claimed - forward) <= noise:
+                noise += self._ill_conditioned(sources, direction, forward, rng)
+            yield self._check("forward mode", claimed, forward, noise, size)
         found = self._differences(self.part.call, sources, direction, noise, size)
         if not found.ok and self._holding is not None:
             held = self._differences(self._holding, sources, direction, noise, size)

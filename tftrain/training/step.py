@@ -130,11 +130,17 @@ class Step:
             sources: parameters, or tensors that the tape watches; asked for when the network has
                 run.
             tape: one that the network itself knows, to watch what passes through it.
+
+        Raises:
+            InputError: TensorFlow has no gradient of one of the operations.
         """
         with tape or parameter_tape() as tape:
             tape.watch(self.parameters)
             objective = self.objective(batch)
-        gradients = tape.gradient(objective, list(sources))
+        try:
+            gradients = tape.gradient(objective, list(sources))
+        except LookupError as error:
+            raise InputError(NO_GRADIENT.format(str(error).rpartition(": ")[2])) from None
         return objective, [None if g is None else tf.convert_to_tensor(g) for g in gradients]
 
     def __call__(self, batch: Batch, with_norm: bool = False) -> tf.Tensor:
@@ -148,6 +154,12 @@ class Step:
         norm = [tf.cast(global_norm(gradients), objective.dtype)] if with_norm else []
         self.optimizer.apply(gradients, self.parameters)
         return tf.stack([objective, *norm])
+
+
+NO_GRADIENT = (
+    "TensorFlow has no gradient of the operation {}, through which the network or the loss passes: "
+    "give it one with tf.custom_gradient, or stop there with tf.stop_gradient"
+)
 
 
 def parameter_tape() -> tf.GradientTape:
