@@ -249,3 +249,30 @@ def test_an_operation_with_no_derivative_is_named(mode: str) -> None:
         tftrain.fit(network, x, y, epochs=1, compile=mode)
     with pytest.raises(tftrain.errors.InputError, match="no gradient of the operation LRNGrad"):
         tftrain.gradcheck(network, x, y, modes=[mode])
+
+
+class Following(tf.Module):
+    """Adds a moving mean of its inputs, which each call moves before it is added."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.w = tf.Variable([[1.0], [2.0]], name="w")
+        self.mean = tf.Variable([0.5], trainable=False)
+        self.factor = factor
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        y = x @ self.w
+        self.mean.assign(0.5 * self.mean + 0.5 * tf.reduce_mean(tf.stop_gradient(y), axis=0))
+        wrong = tf.custom_gradient(lambda y: (y, lambda dy: self.factor * dy))
+        return wrong(y) + tf.stop_gradient(self.mean)
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.01])
+def test_a_layer_whose_output_depends_on_its_state_is_called_in_the_state_before(
+    factor: float,
+) -> None:
+    x, y = np.array([[1.0, 2.0], [3.0, -1.0], [0.5, 1.0]]), np.ones((3, 1))
+    network = Following(factor)
+    report = tftrain.gradcheck(network, x, y)
+    assert report.ok == (factor == 1), report.verdict
+    assert network.mean.numpy() == [0.5]

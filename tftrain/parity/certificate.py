@@ -39,6 +39,7 @@ class Pair:
         sources: for each input the number of the node before, or -1 for the network's input.
         place: its number.
         draw: where the network's random numbers come from.
+        state: the values of the layer's variables that are not trained, before the step, by path.
     """
 
     name: str
@@ -48,10 +49,18 @@ class Pair:
     sources: tuple[int, ...]
     place: int
     draw: nn.Draw
+    state: dict[str, np.ndarray]
 
     def call(self, *inputs: tf.Tensor) -> tf.Tensor:
         """Return the output of TensorFlow's layer in this step."""
+        if tf.executing_eagerly():
+            self.restore()
         return nn.call_node(self.layer, self.place, inputs, self.draw)
+
+    def restore(self) -> None:
+        """Give the variables that are not trained the values that they had before the step."""
+        for path, variable in nn.named_state(self.layer).items():
+            variable.assign(self.state.get(path, variable))
 
 
 def parts_of(step: Step) -> list[Pair]:
@@ -65,7 +74,8 @@ def parts_of(step: Step) -> list[Pair]:
         reference = reference_of(wire.node).drawn(step.seed, made, [n]) if known else None
         places = {name: place[v.ref()] for name, v in named.items() if v.ref() in place}
         name = f"{n + 1} {wire.label}"
-        pairs.append(Pair(name, wire.node, reference, places, wire.sources, n, draw))
+        state = {path: np.array(v.numpy()) for path, v in nn.named_state(wire.node).items()}
+        pairs.append(Pair(name, wire.node, reference, places, wire.sources, n, draw, state))
     return pairs
 
 

@@ -382,6 +382,7 @@ class _Claim:
     def _at(self, layer: Callable[..., tf.Tensor], values: Sequence[np.ndarray]) -> np.ndarray:
         """Return the layer's output, float64, where inputs and variables have these values."""
         with self._moved(values) as inputs:
+            self.part.restore()
             found: np.ndarray = tf.convert_to_tensor(layer(*inputs)).numpy().astype(np.float64)
             return found
 
