@@ -44,6 +44,7 @@ FLOORS = {
 # Rooms of one floor that may see each other, and why.
 NEIGHBOURS = {
     ("files", "errors"),  # everybody raises them
+    ("graph", "errors"),
     ("traces", "graph"),
     ("tensorflow_files", "files"),
     ("memory", "errors"),

@@ -4,12 +4,14 @@ With the network as the compound function `f_N(... f_2(f_1(x)))` and the loss `L
 of the functions: fine-grained, so that an affine map and its activation are two nodes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from tftrain.graph import INPUT
+from tftrain.graph import INPUT, argument
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -30,11 +32,13 @@ class Node:
         dy: the delta that arrives at its output, `dL/dy`, the shape of `y`.
         sent: the delta that leaves through each input. Deltas are zero where nothing leads from
             the loss back to a tensor, and where it holds integers.
-        sources: for each input the number of the node before, or -1 for the network's input.
+        sources: for each input the number of the node before, -1 for the network's input, or
+            -2, -3, ... for the leaves of a nest of inputs.
         parameters: the values of its parameters by name.
         gradients: `dL/dparameter` by the same names, of the whole objective: penalty included, and
             summed where several nodes share a parameter.
         state: the values of its other variables after the step, such as moving statistics.
+        argument: makes of the inputs what the node is called with.
     """
 
     label: str
@@ -46,6 +50,7 @@ class Node:
     parameters: Arrays = field(default_factory=dict)
     gradients: Arrays = field(default_factory=dict)
     state: Arrays = field(default_factory=dict)
+    argument: Callable[[Sequence[Any]], Any] = argument
 
     @property
     def x(self) -> np.ndarray:
@@ -104,22 +109,27 @@ class Trace:
     update: Update | None = None
 
     @property
-    def x(self) -> np.ndarray:
-        """The input of the network."""
-        return next(
-            node.inputs[node.sources.index(INPUT)] for node in self.nodes if INPUT in node.sources
-        )
+    def x(self) -> Any:
+        """The input of the network: an array, or the tuple of the leaves of a nest."""
+        return _of_input({source: arrays[0] for source, arrays in self._entering("inputs").items()})
 
     @property
-    def at_input(self) -> np.ndarray:
-        """The delta at the input of the network: the sum of what its consumers send back."""
-        sent = [
-            delta
-            for node in self.nodes
-            for delta, source in zip(node.sent, node.sources, strict=True)
-            if source == INPUT
-        ]
-        return np.asarray(sum(sent[1:], start=sent[0]))
+    def at_input(self) -> Any:
+        """The delta at the input of the network: the sum of what its consumers send back.
+
+        An array, or one for each leaf of a nest: zero for integers.
+        """
+        sent = self._entering("sent")
+        return _of_input({k: np.asarray(sum(s[1:], start=s[0])) for k, s in sent.items()})
+
+    def _entering(self, of: str) -> dict[int, list[np.ndarray]]:
+        """Return what belongs to the network's inputs at their consumers, by the source."""
+        found: dict[int, list[np.ndarray]] = defaultdict(list)
+        for node in self.nodes:
+            for source, array in zip(node.sources, getattr(node, of), strict=True):
+                if source <= INPUT:
+                    found[source].append(array)
+        return found
 
     @property
     def prediction(self) -> np.ndarray:
@@ -134,3 +144,10 @@ class Trace:
     def names(self) -> list[str]:
         """Return a name for each node: its number, counted from 1, and its label."""
         return [f"{i} {node.label}" for i, node in enumerate(self.nodes, 1)]
+
+
+def _of_input(by_source: Mapping[int, np.ndarray]) -> Any:
+    """Return the array of the network's one input, or a tuple of those of its leaves."""
+    if INPUT in by_source:
+        return by_source[INPUT]
+    return tuple(by_source[source] for source in sorted(by_source, reverse=True))

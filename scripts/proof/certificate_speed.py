@@ -19,8 +19,8 @@ import numpy as np
 
 import tftrain
 from tftrain import losses, nn, optimizers
+from tftrain.training.batch import as_batch
 from tftrain.training.engine import Mode
-from tftrain.training.evaluator import as_batch
 from tftrain.training.step import Step
 
 ROUNDS = 5

@@ -41,9 +41,9 @@ from tests.support.faults import (
     scaled_at,
 )
 from tftrain import losses, nn, optimizers
-from tftrain.training.evaluator import as_batch
+from tftrain.training.batch import Batch, as_batch
 from tftrain.training.parameters import common_dtype
-from tftrain.training.step import Batch, Step, parameter_tape
+from tftrain.training.step import Step, parameter_tape
 
 TF_LIMIT = 1e-4
 """What TensorFlow's own tests customarily ask of the largest difference."""

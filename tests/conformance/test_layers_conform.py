@@ -1,6 +1,7 @@
 """Checks that run over every layer of the table."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,31 +10,36 @@ import tensorflow as tf
 from tests.support.table import (
     DTYPES,
     LAYERS,
-    WIDTH,
     Row,
     assert_close,
     central_differences,
-    inputs,
     ulps,
 )
+from tftrain.graph import leaves, mapped
 from tftrain.runs.inspection import require_harmless
 
 every_layer = pytest.mark.parametrize("row", LAYERS, ids=lambda row: row.name)
 every_dtype = pytest.mark.parametrize("dtype", DTYPES)
 
 
-def output_and_gradients(layer: tf.Module, x: tf.Tensor) -> list[tf.Tensor]:
+def numbers_of(x: Any) -> list[tf.Tensor]:
+    """Return the inputs that have a derivative."""
+    return [one for one in leaves(x) if one.dtype.is_floating]
+
+
+def output_and_gradients(layer: tf.Module, x: Any) -> list[tf.Tensor]:
     with tf.GradientTape() as tape:
-        tape.watch(x)
+        tape.watch(numbers_of(x))
         output = layer(x)
         total = tf.reduce_sum(tf.square(output))
-    return [output, *tape.gradient(total, [x, *layer.trainable_variables])]
+    gradients = tape.gradient(total, [*numbers_of(x), *layer.trainable_variables])
+    return [output, *map(tf.convert_to_tensor, gradients)]
 
 
 @every_layer
 @every_dtype
 def test_eager_graph_and_xla_agree_within_64_ulps(row: Row, dtype: str) -> None:
-    layer, x = row.make(dtype), inputs(dtype)
+    layer, x = row.make(dtype), row.inputs(dtype)
     eager = output_and_gradients(layer, x)
     for jit in (False, True):
         program = tf.function(lambda x: output_and_gradients(layer, x), jit_compile=jit)
@@ -44,45 +50,47 @@ def test_eager_graph_and_xla_agree_within_64_ulps(row: Row, dtype: str) -> None:
 @every_dtype
 def test_dtype_is_kept(row: Row, dtype: str) -> None:
     layer = row.make(dtype)
-    results = output_and_gradients(layer, inputs(dtype))
+    results = output_and_gradients(layer, row.inputs(dtype))
     assert {result.dtype.name for result in results} == {dtype}
     assert {v.dtype.name for v in layer.trainable_variables} <= {dtype}
 
 
 @every_layer
 def test_float32_follows_float64(row: Row) -> None:
-    single = row.make("float32")(inputs("float32"))
-    double = row.make("float64")(inputs("float64"))
+    single = row.make("float32")(row.inputs("float32"))
+    double = row.make("float64")(row.inputs("float64"))
     assert_close([single], [double], ulps(64, "float32"))
 
 
 @every_layer
 def test_cases_do_not_influence_each_other(row: Row) -> None:
-    layer, x = row.make("float64"), inputs("float64")
-    one_by_one = tf.concat([layer(x[i : i + 1]) for i in range(len(x))], axis=0)
+    layer, x = row.make("float64"), row.inputs("float64", rows=6)
+    cases = (mapped(lambda one, i=i: one[i : i + 1], x) for i in range(6))
+    one_by_one = tf.concat([layer(case) for case in cases], axis=0)
     assert_close([one_by_one], [layer(x)], ulps(8, "float64"))
 
 
 @every_layer
 def test_gradients_against_central_differences(row: Row) -> None:
     layer = row.make("float64")
-    x = tf.Variable(inputs("float64", rows=2))
-    variables = [x, *layer.trainable_variables]
+    x = mapped(tf.Variable, row.inputs("float64", rows=2))
+    variables = [*numbers_of(x), *layer.trainable_variables]
 
     def objective() -> tf.Tensor:
-        return tf.reduce_sum(tf.square(layer(tf.convert_to_tensor(x)) + 0.5))
+        return tf.reduce_sum(tf.square(layer(mapped(tf.convert_to_tensor, x)) + 0.5))
 
     with tf.GradientTape() as tape:
         value = objective()
-    gradients = tape.gradient(value, variables)
-    assert_close(gradients, [central_differences(objective, v) for v in variables], 1e-7)
+    gradients = map(tf.convert_to_tensor, tape.gradient(value, variables))
+    assert_close([*gradients], [central_differences(objective, v) for v in variables], 1e-7)
 
 
 @every_layer
 @every_dtype
 def test_saved_model_round_trip(row: Row, dtype: str, tmp_path: Path) -> None:
-    layer, x = row.make(dtype), inputs(dtype)
-    layer.serve = tf.function(layer.__call__, input_signature=[tf.TensorSpec([None, WIDTH], dtype)])
+    layer, x = row.make(dtype), row.inputs(dtype)
+    spec = mapped(lambda one: tf.TensorSpec([None, *one.shape[1:]], one.dtype), x)
+    layer.serve = tf.function(layer.__call__, input_signature=[spec])
     tf.saved_model.save(layer, str(tmp_path))
     require_harmless(tmp_path)  # or add its operations to those in tftrain/runs/inspection.py
     loaded = tf.saved_model.load(str(tmp_path))
@@ -99,4 +107,5 @@ def test_checkpoint_round_trip(row: Row, tmp_path: Path) -> None:
     tf.train.Checkpoint(layer=other).restore(path).assert_consumed()
     for one, same in zip(layer.trainable_variables, other.trainable_variables, strict=True):
         np.testing.assert_array_equal(one, same)
-    np.testing.assert_array_equal(layer(inputs("float64")), other(inputs("float64")))
+    x = row.inputs("float64")
+    np.testing.assert_array_equal(layer(x), other(x))

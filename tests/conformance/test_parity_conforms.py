@@ -9,12 +9,15 @@ import tensorflow as tf
 import tftrain
 from tests.support.parameters import slow_unless
 from tests.support.scale_reference import ScaleReference
-from tests.support.table import DTYPES, LAYERS, LOSSES, OPTIMIZERS, WIDTH, Row
+from tests.support.table import DTYPES, LAYERS, LOSSES, OPTIMIZERS, WIDTH, Row, inputs
 from tftrain import nn, reference
+from tftrain.graph import mapped
 from tftrain.parity import MODES
 
 every_dtype = pytest.mark.parametrize("dtype", slow_unless("float32".__eq__, DTYPES))
 CASES = 8
+BEHIND = [row for row in LAYERS if row.inputs is inputs]
+"""Layers that may stand behind another."""
 
 
 def network(*layers: tf.Module, dtype: str) -> nn.Sequential:
@@ -23,14 +26,23 @@ def network(*layers: tf.Module, dtype: str) -> nn.Sequential:
     return nn.Sequential([before, nn.Activation("tanh"), *layers])
 
 
+def subject(row: Row, dtype: str) -> tuple[nn.Sequential, Any, np.ndarray, np.ndarray]:
+    """Return a network around a row's layer, and a batch: inputs, targets, weights."""
+    layer = row.make(dtype)
+    x, y, weight = batch(units_of(layer, row.inputs(dtype, 1)))
+    if row.inputs is inputs:
+        return network(layer, dtype=dtype), x, y, weight
+    return nn.Sequential([layer]), row.inputs(dtype, CASES), y, weight
+
+
 def batch(units: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(3)
     x, y = rng.standard_normal((CASES, 4)), rng.standard_normal((CASES, units))
     return x, y, rng.uniform(0.5, 2, CASES)
 
 
-def units_of(layer: tf.Module, dtype: str) -> int:
-    return int(layer(tf.zeros([1, WIDTH], dtype)).shape[-1])
+def units_of(layer: tf.Module, x: Any) -> int:
+    return int(layer(x).shape[-1])
 
 
 @every_dtype
@@ -38,9 +50,8 @@ def units_of(layer: tf.Module, dtype: str) -> int:
     "row", slow_unless(lambda row: not row.initializer, LAYERS), ids=lambda row: row.name
 )
 def test_every_layer_is_proven(row: Row, dtype: str) -> None:
-    layer = row.make(dtype)
-    x, y, weight = batch(units_of(layer, dtype))
-    report = tftrain.gradcheck(network(layer, dtype=dtype), x, y, weight=weight, l2=0.1)
+    network, x, y, weight = subject(row, dtype)
+    report = tftrain.gradcheck(network, x, y, weight=weight, l2=0.1)
     assert report.ok, report
     assert report.certified
     assert {check.mode for check in report.checks} == {*MODES, "numpy"}
@@ -69,11 +80,11 @@ def test_every_update_is_proven(row: Row, dtype: str) -> None:
 
 
 @every_dtype
-@pytest.mark.parametrize("row", LAYERS, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", BEHIND, ids=lambda row: row.name)
 def test_inputs_on_every_kink(row: Row, dtype: str) -> None:
     layer = row.make(dtype)
     zeros = nn.Sequential([nn.Dense(4, WIDTH, initializer="zeros", dtype=dtype), layer])
-    x, y, _ = batch(units_of(layer, dtype))
+    x, y, _ = batch(units_of(layer, row.inputs(dtype, 1)))
     report = tftrain.gradcheck(zeros, x, y, modes=["graph"])
     assert report.ok, report
 
@@ -162,12 +173,15 @@ def test_the_step_as_trained_is_checked_in_bfloat16(monkeypatch: pytest.MonkeyPa
 def test_every_layer_has_a_twin_that_copies_it(row: Row) -> None:
     layer = row.make("float64")
     twin = reference.reference_of(layer)
-    x = np.linspace(-2, 2, 5 * WIDTH).reshape(5, WIDTH)
-    np.testing.assert_allclose(twin.forward(x), layer(tf.constant(x)), rtol=1e-12, atol=1e-14)
+    x = row.inputs("float64")
+    if row.inputs is inputs:
+        x = tf.constant(np.linspace(-2, 2, 5 * WIDTH).reshape(5, WIDTH))
+    given = mapped(np.asarray, x)
+    np.testing.assert_allclose(twin.forward(given), layer(x), rtol=1e-12, atol=1e-14)
     assert len(twin.parameters) == len(layer.trainable_variables)
     for value in twin.parameters.values():
         value += 1.0  # a copy: the layer keeps its own
-    assert not np.allclose(twin.forward(x), layer(tf.constant(x))) or not twin.parameters
+    assert not np.allclose(twin.forward(given), layer(x)) or not twin.parameters
 
 
 @pytest.mark.parametrize("row", OPTIMIZERS, ids=lambda row: row.name)

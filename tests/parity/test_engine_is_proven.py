@@ -7,7 +7,7 @@ import tftrain
 from tests.support.parameters import slow
 from tftrain import losses, nn, optimizers
 from tftrain.parity.evidence import rounding
-from tftrain.training.evaluator import as_batch
+from tftrain.training.batch import as_batch
 from tftrain.training.recorder import TRACED_MODES, Tracer
 from tftrain.training.step import Step
 

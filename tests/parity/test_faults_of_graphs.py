@@ -249,6 +249,74 @@ def test_the_same_without_faults_is_proven() -> None:
         assert report.certified, report
 
 
+class Looking(nn.Embedding):
+    """An embedding with one thing changed."""
+
+    def __init__(self, change: str) -> None:
+        super().__init__(5, WIDTH, initializer="normal", seed=5)
+        self.change = change
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if self.change == "row":
+            return tf.gather(self.table, (x + 1) % 5)
+
+        @tf.custom_gradient
+        def looked(table: Tensor) -> Any:
+            return tf.gather(table, x), lambda dy: self._gradient(x, dy)
+
+        return looked(self.table.read_value())
+
+    def _gradient(self, x: Tensor, dy: Tensor) -> Tensor:
+        chosen = tf.one_hot(x, 5, axis=0, dtype=dy.dtype)
+        match self.change:
+            case "once":  # of the cases with a code, only the first counts
+                chosen *= tf.cast(tf.cumsum(chosen, axis=1) <= 1, dy.dtype)
+            case "mean":
+                chosen /= tf.maximum(tf.reduce_sum(chosen, 1, keepdims=True), 1)
+            case "shifted":
+                chosen = tf.roll(chosen, 1, 0)
+        return chosen @ dy
+
+
+CODES = np.array([0, 1, 2, 3, 1, 1, 0, 3, 3, 2, 1, 0])
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        ("row", "1 Looking: y"),
+        ("once", "1 Looking: table"),
+        ("mean", "1 Looking: table"),
+        ("shifted", "1 Looking: table"),
+        ("", ""),
+    ],
+)
+@pytest.mark.parametrize("mode", slow_unless("graph".__eq__, ("eager", "graph", "xla")))
+def test_a_fault_of_an_embedding_is_caught(change: str, where: str, mode: str) -> None:
+    join = nn.Parallel([Looking(change), []], nn.Concat())
+    report = tftrain.gradcheck(
+        nn.Sequential([join, nn.Dense(WIDTH + 3, 2)]), (CODES, X), Y, modes=[mode]
+    )
+    assert report.ok == (not change)
+    if change:
+        assert report.failures[0].where == where
+
+
+def test_inputs_that_are_mixed_up_are_caught() -> None:
+    class Crossed(nn.Parallel):
+        """Calls each branch with the other's input."""
+
+        def __call__(self, x: Any, draw: Any = None) -> Tensor:
+            return super().__call__(x[::-1], draw)
+
+    branches: list[Any] = [nn.Activation("tanh"), nn.Activation("sigmoid")]
+    right, wrong = (kind(branches, nn.Concat()) for kind in (nn.Parallel, Crossed))
+    x = (X, X[::-1])
+    assert tftrain.gradcheck(nn.Sequential([right, nn.Dense(6, 2)]), x, Y).certified
+    report = tftrain.gradcheck(nn.Sequential([wrong, nn.Dense(6, 2)]), x, Y)
+    assert report.failures[0].where == "1 Crossed: y"
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_shared_weight_that_is_counted_once(dtype: str) -> None:
     shared = Once(WIDTH, WIDTH, dtype=dtype, seed=3)

@@ -313,14 +313,34 @@ BLOCKS = ("dense", "shared", "residual", "add", "concat", "dropout", "layer", "b
 
 
 class GraphCase(Case):
-    """A network that is a graph: forks within forks, layers used twice, random ones, norms."""
+    """A network that is a graph: forks, layers used twice, random ones, norms, several inputs."""
+
+    @property
+    def embeddings(self) -> list[tuple[int, int]]:
+        """Categories and width of an embedding for each input of codes; often there are none."""
+        rng = np.random.default_rng([self.seed, 4])
+        count = int(rng.choice([0, 0, 1, 2]))
+        return [(int(rng.integers(1, 30)), int(rng.integers(1, 8))) for _ in range(count)]
+
+    def _step(self) -> dict[str, Any]:
+        step, rng = super()._step(), np.random.default_rng([self.seed, 5])
+        codes = [rng.integers(0, categories, self.batch) for categories, _ in self.embeddings]
+        return step | ({"x": (step["x"], *codes)} if codes else {})
 
     def network(self, fault: Planted | None = None) -> nn.Sequential:
         """Return the network; no faults are planted."""
         rng = np.random.default_rng([self.seed, 2])
         inputs, width, *_, outputs = self.widths
+        layers: list[nn.Layer] = []
+        if self.embeddings:
+            tables = [
+                nn.Embedding(*sizes, initializer=self._weights, dtype=self.dtype, seed=self.seed)
+                for sizes in self.embeddings
+            ]
+            layers = [nn.Parallel([[], *tables], nn.Concat())]
+            inputs += sum(wide for _, wide in self.embeddings)
         self.denses: list[nn.Dense] = [self._dense(0, inputs, width)]
-        layers: list[nn.Layer] = [self.denses[0]]
+        layers.append(self.denses[0])
         for name in self.activations:
             layers += [*self._block(rng, width, 2), nn.Activation(name)]
         return nn.Sequential([*layers, self._dense(999, width, outputs)])

@@ -17,13 +17,39 @@ DTYPES = ("float32", "float64")
 WIDTH = 3
 
 
+def inputs(dtype: str, rows: int = 6) -> tf.Tensor:
+    """Return inputs that keep away from zero, where some activations have a kink."""
+    rng = np.random.default_rng(7)
+    values = rng.uniform(0.1, 2, (rows, WIDTH)) * rng.choice([-1, 1], (rows, WIDTH))
+    return tf.constant(values, dtype)
+
+
+def codes(dtype: str, rows: int = 6) -> tf.Tensor:
+    """Return codes of `WIDTH` categories; the last does not occur."""
+    return tf.constant(np.arange(rows) % (WIDTH - 1), tf.int32)
+
+
+def several(dtype: str, rows: int = 6) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return numbers and codes."""
+    return inputs(dtype, rows), codes(dtype, rows)
+
+
 @dataclass(frozen=True)
 class Row:
-    """`make(dtype)` is a layer that takes `WIDTH` inputs, `make()` a loss or an optimizer."""
+    """A layer, a loss or an optimizer.
+
+    Attributes:
+        name: what tests call it.
+        make: `make(dtype)` is a layer, `make()` a loss or an optimizer.
+        initializer: the one that it shows.
+        inputs: `inputs(dtype, rows)` is what the layer takes: `WIDTH` numbers, unless it must be
+            the first layer of a network.
+    """
 
     name: str
     make: Callable[..., Any]
     initializer: str | None = None
+    inputs: Callable[..., Any] = inputs
 
 
 def _dense(label: str, **settings: Any) -> Row:
@@ -69,6 +95,15 @@ def _fork(dtype: str) -> nn.Fork:
     return nn.Fork(branches, nn.Concat())
 
 
+def _parallel(dtype: str) -> nn.Parallel:
+    branches: list[Any] = [[], nn.Embedding(WIDTH, 2, dtype=dtype, seed=7)]
+    return nn.Parallel(branches, nn.Concat())
+
+
+def _mlp_of_codes(dtype: str) -> nn.MLP:
+    return nn.MLP(WIDTH, [4], 2, embeddings=[(WIDTH, 2)], dtype=dtype, seed=8)
+
+
 LAYERS = [
     _dense("default"),
     _dense("no-bias", use_bias=False),
@@ -104,6 +139,13 @@ LAYERS = [
     Row("batch-norm", lambda dtype: nn.BatchNorm(WIDTH, dtype=dtype)),
     Row("residual", _residual),
     Row("fork", _fork),
+    Row(
+        "embedding",
+        lambda dtype: nn.Embedding(WIDTH, 2, initializer="normal", dtype=dtype, seed=7),
+        inputs=codes,
+    ),
+    Row("parallel", _parallel, inputs=several),
+    Row("mlp-embeddings", _mlp_of_codes, inputs=several),
     Row("sequential", _sequential),
     _mlp("linear", []),
     _mlp("relu", [5, 4]),
@@ -144,13 +186,6 @@ OPTIMIZERS = [
     Row("lamb", lambda: optimizers.Lamb(0.05, weight_decay=0.1)),
     Row("lion", lambda: optimizers.Lion(0.05, weight_decay=0.1)),
 ]
-
-
-def inputs(dtype: str, rows: int = 6) -> tf.Tensor:
-    """Return inputs that keep away from zero, where some activations have a kink."""
-    rng = np.random.default_rng(7)
-    values = rng.uniform(0.1, 2, (rows, WIDTH)) * rng.choice([-1, 1], (rows, WIDTH))
-    return tf.constant(values, dtype)
 
 
 def ulps(count: float, dtype: str) -> float:

@@ -10,9 +10,10 @@ from tftrain.losses import MeanSquaredError
 from tftrain.nn import Dense
 from tftrain.optimizers import SGD
 from tftrain.streams import batch_order
+from tftrain.training.batch import Batch
 from tftrain.training.engine import Engine, choose_mode
 from tftrain.training.epoch_end import EpochEnd, EpochLine
-from tftrain.training.step import Batch, Step
+from tftrain.training.step import Step
 from tftrain.training.stopping import Convergence
 
 MODES = ("graph", "xla", "eager")

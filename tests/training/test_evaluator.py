@@ -9,9 +9,9 @@ from tftrain import losses
 from tftrain.errors import InputError, ShapeError
 from tftrain.metrics import ErrorSums
 from tftrain.nn import Dense
+from tftrain.training.batch import Batch, as_batch
 from tftrain.training.engine import choose_mode
-from tftrain.training.evaluator import Evaluator, as_batch, predict_in_blocks
-from tftrain.training.step import Batch
+from tftrain.training.evaluator import Evaluator, predict_in_blocks
 
 
 def rows(count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ import tftrain
 from tftrain import losses, nn, optimizers, reference
 from tftrain.errors import InputError
 from tftrain.traces import Trace
-from tftrain.training.evaluator import as_batch
+from tftrain.training.batch import as_batch
 from tftrain.training.recorder import Tracer
 from tftrain.training.step import Step
 

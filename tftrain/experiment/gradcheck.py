@@ -26,7 +26,7 @@ from tftrain.parity import MODES, Report, gradcheck
 from tftrain.parity.trajectory import Trajectory, trajectory
 from tftrain.runs import Run
 from tftrain.streams import batch_order
-from tftrain.training.step import Batch
+from tftrain.training.batch import Batch
 
 ROWS = 256
 """Most rows of the batch that is checked, unless asked otherwise."""

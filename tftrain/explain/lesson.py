@@ -16,6 +16,7 @@ from tftrain.experiment.build import (
     restored_network,
 )
 from tftrain.experiment.prepare import Prepared
+from tftrain.graph import mapped
 from tftrain.parity import Report
 from tftrain.parity.certificate import Certificate, Pair, parts_of, reference_network
 from tftrain.parity.check import Check
@@ -23,10 +24,10 @@ from tftrain.reference.layers import Activation, Dense, reference_of
 from tftrain.reference.optimizers import Optimizer
 from tftrain.runs import Run
 from tftrain.traces import Node, Trace, Update
-from tftrain.training.evaluator import as_batch
+from tftrain.training.batch import Batch, as_batch
 from tftrain.training.parameters import common_dtype
 from tftrain.training.recorder import Tracer
-from tftrain.training.step import Batch, Step
+from tftrain.training.step import Step
 
 MODE = "graph"
 
@@ -83,8 +84,8 @@ def lesson_of(prepared: Prepared, row: int, run: Run | None = None) -> Lesson:
     parameters = network.trainable_variables
     optimizer = optimizer_of(config, len(prepared.split.train))
     step = Step(network, parameters, loss_of(config), optimizer, config.loss.l2)
-    batch = _batch(prepared, row, common_dtype(parameters))
-    parts = parts_of(step)
+    batch = _batch(prepared, row, network)
+    parts = parts_of(step, batch.x)
     certificate = Certificate(step, parts, MODE)
     with np.errstate(all="ignore"):
         ours = _trace_in_numpy(step, parts, batch)
@@ -95,11 +96,12 @@ def lesson_of(prepared: Prepared, row: int, run: Run | None = None) -> Lesson:
     return Lesson(step, parts, theirs, ours, Report(checks), distance)
 
 
-def _batch(prepared: Prepared, row: int, dtype: tf.DType) -> Batch:
+def _batch(prepared: Prepared, row: int, network: tf.Module) -> Batch:
     """Return one training row as a batch; its weight is relative to the mean over those rows."""
+    dtype = common_dtype(network.trainable_variables)
     preprocessor = Preprocessor(prepared.plan, dtype.name)
     x, y, weight = arrays_of(prepared, preprocessor, "train", [row])
-    batch = as_batch(x, y, None, dtype)
+    batch = as_batch(x, y, None, dtype, network)
     if weight is None or prepared.weights is None:
         return batch
     mean = prepared.weights[prepared.split.train].mean()
@@ -110,7 +112,11 @@ def _trace_in_numpy(step: Step, parts: Sequence[Pair], batch: Batch) -> Trace:
     """Return NumPy's own trace of the step, its update included."""
     weight = None if batch.weight is None else batch.weight.numpy()
     trace = reference_network(parts).trace(
-        batch.x.numpy(), batch.y.numpy(), reference_of(step.loss), weight, step.l2
+        mapped(lambda one: one.numpy(), batch.x),
+        batch.y.numpy(),
+        reference_of(step.loss),
+        weight,
+        step.l2,
     )
     owners = {
         place: (node, name)

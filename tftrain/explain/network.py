@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from tftrain.explain.lesson import Lesson, layers_of
 from tftrain.explain.text import counted, wrapped
-from tftrain.graph import forward
+from tftrain.graph import INPUT, forward
 from tftrain.parity.certificate import Pair
 from tftrain.reference.layers import Dense, reference_of
 from tftrain.reference.losses import Loss
@@ -35,13 +36,16 @@ def _compound(parts: Sequence[Pair]) -> str:
             one = f"({one})"
         return _applied(parts[n], layers[n], [one, *inner[1:]])
 
-    return str(forward(parts, "x", applied)[-1])
+    wires = [part.wire for part in parts]
+    count = sum(1 for source in {k for wire in wires for k in wire.sources} if source < INPUT)
+    x: Any = tuple(output_name(-k) for k in range(1, count + 1)) if count else output_name(0)
+    return str(forward(wires, x, applied)[-1])
 
 
 def formulas_of(parts: Sequence[Pair]) -> list[str]:
     """Return what each node does with those before."""
     return [
-        _applied(part, layer, [output_name(k + 1) for k in part.sources])
+        _applied(part, layer, [output_name(k + 1) for k in part.wire.sources])
         for part, layer in zip(parts, layers_of(parts), strict=True)
     ]
 
@@ -57,8 +61,11 @@ def _applied(part: Pair, layer: int, inner: Sequence[str]) -> str:
 
 
 def output_name(n: int) -> str:
-    """Return the name of what comes out of node `n`; out of node 0 comes the input."""
-    return f"f_{n}" if n else "x"
+    """Return the name of what comes out of node `n`, counted from 1.
+
+    Node 0 stands for the input; where there are several, -1, -2, ... stand for them.
+    """
+    return f"f_{n}" if n > 0 else f"x_{-n}" if n else "x"
 
 
 def _loss_formula(lesson: Lesson) -> list[str]:

@@ -1,14 +1,15 @@
 """A large network, by norms: of what comes out of its nodes, of its deltas and its gradients."""
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
 
 from tftrain.explain.lesson import Lesson, parameters_of
-from tftrain.explain.network import formulas_of
+from tftrain.explain.network import formulas_of, output_name
 from tftrain.explain.text import table_of, wrapped
 from tftrain.explain.update import gradient_title, update_title
-from tftrain.graph import INPUT
+from tftrain.graph import INPUT, is_nest, leaf, leaves
 from tftrain.parity.certificate import names_of
 from tftrain.parity.check import Check
 from tftrain.reference.expression import shown
@@ -34,8 +35,10 @@ def by_norms(lesson: Lesson) -> list[str]:
 
 
 def _output_norms(lesson: Lesson) -> str:
-    theirs, ours = lesson.tensorflow.x, lesson.numpy.x
-    rows = [["x", f"{theirs.shape[-1]:,}", *_norms(theirs, ours), ""]]
+    rows = [
+        [name, f"{theirs.shape[-1]:,}", *_norms(theirs, ours), ""]
+        for name, _, theirs, ours in _at_inputs(lesson, "x")
+    ]
     formulas = formulas_of(lesson.parts)
     for n, (part, (one, other)) in enumerate(zip(lesson.parts, lesson.pairs, strict=True)):
         ratio = _ratio(lesson.check(part.name, "y"))
@@ -49,22 +52,33 @@ def _output_norms(lesson: Lesson) -> str:
 def _delta_norms(lesson: Lesson) -> str:
     nodes, last = lesson.pairs, len(lesson.parts)
     deltas = [(one.dy, other.dy, _of_delta(lesson, n)) for n, (one, other) in enumerate(nodes)]
-    first = [trace.at_input for trace in (lesson.tensorflow, lesson.numpy)]
-    deltas = [(first[0], first[1], _of_delta(lesson, INPUT)), *deltas][::-1]
+    deltas = deltas[::-1]
     ratios = ["", *(_quotient(b[0], a[0]) for a, b in pairwise(deltas))]
     rows = [
         [f"delta_{last - k}", *_norms(theirs, ours), ratios[k], _ratio(check)]
         for k, (theirs, ours, check) in enumerate(deltas)
     ]
+    for name, source, theirs, ours in _at_inputs(lesson, "at_input"):
+        ratio = _quotient(theirs, deltas[-1][0])
+        delta = "delta_0" if source == INPUT else f"dL/d{name}"
+        rows.append([delta, *_norms(theirs, ours), ratio, _ratio(_of_delta(lesson, source))])
     return table_of(["", "TensorFlow", "NumPy", "ratio to the one before", "error / bound"], rows)
+
+
+def _at_inputs(lesson: Lesson, of: str) -> Iterator[tuple[str, int, np.ndarray, np.ndarray]]:
+    """Yield for each input its name, its source, and an array of both traces."""
+    both = [getattr(trace, of) for trace in (lesson.tensorflow, lesson.numpy)]
+    for k, (theirs, ours) in enumerate(zip(*map(leaves, both), strict=True)):
+        source = leaf(k) if is_nest(both[0]) else INPUT
+        yield output_name(source + 1), source, theirs, ours
 
 
 def _of_delta(lesson: Lesson, n: int) -> Check:
     """Return the check of the delta at a node's output: of the worst node that sends to it."""
     found = [
-        lesson.check(part.name, names_of("dx", len(part.sources))[place])
+        lesson.check(part.name, names_of("dx", len(part.wire.sources))[place])
         for part in lesson.parts
-        for place, source in enumerate(part.sources)
+        for place, source in enumerate(part.wire.sources)
         if source == n
     ]
     return max(found or [lesson.check("loss", "delta")], key=lambda check: check.ratio)

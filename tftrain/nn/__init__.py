@@ -2,10 +2,11 @@
 
 from tftrain.nn.activation import ACTIVATIONS, Activation
 from tftrain.nn.bfloat16 import MIXED, PRECISIONS, has_bfloat16, is_mixed, precision_name
-from tftrain.nn.call import Draw, call, call_node, label_of, takes_draw, wires
+from tftrain.nn.call import Draw, call, call_node, is_ours, label_of, takers, takes_draw, wires
 from tftrain.nn.dense import DTYPES, Dense
 from tftrain.nn.dropout import Dropout
-from tftrain.nn.fork import Add, Concat, Fork, Residual
+from tftrain.nn.embedding import Embedding
+from tftrain.nn.fork import Add, Concat, Fork, Parallel, Residual
 from tftrain.nn.initializers import INITIALIZERS, Initializer
 from tftrain.nn.mlp import MLP
 from tftrain.nn.normalization import BatchNorm, LayerNorm
@@ -26,21 +27,25 @@ __all__ = [
     "Dense",
     "Draw",
     "Dropout",
+    "Embedding",
     "Fork",
     "Initializer",
     "Layer",
     "LayerNorm",
     "PReLU",
+    "Parallel",
     "Residual",
     "Sequential",
     "call",
     "call_node",
     "has_bfloat16",
     "is_mixed",
+    "is_ours",
     "label_of",
     "named_state",
     "named_variables",
     "precision_name",
+    "takers",
     "takes_draw",
     "wires",
 ]

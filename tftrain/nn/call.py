@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
@@ -58,27 +59,46 @@ def _mixed(h: tf.Tensor) -> tf.Tensor:
     return h
 
 
-def wires(network: Any) -> list[Wire[Any]]:
+def wires(network: Any, x: Any = None) -> list[Wire[Any]]:
     """Return the nodes of a network, each after those whose outputs it takes.
 
     Networks within networks are taken apart. Whatever is not made of tftrain's own compositions,
     or overrides how these are called, is a single node.
+
+    Args:
+        network: the network.
+        x: its inputs, where these are a tuple or a dictionary of tensors.
     """
-    wiring = Wiring(label_of)
+    wiring = Wiring(label_of, x)
     wiring.add(network, graph.INPUT)
     return wiring.wires
+
+
+def takers(network: Any, x: Any) -> list[list[Any]]:
+    """Return for each leaf of a network's inputs the layers that take it."""
+    found: list[list[Any]] = [[] for _ in graph.leaves(x)]
+    for wire in wires(network, x):
+        for source in wire.sources:
+            if source < 0:
+                found[graph.place_of(source, x)].append(wire.node)
+    return found
+
+
+def is_ours(layer: Any) -> bool:
+    """Return whether a layer is of this room."""
+    return type(layer).__module__.startswith("tftrain.nn.")
 
 
 def call(network: Any, x: Any, draw: Draw | None = None) -> tf.Tensor:
     """Return the output of a network.
 
     Args:
-        network: anything that maps a tensor to a tensor.
-        x: inputs, shape `(cases, ...)`.
+        network: anything that maps a tensor, or a nest of tensors, to a tensor.
+        x: inputs, shape `(cases, ...)`; or a tuple or a dictionary of such tensors.
         draw: where random numbers come from while it trains; None while it serves, validates or is
             exported.
     """
-    return run(wires(network), x, draw)
+    return run(wires(network, x), x, draw)
 
 
 def run(nodes: list[Wire[Any]], x: Any, draw: Draw | None) -> tf.Tensor:
@@ -88,19 +108,21 @@ def run(nodes: list[Wire[Any]], x: Any, draw: Draw | None) -> tf.Tensor:
 
 def _called(nodes: list[Wire[Any]], draw: Draw | None, n: int, *inputs: tf.Tensor) -> tf.Tensor:
     """Call a node; no inner function, whose variables AutoGraph would lose in a user's program."""
-    return call_node(nodes[n].node, n, inputs, draw)
+    return call_node(nodes[n], n, inputs, draw)
 
 
-def call_node(node: Any, place: int, inputs: tuple[tf.Tensor, ...], draw: Draw | None) -> tf.Tensor:
+def call_node(
+    wire: Wire[Any], place: int, inputs: Sequence[tf.Tensor], draw: Draw | None
+) -> tf.Tensor:
     """Return the output of a node.
 
     Args:
-        node: a layer. One that `takes_draw` is given a draw of its own; others the inputs alone.
+        wire: of a layer. One that `takes_draw` is given a draw of its own; others the inputs alone.
         place: its number in the network.
         inputs: one tensor, or several for a layer that joins branches.
         draw: of the network, as for `call`.
     """
-    x = graph.argument(inputs)
+    x, node = wire.argument(inputs), wire.node
     return node(x, draw and draw.at(place)) if takes_draw(node) else node(x)
 
 
@@ -114,9 +136,9 @@ def takes_draw(layer: Any) -> bool:
     return False
 
 
-def composed(network: Any) -> list[Wire[Any]]:
+def composed(network: Any, x: Any) -> list[Wire[Any]]:
     """Return the nodes of a composition, whether or not a subclass overrides how it is called."""
-    wiring = Wiring(label_of)
+    wiring = Wiring(label_of, x)
     network.wire(wiring, graph.INPUT)
     return wiring.wires
 

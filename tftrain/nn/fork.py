@@ -1,12 +1,12 @@
 """Branches that begin at one tensor, and the layers that join them again."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from tftrain.errors import InputError, ShapeError, of_type
-from tftrain.graph import Wiring
+from tftrain.graph import INPUT, Wiring, leaf, leaves
 from tftrain.nn.call import Draw, composed, run
 from tftrain.nn.sequential import Layer, Sequential
 
@@ -82,13 +82,50 @@ class Fork(tf.Module):
         ends = [source if b is None else wiring.add(b, source) for b in self.branches]
         return wiring.add(self.join, *ends)
 
-    def __call__(self, x: tf.Tensor, draw: Draw | None = None) -> tf.Tensor:
+    def __call__(self, x: Any, draw: Draw | None = None) -> tf.Tensor:
         """Return what `join` makes of the outputs of the branches."""
-        return run(composed(self), x, draw)
+        return run(composed(self, x), x, draw)
 
     def __repr__(self) -> str:
         branches = ", ".join("[]" if b is None else repr(b) for b in self.branches)
         return f"{type(self).__name__}([{branches}], {self.join!r})"
+
+
+class Parallel(Fork):
+    """A branch for each of the network's inputs, whose outputs one layer joins.
+
+    It takes a tuple or a dictionary of tensors, and is the first layer of a network.
+
+    Args:
+        branches: for each input a layer or a list of layers; an empty list passes the input on.
+            A dictionary of branches takes the input of each from the same key.
+        join: a layer that takes the list of their outputs, such as `Concat()`.
+    """
+
+    def __init__(
+        self,
+        branches: Sequence[Layer | Sequence[Layer]] | Mapping[str, Layer | Sequence[Layer]],
+        join: Any,
+    ) -> None:
+        if isinstance(branches, Mapping):
+            branches = [branches[key] for key in sorted(branches)]
+        super().__init__(branches, join)
+
+    def wire(self, wiring: Wiring, source: int) -> int:
+        """Wire each branch behind an input, and the layer that joins them behind these."""
+        if source != INPUT:
+            raise InputError(
+                "Parallel takes the inputs of the network: make it the first layer, and branch "
+                "behind a layer with Fork"
+            )
+        given, wanted = len(leaves(wiring.form)), len(self.branches)
+        if wiring.form is not None and given != wanted:
+            raise InputError(f"the network takes {wanted} inputs, got {given}")
+        ends = [
+            leaf(i) if branch is None else wiring.add(branch, leaf(i))
+            for i, branch in enumerate(self.branches)
+        ]
+        return wiring.add(self.join, *ends)
 
 
 class Residual(Fork):

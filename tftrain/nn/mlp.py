@@ -9,7 +9,8 @@ from tftrain.nn.activation import Activation
 from tftrain.nn.bfloat16 import FULL, MIXED, NARROW, PRECISIONS
 from tftrain.nn.dense import Dense, require_memory
 from tftrain.nn.dropout import Dropout
-from tftrain.nn.fork import Residual
+from tftrain.nn.embedding import Embedding
+from tftrain.nn.fork import Concat, Parallel, Residual
 from tftrain.nn.normalization import BatchNorm, LayerNorm
 from tftrain.nn.prelu import PReLU
 from tftrain.nn.sequential import Layer, Sequential
@@ -36,7 +37,10 @@ class MLP(Sequential):
             (`Residual`).
         precision: `"full"`, or `"mixed_bfloat16"`: the hidden layers compute in bfloat16; their
             parameters, the output layer, the loss and the updates stay float32.
-        seed: layer number `i` draws its parameters from `(seed, i)`.
+        embeddings: categories and width of an `Embedding` for each input that holds codes. Then the
+            network takes the tuple `(numbers, codes_1, codes_2, ...)`: numbers of shape
+            `(cases, in_features)`, where `in_features` may be 0, and integers of shape `(cases,)`.
+        seed: layer number `i` draws its parameters from `(seed, i)`; the embeddings come last.
 
     Raises:
         InputError: a setting is wrong, or there are not as many activations as hidden layers.
@@ -56,6 +60,7 @@ class MLP(Sequential):
         dropout: float = 0.0,
         normalization: str = "none",
         residual: bool = False,
+        embeddings: Sequence[tuple[int, int]] = (),
         dtype: str = "float32",
         precision: str = FULL,
         seed: int = 0,
@@ -71,7 +76,8 @@ class MLP(Sequential):
         if precision not in PRECISIONS:
             raise unknown("precision", precision, PRECISIONS)
         names.append(output_activation)
-        inputs = whole_number("in_features", in_features)
+        inputs = whole_number("in_features", in_features, minimum=0 if embeddings else 1)
+        inputs += sum(width for _, width in embeddings)
         widths = [inputs, *hidden, whole_number("out_features", out_features)]
         require_memory(widths, dtype)
         number("dropout", dropout, below=1)
@@ -98,6 +104,10 @@ class MLP(Sequential):
             block += [Dropout(dropout)] if dropout else []
             same = residual and widths[i] == widths[i + 1]
             layers += [Residual(*block)] if same else block
+        if embeddings:
+            numbered = enumerate(embeddings, len(names))
+            tables = [Embedding(*e, dtype=dtype, seed=seed, counter=i) for i, e in numbered]
+            layers = [Parallel([[], *tables], Concat()), *layers]
         super().__init__(layers)
 
 

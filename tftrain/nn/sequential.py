@@ -18,6 +18,7 @@ class Sequential(tf.Module):
     Args:
         layers: the layers in the order in which they are applied; at least one. Anything that
             maps a tensor to a tensor will do; variables are found in those that are `tf.Module`s.
+            The first may take a tuple or a dictionary of tensors.
     """
 
     takes_draw = True
@@ -37,9 +38,9 @@ class Sequential(tf.Module):
             source = wiring.add(layer, source)
         return source
 
-    def __call__(self, x: tf.Tensor, draw: Draw | None = None) -> tf.Tensor:
+    def __call__(self, x: Any, draw: Draw | None = None) -> tf.Tensor:
         """Return the output of the last layer; `x` is the input of the first."""
-        return run(composed(self), x, draw)
+        return run(composed(self, x), x, draw)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}([{', '.join(map(repr, self.layers))}])"

@@ -19,12 +19,12 @@ from tftrain.parity.steps import FIRST, Plan
 from tftrain.reference import PRECISIONS
 from tftrain.reference.layers import reference_of
 from tftrain.traces import Node, Trace, is_discrete
+from tftrain.training.batch import Batch, as_batch
 from tftrain.training.engine import Mode
-from tftrain.training.evaluator import as_batch
 from tftrain.training.parameters import dtype_of, used_by
 from tftrain.training.recorder import TRACED_MODES as MODES
 from tftrain.training.recorder import Tracer
-from tftrain.training.step import Batch, Step
+from tftrain.training.step import Step
 
 BY_EVIDENCE = (
     "The reference does not know {}: checked along random directions only, which is evidence and "
@@ -106,8 +106,8 @@ def gradcheck(
             raise unknown("mode", mode, MODES)
     if not modes:
         raise InputError(f"modes names none of {', '.join(MODES)}")
-    batch = as_batch(x, y, weight, dtype)
-    used = used_by(network, batch.x, len(batch.x))
+    batch = as_batch(x, y, weight, dtype, network)
+    used = used_by(network, batch.x, batch.rows)
     chosen = optimizers.get("sgd" if optimizer is None else optimizer)
     penalty = number("l2", l2)
     step = Step(network, used.parameters, losses.get(loss), chosen, penalty, used.others)
@@ -129,7 +129,7 @@ def gradcheck(
 
 def _require_owners(step: Step, batch: Batch) -> None:
     """Raise InputError for a trainable variable that is in no node: nothing could check it."""
-    owned = {place for part in parts_of(step) for place in part.places.values()}
+    owned = {place for part in parts_of(step, batch.x) for place in part.places.values()}
     lost = [p.name for i, p in enumerate(step.parameters) if i not in owned]
     if lost:
         step.gradients(batch)  # may say that it is not used at all
@@ -175,7 +175,7 @@ def _check(tracer: Tracer, *, first: bool, plan: Plan | None) -> Report:
         plan: the steps at which what the optimizer does is checked, if it is.
     """
     step, mode = tracer.step, tracer.mode
-    parts = parts_of(step)
+    parts = parts_of(step, tracer.batch.x)
     certificate = Certificate(step, parts, mode)
     with step.unchanged():
         plain = tracer.plain_gradients()
@@ -228,7 +228,8 @@ def _of_later_steps(tracer: Tracer, certificate: Certificate, plan: Plan | None)
         optimizer.step.assign(max(count, int(optimizer.step)))
         moved = count == soon[-1]
         if moved:
-            certificate = Certificate(tracer.step, parts_of(tracer.step), tracer.mode)
+            parts = parts_of(tracer.step, tracer.batch.x)
+            certificate = Certificate(tracer.step, parts, tracer.mode)
         trace = tracer.run()
         if moved:
             yield from certificate.of_trace(trace)

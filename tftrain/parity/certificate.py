@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from tftrain import nn
 from tftrain.errors import InputError
-from tftrain.graph import Wire, argument, consumers
+from tftrain.graph import Wire, consumers, mapped
 from tftrain.parity.check import END_TO_END, Check, compare, same
 from tftrain.reference import PRECISIONS, Bounded, Layer, Network, Precision
 from tftrain.reference.functions import allow
@@ -32,30 +32,33 @@ class Pair:
 
     Attributes:
         name: number and label.
-        layer: TensorFlow's layer.
+        wire: TensorFlow's layer, and where its inputs come from.
         reference: its reference, with the parameters that the layer had when the pair was made;
             None where there is none.
         places: which of the step's parameters are the layer's, by name.
-        sources: for each input the number of the node before, or -1 for the network's input.
         place: its number.
         draw: where the network's random numbers come from.
         state: the values of the layer's variables that are not trained, before the step, by path.
     """
 
     name: str
-    layer: nn.Layer
+    wire: Wire[nn.Layer]
     reference: Layer | None
     places: dict[str, int]
-    sources: tuple[int, ...]
     place: int
     draw: nn.Draw
     state: dict[str, np.ndarray]
+
+    @property
+    def layer(self) -> nn.Layer:
+        """TensorFlow's layer."""
+        return self.wire.node
 
     def call(self, *inputs: tf.Tensor) -> tf.Tensor:
         """Return the output of TensorFlow's layer in this step."""
         if tf.executing_eagerly():
             self.restore()
-        return nn.call_node(self.layer, self.place, inputs, self.draw)
+        return nn.call_node(self.wire, self.place, inputs, self.draw)
 
     def restore(self) -> None:
         """Give the variables that are not trained the values that they had before the step."""
@@ -63,26 +66,36 @@ class Pair:
             variable.assign(self.state.get(path, variable))
 
 
-def parts_of(step: Step) -> list[Pair]:
-    """Return the nodes of a step's network on both sides, as the next step has them."""
+def parts_of(step: Step, x: Any) -> list[Pair]:
+    """Return the nodes of a step's network on both sides, as the next step has them.
+
+    Args:
+        step: the training step.
+        x: inputs of the network.
+    """
     place = {parameter.ref(): i for i, parameter in enumerate(step.parameters)}
     made = int(step.optimizer.step)
     draw = nn.Draw(step.seed, tf.constant(made))
     pairs = []
-    for n, wire in enumerate(nn.wires(step.network)):
+    for n, wire in enumerate(nn.wires(step.network, x)):
         known, named = reference_class(wire.node), nn.named_variables(wire.node)
         reference = reference_of(wire.node).drawn(step.seed, made, [n]) if known else None
         places = {name: place[v.ref()] for name, v in named.items() if v.ref() in place}
         name = f"{n + 1} {wire.label}"
         state = {path: np.array(v.numpy()) for path, v in nn.named_state(wire.node).items()}
-        pairs.append(Pair(name, wire.node, reference, places, wire.sources, n, draw, state))
+        pairs.append(Pair(name, wire, reference, places, n, draw, state))
     return pairs
 
 
 def reference_network(pairs: Sequence[Pair]) -> Network:
     """Return the references of all nodes as a network, those that there are."""
-    known = [(one.name, one.reference, one.sources) for one in pairs if one.reference is not None]
-    return Network([Wire(*one) for one in known])
+    return Network(
+        [
+            Wire(p.name, p.reference, p.wire.sources, p.wire.argument)
+            for p in pairs
+            if p.reference is not None
+        ]
+    )
 
 
 def precision_of(step: Step) -> Precision:
@@ -196,8 +209,9 @@ class Certificate:
         """
         network = reference_network(self.parts).with_parameters(kind)
         weight = None if trace.weight is None else kind(trace.weight)
+        x = mapped(lambda one: one if is_discrete(one) else kind(one), trace.x)
         _, gradients = network.gradients(
-            kind(trace.x), kind(trace.target), reference_of(self.step.loss), weight
+            x, kind(trace.target), reference_of(self.step.loss), weight
         )
         totals: dict[int, Array] = {}
         for n, part in enumerate(self.parts):
@@ -214,7 +228,7 @@ class Certificate:
         reference = part.reference.with_parameters(self._exact)
         # Integers choose: they have no error, and no derivative.
         inputs = [one if is_discrete(one) else self._exact(one) for one in node.inputs]
-        x, dy = argument(inputs), self._exact(node.dy)
+        x, dy = node.argument(inputs), self._exact(node.dy)
         try:
             with np.errstate(all="ignore"):
                 y = self._bounded(reference.forward(x))

@@ -13,9 +13,10 @@ Source: Squire and Trapp (1998), "Using complex variables to estimate derivative
 functions".
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -55,6 +56,7 @@ class Point:
         reference: the reference, with float64 parameters.
         inputs: of the node; integers stay as they are.
         dy: the delta at the outputs, float64.
+        argument: makes of the inputs what the reference is called with.
 
     Attributes:
         gradient: of inputs and parameters, one after the other; zero for what does not move.
@@ -62,9 +64,14 @@ class Point:
     """
 
     def __init__(
-        self, name: str, reference: Layer, inputs: Sequence[np.ndarray], dy: np.ndarray
+        self,
+        name: str,
+        reference: Layer,
+        inputs: Sequence[np.ndarray],
+        dy: np.ndarray,
+        argument: Callable[[Sequence[Any]], Any] = argument,
     ) -> None:
-        self.name, self.reference, self.dy = name, reference, dy
+        self.name, self.reference, self.dy, self.argument = name, reference, dy, argument
         self.inputs = [one if is_discrete(one) else as_float64(one) for one in inputs]
         with np.errstate(all="ignore"):
             sent, gradients = self._backward(reference, self.inputs, dy)
@@ -75,7 +82,7 @@ class Point:
 
     def with_delta(self, dy: np.ndarray) -> "Point":
         """Return the same point with another delta."""
-        other = Point(self.name, self.reference, self.inputs, dy)
+        other = Point(self.name, self.reference, self.inputs, dy, self.argument)
         vars(other)["direction"] = self.direction
         return other
 
@@ -94,7 +101,7 @@ class Point:
                 for one, step in zip(self.inputs, steps, strict=True)
             ]
             reference = self.reference.with_parameters(lambda p: p + next(parts).reshape(p.shape))
-            return np.asarray(reference.forward(argument(inputs)))
+            return np.asarray(reference.forward(self.argument(inputs)))
 
     @cached_property
     def bound(self) -> np.ndarray:
@@ -118,7 +125,7 @@ class Point:
         self, reference: Layer, inputs: Sequence[Array], dy: Array
     ) -> tuple[Sequence[Array], dict[str, Array]]:
         """Return the deltas that are sent back, and the gradients of the parameters by name."""
-        x = argument(inputs)
+        x = self.argument(inputs)
         dx, gradients = reference.backward(x, reference.forward(x), dy)
         return sent_back(dx, inputs), gradients
 

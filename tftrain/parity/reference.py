@@ -61,7 +61,7 @@ def check_node(name: str, reference: Layer, node: Node) -> Check | None:
         kinks; None where the node's numbers are not finite.
     """
     exact = reference.with_parameters(as_float64)
-    return _check(Point(name, exact, node.inputs, as_float64(node.dy)))
+    return _check(Point(name, exact, node.inputs, as_float64(node.dy), node.argument))
 
 
 def _check(here: Point) -> Check | None:

@@ -8,10 +8,11 @@ import numpy as np
 import tensorflow as tf
 
 from tftrain import nn
+from tftrain.graph import mapped
 from tftrain.reference.layers import reference_of
 from tftrain.reference.network import Network, train_steps
 from tftrain.training import EpochRecord, Observer, fit
-from tftrain.training.evaluator import as_batch
+from tftrain.training.batch import as_batch
 from tftrain.training.parameters import dtype_of
 
 
@@ -96,7 +97,7 @@ def trajectory(
     Raises:
         InputError: the reference does not know a layer.
     """
-    batch = as_batch(x, y, weight, dtype_of(network))
+    batch = as_batch(x, y, weight, dtype_of(network), network)
     epochs = -(-steps // -(-len(batch.y) // batch_size))
     shared: dict[str, Any] = {
         "epochs": epochs,
@@ -108,7 +109,7 @@ def trajectory(
     reference = Network.of(network)
     by_hand = train_steps(
         reference,
-        batch.x.numpy(),
+        mapped(lambda one: one.numpy(), batch.x),
         batch.y.numpy(),
         weight=None if batch.weight is None else batch.weight.numpy(),
         loss=reference_of(loss),

@@ -5,6 +5,7 @@ Nothing here imports TensorFlow, and nothing is shared with its side but the ord
 
 from tftrain.reference.bounded import PRECISIONS, Bounded, Precision
 from tftrain.reference.dropout import Dropout
+from tftrain.reference.embedding import Embedding
 from tftrain.reference.fork import Add, Concat
 from tftrain.reference.functions import Elementary, absolute, by_sign
 from tftrain.reference.layers import (
@@ -59,6 +60,7 @@ __all__ = [
     "Dense",
     "Dropout",
     "Elementary",
+    "Embedding",
     "Exponential",
     "Huber",
     "Lamb",

@@ -272,8 +272,8 @@ class Expression:
             return sum(term.value for term in terms)
 
         deltas, arrived = backward(self.nodes, np.float64(1), sent, total)
-        found = zip(self.nodes, deltas, arrived, strict=False)
-        return [Adjoint(d, tuple(terms)) if n.varies else None for n, d, terms in found]
+        found = enumerate(zip(self.nodes, deltas, strict=True))
+        return [Adjoint(d, tuple(arrived[i])) if n.varies else None for i, (n, d) in found]
 
     def gradient(self, point: Mapping[str, float]) -> dict[str, float]:
         """Return `df/dname` for every input, at a point."""

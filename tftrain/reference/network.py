@@ -5,13 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
-from operator import add
+from operator import add, itemgetter
 from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 
 from tftrain.errors import InputError, chosen, of_type, whole_number
-from tftrain.graph import INPUT, Wire, Wiring, argument, backward, forward
+from tftrain.graph import (
+    INPUT,
+    Wire,
+    Wiring,
+    backward,
+    forward,
+    inputs_of,
+    is_nest,
+    leaf,
+    leaves,
+    mapped,
+    named,
+)
 from tftrain.reference.layers import Array, Layer, reference_of, register, sent_back
 from tftrain.reference.losses import LOSSES, Loss, l2_penalty
 from tftrain.reference.optimizers import OPTIMIZERS, Optimizer
@@ -48,13 +60,18 @@ class Network(Layer):
         """The nodes; networks within are taken apart."""
         return _wired(self)
 
+    def wires_for(self, x: Any) -> list[Wire[Layer]]:
+        """Return the nodes for an input; a node behind a nest takes all of its leaves."""
+        return _wired(self, x) if is_nest(x) else self.wires
+
     def wire(self, wiring: Wiring, source: int) -> int:
         """Wire the layers."""
         ends: list[int] = []
         for layer in self.layers:
             if isinstance(layer, Wire):
-                sources = (source if k == INPUT else ends[k] for k in layer.sources)
-                ends.append(wiring.add_node(layer.node, *sources))
+                behind = (ends[k] if k >= 0 else source if k == INPUT else k for k in layer.sources)
+                label = wiring.label(layer.node)
+                ends.append(wiring.add_wire(replace(layer, label=label, sources=tuple(behind))))
             else:
                 ends.append(wiring.add(layer, ends[-1] if ends else source))
         return ends[-1]
@@ -77,11 +94,12 @@ class Network(Layer):
 
     def outputs(self, x: Array) -> list[Array]:
         """Return the output of every node, the network's last."""
+        wires = self.wires_for(x)
 
         def computed(n: int, *inputs: Array) -> Array:
-            return self.wires[n].node.forward(argument(inputs))
+            return wires[n].node.forward(wires[n].argument(inputs))
 
-        return forward(self.wires, x, computed)
+        return forward(wires, x, computed)
 
     def forward(self, x: Array) -> Array:
         """Return the output of the last node."""
@@ -98,18 +116,22 @@ class Network(Layer):
             outputs: what `outputs` returned.
             delta: `delta_N`.
         """
-        sent: list[tuple[Array, ...]] = [()] * len(self.wires)
-        gradients: list[dict[str, Array]] = [{}] * len(self.wires)
+        wires = self.wires_for(x)
+        sent: list[tuple[Array, ...]] = [()] * len(wires)
+        gradients: list[dict[str, Array]] = [{}] * len(wires)
 
         def send(n: int, dy: Array) -> tuple[Array, ...]:
-            wire = self.wires[n]
-            inputs = [x if k == INPUT else outputs[k] for k in wire.sources]
-            dx, gradients[n] = wire.node.backward(argument(inputs), outputs[n], dy)
+            wire = wires[n]
+            inputs = inputs_of(wire, x, outputs)
+            dx, gradients[n] = wire.node.backward(wire.argument(inputs), outputs[n], dy)
             sent[n] = sent_back(dx, inputs)
             return sent[n]
 
-        deltas, arrived = backward(self.wires, delta, send, _total)
-        return Deltas(deltas, sent, gradients, _total(arrived[INPUT]))
+        deltas, arrived = backward(wires, delta, send, _total)
+        at_inputs = tuple(
+            _total(arrived[leaf(k) if is_nest(x) else INPUT]) for k in range(len(leaves(x)))
+        )
+        return Deltas(deltas, sent, gradients, at_inputs if is_nest(x) else at_inputs[0])
 
     def backward(self, x: Array, y: Array, dy: Array) -> tuple[Array, dict[str, Array]]:
         found = self.deltas(x, self.outputs(x), dy)
@@ -146,15 +168,16 @@ class Network(Layer):
         nodes = [
             Node(
                 label=wire.label,
-                inputs=tuple(x if k == INPUT else outputs[k] for k in wire.sources),
+                inputs=tuple(inputs_of(wire, x, outputs)),
                 y=outputs[n],
                 dy=found.at_nodes[n],
                 sent=found.sent[n],
                 sources=wire.sources,
+                argument=wire.argument,
                 parameters=wire.node.parameters,
                 gradients={p: gradients[f"layers.{n}.{p}"] for p in wire.node.parameters},
             )
-            for n, wire in enumerate(self.wires)
+            for n, wire in enumerate(self.wires_for(x))
         ]
         return Trace("numpy", nodes, y, weight, float(objective), None)
 
@@ -175,7 +198,7 @@ class Deltas(NamedTuple):
         at_nodes: the delta at the output of each node.
         sent: the deltas that each node sends back through its inputs.
         gradients: those of the parameters of each node, by name.
-        at_input: the delta at the input of the network.
+        at_input: the delta at the input of the network, or a tuple with that of each leaf.
     """
 
     at_nodes: Sequence[Array]
@@ -188,8 +211,8 @@ def _total(terms: Sequence[Array]) -> Array:
     return reduce(add, terms)
 
 
-def _wired(network: Any) -> list[Wire[Any]]:
-    wiring = Wiring(_label_of)
+def _wired(network: Any, x: Any = None) -> list[Wire[Any]]:
+    wiring = Wiring(_label_of, x)
     wiring.add(network, INPUT)
     return wiring.wires
 
@@ -220,7 +243,7 @@ def train_steps(
 
     Args:
         network: the network.
-        x: inputs, shape `(rows, in_features)`, of the network's dtype.
+        x: inputs, shape `(rows, in_features)`, of the network's dtype; or a nest of such arrays.
         y: targets, shape `(rows, out_features)`.
         loss: a reference loss, or its name.
         optimizer: a reference optimizer, or its name; it starts from slots of zero.
@@ -241,20 +264,25 @@ def train_steps(
     optimizer = chosen(
         "optimizer", optimizer, Optimizer, OPTIMIZERS, reference.format("Optimizer", "optimizer")
     )
-    for name, array in {"x": x, "y": y}.items():
+    for name, array in (("y", y), *named("x", x)):
         of_type(name, array, np.ndarray, "a NumPy array")
-    if len(x) != len(y):
-        raise InputError(f"x has {len(x)} rows and y has {len(y)}: give both the same number")
+        if len(array) != len(y):
+            raise InputError(
+                f"{name} has {len(array)} rows and y has {len(y)}: give both the same number"
+            )
     epochs = whole_number("epochs", epochs)
-    size = len(x) if batch_size == "full" else whole_number("batch_size", batch_size)
+    size = len(y) if batch_size == "full" else whole_number("batch_size", batch_size)
     slots = [optimizer.first_slots(p) for p in network.parameters.values()]
     step = 0
     for epoch in range(epochs):
-        order = batch_order(len(x), seed, epoch) if shuffle else np.arange(len(x))
-        for start in range(0, len(x), size):
+        order = batch_order(len(y), seed, epoch) if shuffle else np.arange(len(y))
+        for start in range(0, len(y), size):
             rows = order[start : start + size]
-            own_weight = None if weight is None else weight[rows]
-            value, gradients = network.gradients(x[rows], y[rows], loss, own_weight, l2)
+            own_x, own_weight = (
+                mapped(itemgetter(rows), x),
+                None if weight is None else weight[rows],
+            )
+            value, gradients = network.gradients(own_x, y[rows], loss, own_weight, l2)
             names, parameters = zip(*network.parameters.items(), strict=True)
             after, slots = optimizer.apply(
                 [gradients[name] for name in names], parameters, slots, step

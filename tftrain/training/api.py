@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any, Literal
 
 import numpy as np
@@ -10,16 +11,18 @@ import tensorflow as tf
 from tftrain import losses, nn, optimizers
 from tftrain.arrays import digest_of
 from tftrain.errors import InputError, TftrainWarning, number, of_type, whole_number
+from tftrain.graph import mapped, named
+from tftrain.training.batch import Batch, as_batch
 from tftrain.training.checkpoints import Checkpoints, Saver
 from tftrain.training.engine import Engine, Mode, choose_mode
 from tftrain.training.epoch_end import EpochEnd
-from tftrain.training.evaluator import Evaluator, as_batch
+from tftrain.training.evaluator import Evaluator
 from tftrain.training.footprint import require_memory
 from tftrain.training.history import History, Observer
 from tftrain.training.loop import Loop
 from tftrain.training.parameters import dtype_of, used_by
 from tftrain.training.settings import described
-from tftrain.training.step import Batch, Step
+from tftrain.training.step import Step
 from tftrain.training.stopping import Convergence, EarlyStopping
 from tftrain.training.trial import stateful_draws
 
@@ -65,7 +68,10 @@ def fit(
     Args:
         network: any `tf.Module` with a `__call__` and trainable variables of one dtype. Unless
             `compile` is eager, the call chooses by tensors with `tf.where` or `tf.cond`, not `if`.
-        x: inputs, shape `(rows, ...)`; arrays, tensors or anything that makes one.
+        x: inputs, shape `(rows, ...)`; an array, a tensor or anything that makes one. Or a tuple or
+            a dictionary of such inputs, for a network that takes several. Integers are numbers,
+            unless an `nn.Embedding` takes them; those in a tuple or a dictionary stay integers for
+            a layer of one's own.
         y: targets, of the shape of the network's output.
         loss: a loss or its name.
         optimizer: an optimizer or its name. One that has been used goes on where it stopped.
@@ -111,8 +117,8 @@ def fit(
         raise InputError("early stopping needs validation rows: give validation=(x, y)")
     epochs = whole_number("epochs", epochs)
     dtype = dtype_of(network)
-    data = as_batch(x, y, weight, dtype)
-    size = _rows_per_step(batch_size, int(data.x.shape[0]))
+    data = as_batch(x, y, weight, dtype, network)
+    size = _rows_per_step(batch_size, data.rows)
     parameters, others = used_by(network, data.x, size)
     if nn.is_mixed(network) and not nn.has_bfloat16():
         warnings.warn(NO_BFLOAT16, TftrainWarning, stacklevel=2)
@@ -120,9 +126,9 @@ def fit(
     evaluator = None
     if validation is not None:
         x_val, y_val, weight_val = (*validation, None)[:3]
-        evaluator = Evaluator(network, loss, as_batch(x_val, y_val, weight_val, dtype))
+        evaluator = Evaluator(network, loss, as_batch(x_val, y_val, weight_val, dtype, network))
     step = Step(network, parameters, loss, optimizer, number("l2", l2), others, seed)
-    operations, steps = _workload(parameters, int(data.x.shape[0]), size, epochs)
+    operations, steps = _workload(parameters, data.rows, size, epochs)
     mode = choose_mode(compile, operations, steps, nn.is_mixed(network))
     require_memory(
         step,
@@ -149,7 +155,8 @@ def fit(
     if checkpoints is not None:
         told = _told(step, data, watch) if checkpoints.about is None else {}
         saver = Saver(checkpoints, _told_always(step, data, size, order_seed, first) | told)
-    if saver and saver.before and (draws := stateful_draws(network, data.x[:size])):
+    few = mapped(itemgetter(slice(size)), data.x)
+    if saver and saver.before and (draws := stateful_draws(network, few)):
         warnings.warn(UNREPEATABLE.format(", ".join(draws)), TftrainWarning, stacklevel=2)
     if saver and saver.before and compile == "auto":
         mode = Mode(**saver.before[1].mode)
@@ -180,7 +187,7 @@ def _told_always(
     """Return what decides where a step is: a training that goes on must share it."""
     by_seed = f"by seed {order_seed}" + (f" from epoch {first_epoch + 1}" if first_epoch else "")
     return {
-        "number of rows": int(data.x.shape[0]),
+        "number of rows": data.rows,
         "batch_size": batch_size,
         "order of rows": "by the table" if order_seed is None else by_seed,
         **({"random numbers of layers": f"by seed {step.seed}"} if _draws(step.network) else {}),
@@ -209,8 +216,8 @@ def _told(step: Step, data: Batch, watch: EpochEnd) -> dict[str, Any]:
 
 def _hashes(part: str, data: Batch) -> dict[str, str]:
     """Return the hash of each tensor of a batch, by the name of the tensor."""
-    tensors = {name: values for name, values in vars(data).items() if values is not None}
-    return {f"hash of {part}{name}": digest_of(values) for name, values in tensors.items()}
+    tensors = [*named("x", data.x), ("y", data.y), ("weight", data.weight)]
+    return {f"hash of {part}{n}": digest_of(one) for n, one in tensors if one is not None}
 
 
 def _check_kinds(

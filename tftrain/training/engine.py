@@ -17,9 +17,10 @@ import numpy as np
 import tensorflow as tf
 
 from tftrain.errors import InputError, first_line
+from tftrain.training.batch import Batch
 from tftrain.training.epoch_end import EpochEnd, State, Verdict
 from tftrain.training.orders import Orders
-from tftrain.training.step import Batch, Step
+from tftrain.training.step import Step
 
 MODES = ("auto", "xla", "graph", "eager")
 
@@ -201,7 +202,7 @@ class Engine:
         self.mode = mode
         self.automatic = automatic
         self.watch = watch
-        self.rows = int(data.x.shape[0])
+        self.rows = data.rows
         self.batch_size = min(batch_size, self.rows)
         self.steps = -(-self.rows // self.batch_size)
         self.period = self.steps * watch.validate_every

@@ -1,33 +1,19 @@
 """Losses and errors over many rows, in batches, in one compiled program."""
 
-import warnings
-from collections.abc import Callable, Iterator
-from numbers import Real
+from collections.abc import Callable
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tftrain.arrays import first_not_finite, tensor_of
-from tftrain.errors import InputError, ShapeError, TftrainWarning, of_type
+from tftrain.graph import leaves, mapped
 from tftrain.losses import Loss
 from tftrain.metrics import ErrorSums, deviation_sums
-from tftrain.training.step import Batch
+from tftrain.training.batch import Batch
 
 BATCH_ROWS = 2_048
 """Rows that are evaluated at once, so that the activations of a network stay near the processor."""
-
-
-ARRAYS = "an array, a tensor or a DataFrame of numbers, with all rows"
-
-NO_ARRAYS: dict[type, str] = {
-    tf.data.Dataset: "a tf.data.Dataset: of one with batches (x, y), give "
-    "x, y = map(np.concatenate, zip(*dataset.as_numpy_iterator()))",
-    Iterator: "an iterator: give the list of what it yields",
-    tf.SparseTensor: "a SparseTensor: give tf.sparse.to_dense(...) of it",
-    tf.RaggedTensor: "a RaggedTensor: give rows of one length, such as its to_tensor()",
-}
-"""What is often given instead, with what to do about it."""
 
 
 class Evaluator:
@@ -39,11 +25,11 @@ class Evaluator:
         data: the rows.
     """
 
-    def __init__(self, network: Callable[[tf.Tensor], tf.Tensor], loss: Loss, data: Batch) -> None:
+    def __init__(self, network: Callable[[Any], tf.Tensor], loss: Loss, data: Batch) -> None:
         self.network = network
         self.loss = loss
         self.data = data
-        self.rows = int(data.x.shape[0])
+        self.rows = data.rows
         weight = None if data.weight is None else np.asarray(data.weight)
         self.deviation = deviation_sums(np.asarray(data.y).reshape(self.rows, -1), weight)
 
@@ -122,106 +108,8 @@ def _errors(prediction: tf.Tensor, target: tf.Tensor, otherwise: tf.Tensor) -> t
     return tf.cond(same, difference, lambda: otherwise)
 
 
-def predict_in_blocks(network: Callable[[tf.Tensor], tf.Tensor], x: np.ndarray) -> np.ndarray:
-    """Return the network's outputs for all rows of `x`, block by block."""
-    blocks = [x[i : i + BATCH_ROWS] for i in range(0, len(x), BATCH_ROWS)]
-    return np.concatenate([network(tf.constant(block)).numpy() for block in blocks])
-
-
-def as_batch(x: Any, y: Any, weight: Any, dtype: tf.DType) -> Batch:
-    """Return arrays or tensors as a batch of one dtype, with the weights scaled to a mean of one.
-
-    Raises:
-        ShapeError: they do not have the same number of rows, or have none.
-        InputError: they hold something else than finite numbers, or a weight is negative.
-    """
-    x, y = _as_tensor("x", x, dtype), _as_tensor("y", y, dtype)
-    if x.shape.rank == 0 or y.shape.rank == 0 or x.shape[0] != y.shape[0] or x.shape[0] == 0:
-        raise ShapeError(
-            f"x has shape {x.shape} and y has shape {y.shape}: give both the same number of rows, "
-            "at least one"
-        )
-    if weight is None:
-        return Batch(x, y)
-    weight = _as_tensor("weight", weight, dtype)
-    if weight.shape != (x.shape[0],):
-        raise ShapeError(
-            f"weights of shape {weight.shape} for {x.shape[0]} rows: give one weight per row, "
-            "shape (rows,)"
-        )
-    values = weight.numpy()
-    if not ((values >= 0).all() and values.any()):
-        raise ShapeError("weights must be zero or more, and not all zero")
-    return Batch(x, y, weight / tf.reduce_mean(weight))
-
-
-def _as_tensor(name: str, value: Any, dtype: tf.DType) -> tf.Tensor:
-    """Return numbers as a tensor of a dtype; raise InputError where they are none or infinite."""
-    for kind, remedy in NO_ARRAYS.items():
-        if isinstance(value, kind):
-            raise InputError(f"{name} must be {ARRAYS}, not {remedy}")
-    if np.ma.is_masked(value):
-        raise InputError(f"{name} has masked values: fill them in, or drop their rows")
-    if not tf.is_tensor(value):
-        given = _as_array(name, value)
-        tensor = tensor_of(given, dtype)
-    elif not (value.dtype.is_floating or value.dtype.is_integer or value.dtype.is_bool):
-        raise InputError(f"{name} must hold numbers, got the type {value.dtype.name}")
-    else:
-        given, tensor = np.asarray(value), tf.cast(value, dtype)
-    values = np.asarray(tensor)  # a view, where `tensor.numpy()` would copy
-    place = first_not_finite(values)
-    if place is not None:
-        raise InputError(
-            f"{name} must hold finite {dtype.name} numbers, but {name}{list(place)} is "
-            f"{values[place]}: correct the value, or drop the row"
-        )
-    _warn_of_rounded(name, given, values)
-    return tensor
-
-
-def _warn_of_rounded(name: str, given: np.ndarray, values: np.ndarray) -> None:
-    """Warn where a column of whole numbers holds one that the dtype of `values` cannot hold."""
-    exact = 2.0 ** (np.finfo(values.dtype).nmant + 1)
-    if not np.max(np.abs(values), initial=0.0) >= exact:
-        return
-    wide = given.astype(np.longdouble)
-    columns = tuple(range(max(1, given.ndim - 1)))
-    rounded = (wide % 1 == 0).all(axis=columns, keepdims=True) & (wide != values)
-    if given.dtype.kind == "f":  # beyond 2^53 all are whole
-        rounded &= np.abs(wide) < 2.0**53
-    if rounded.any():
-        place = tuple(int(i) for i in np.unravel_index(int(np.argmax(rounded)), rounded.shape))
-        warnings.warn(
-            f"{name}{list(place)} is {int(wide[place])}, which {values.dtype} can only hold as "
-            f"{int(values[place])}: if such numbers are identifiers, renumber them from 0; if "
-            "not, make the network in float64",
-            TftrainWarning,
-            stacklevel=5,
-        )
-
-
-def _as_array(name: str, value: Any) -> np.ndarray:
-    """Return what is no tensor as an array of numbers."""
-    try:
-        array = np.asarray(value)
-    except (ValueError, TypeError, RuntimeError) as error:  # as of a torch.Tensor with a gradient
-        raise InputError(f"{name} is not an array: {error}") from None
-    if array.ndim == 0 and array.dtype.kind not in "biuf":
-        of_type(name, value, (), ARRAYS)
-    if array.dtype == object:
-        array = _as_numbers(name, array)
-    if array.dtype.kind not in "biuf":
-        raise InputError(f"{name} must hold numbers, got the type {array.dtype}")
-    return array
-
-
-def _as_numbers(name: str, values: np.ndarray) -> np.ndarray:
-    """Return objects as float64, as of a DataFrame whose columns are numbers of several types."""
-    for place, value in np.ndenumerate(values):
-        if not isinstance(value, (Real, np.bool_)):
-            raise InputError(
-                f"{name} must hold numbers, but {name}{list(place)} is {value!r}: correct the "
-                "value, or drop the row"
-            )
-    return values.astype(np.float64)
+def predict_in_blocks(network: Callable[[Any], tf.Tensor], x: Any) -> np.ndarray:
+    """Return the network's outputs for all rows of `x`, an array or a nest, block by block."""
+    starts = range(0, len(leaves(x)[0]), BATCH_ROWS)
+    blocks = (mapped(itemgetter(slice(i, i + BATCH_ROWS)), x) for i in starts)
+    return np.concatenate([network(mapped(tf.constant, block)).numpy() for block in blocks])

@@ -4,7 +4,7 @@ Every part is a lower bound whatever the engine, so that nothing is refused that
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from mmap import mmap
 from typing import Any
 
@@ -12,9 +12,11 @@ import numpy as np
 import tensorflow as tf
 
 from tftrain import memory
+from tftrain.graph import leaves, packed
 from tftrain.memory import Need, require
+from tftrain.training.batch import Batch
 from tftrain.training.evaluator import BATCH_ROWS
-from tftrain.training.step import Batch, Step
+from tftrain.training.step import Step
 from tftrain.training.tensors import Peak, Tensors
 
 SMALLER = "make the network (model.hidden) or the batches (training.batch_size) smaller"
@@ -46,21 +48,22 @@ def require_memory(
     slots = len(step.optimizer.slot_names)
     parameters = bytes_of(step.parameters)
     batches = [data] if validation is None else [data, validation]
-    held = sum(bytes_of(tensors_of(batch)) for batch in batches)
-    table = 0 if any(is_mapped(values) for values in given) else held
+    held = sum(bytes_of(batch.tensors) for batch in batches)
+    table = 0 if any(is_mapped(one) for values in given for one in leaves(values)) else held
     rows = Need(table, "the rows of the table", "train on fewer rows or columns")
     state = _state(step.parameters, 1 + slots + copies, "with the optimizer's slots and copies")
     # The state before the step is kept until the next is known to be finite.
     more = Need(state.size + (1 + slots) * parameters, *state[1:])
     require("training", rows, more)
-    whole = batch_size == int(data.x.shape[0])
+    whole = batch_size == data.rows
 
     def gradients(*tensors: tf.Tensor) -> list[tf.Tensor]:
-        objective, found = step.differentiate(Batch(*tensors), step.parameters)
+        objective, found = step.differentiate(data.like(tensors), step.parameters)
         return [objective, *(gradient for gradient in found if gradient is not None)]
 
-    tensors = tensors_of(data)
-    peak = least(step.parameters, gradients, tensors, batch_size, gathered=not whole, fused=fused)
+    peak = least(
+        step.parameters, gradients, data.tensors, batch_size, gathered=not whole, fused=fused
+    )
     name = f"the activations of a batch of {batch_size:,} rows and their deltas{_in(peak)}"
     require("a training step", rows, state, Need(peak.size, name, SMALLER))
     if validation is not None:
@@ -76,10 +79,11 @@ def require_memory_to_predict(network: tf.Module, x: Any, *more: Need) -> None:
         more: what is in memory besides; the network's parameters by default.
     """
     parameters = network.trainable_variables
-    rows = min(len(x), BATCH_ROWS)
+    given = leaves(x)
+    rows = min(len(given[0]), BATCH_ROWS)
     if not rows or not _on_host(parameters):
         return
-    peak = least(parameters, lambda x: [network(x)], [x], rows, gathered=True)
+    peak = least(parameters, lambda *found: [network(packed(x, found))], given, rows, gathered=True)
     name = f"the activations of {rows:,} rows, which are evaluated together{_in(peak)}"
     block = Need(peak.size, name, "make the network (model.hidden) smaller")
     require("evaluation", *(more or [_state(parameters)]), block)
@@ -103,13 +107,13 @@ def least(
     Args:
         parameters: the variables that the function uses.
         function: of tensors, returns tensors.
-        arrays: all rows, one array for each argument; the first is the network's input.
+        arrays: all rows, one array for each argument, the network's inputs among them.
         rows: rows that the function is called with.
         gathered: whether these are copies, made for the function.
         fused: whether products of two vectors may never be stored.
     """
     specs = [tf.TensorSpec([rows, *array.shape[1:]], array.dtype) for array in arrays]
-    if _generous_guess(parameters, specs[0]) <= memory.limit().size:
+    if _generous_guess(parameters, specs) <= memory.limit().size:
         return Peak(0, "")
     try:
         program = tf.function(function, autograph=False).get_concrete_function(*specs)
@@ -120,13 +124,14 @@ def least(
     return tensors.peak(tensors.read(program.graph, arguments))
 
 
-def _generous_guess(parameters: Iterable[tf.Variable], x: tf.TensorSpec) -> int:
+def _generous_guess(parameters: Iterable[tf.Variable], specs: Sequence[tf.TensorSpec]) -> int:
     """Return bytes that the activations of hardly any network exceed.
 
     As if each number of a row had an output of its own in every layer, and they all met in pairs,
     as the positions of a sequence do in attention.
     """
-    width = math.prod(x.shape[1:])
+    x = specs[0]
+    width = sum(math.prod(spec.shape[1:]) for spec in specs)
     layers = sum(max(parameter.shape, default=1) for parameter in parameters)
     return int(x.shape[0]) * width * (width + layers) * x.dtype.size
 
@@ -145,11 +150,6 @@ def _in(peak: Peak) -> str:
 def _on_host(parameters: Iterable[tf.Variable]) -> bool:
     """Return whether a network is in the processor's memory: a graphics card has its own."""
     return all("CPU" in parameter.device for parameter in parameters)
-
-
-def tensors_of(data: Batch) -> list[tf.Tensor]:
-    """Return the tensors of a batch in the order of its arguments."""
-    return [tensor for tensor in (data.x, data.y, data.weight) if tensor is not None]
 
 
 def bytes_of(tensors: Iterable[Any]) -> int:

@@ -1,6 +1,7 @@
 """The parameters of a network: all of them, layers that make theirs at the first call included."""
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,6 +9,7 @@ import tensorflow as tf
 
 from tftrain import nn
 from tftrain.errors import InputError, of_type
+from tftrain.graph import mapped
 from tftrain.training.holders import held_by, variables_of
 from tftrain.training.trial import UNKNOWN, trial_of
 
@@ -42,12 +44,12 @@ class Used(NamedTuple):
     others: Sequence[tf.Variable]
 
 
-def used_by(network: tf.Module, x: tf.Tensor, rows: int) -> Used:
+def used_by(network: tf.Module, x: Any, rows: int) -> Used:
     """Return the variables that a network uses, once every layer has made its own.
 
     Args:
         network: maps a batch of inputs to a batch of predictions.
-        x: inputs, shape `(rows, ...)`.
+        x: inputs, shape `(rows, ...)`, or a nest of such tensors.
         rows: of a batch, on which the network is tried where it cannot be called with one row.
 
     Raises:
@@ -58,9 +60,9 @@ def used_by(network: tf.Module, x: tf.Tensor, rows: int) -> Used:
     if _is_ours(network):
         _require_trainable(network.trainable_variables)
         return Used(network.trainable_variables, [])
-    trial = trial_of(network, x[:1])
+    trial = trial_of(network, mapped(itemgetter(slice(1)), x))
     if trial.output is UNKNOWN and rows > 1:
-        again = trial_of(network, x[:rows])
+        again = trial_of(network, mapped(itemgetter(slice(rows)), x))
         trial = again._replace(made={**again.made, **trial.made})
     _require_tensor(trial.output)
     parameters = network.trainable_variables
@@ -120,10 +122,7 @@ def _require_tensor(output: Any) -> None:
 
 def _is_ours(network: tf.Module) -> bool:
     """Return whether all layers are tftrain's own, which make their variables at once."""
-    return all(
-        type(layer).__module__.startswith("tftrain.nn.")
-        for layer in (wire.node for wire in nn.wires(network))
-    )
+    return all(nn.is_ours(wire.node) for wire in nn.wires(network))
 
 
 def common_dtype(parameters: Sequence[tf.Variable]) -> tf.DType:

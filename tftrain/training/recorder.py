@@ -12,10 +12,10 @@ from tftrain import graph, losses, nn, optimizers
 from tftrain.errors import number, unknown
 from tftrain.graph import Wire
 from tftrain.traces import Arrays, Node, Trace, Update
+from tftrain.training.batch import Batch, as_batch
 from tftrain.training.engine import Mode
-from tftrain.training.evaluator import as_batch
 from tftrain.training.parameters import dtype_of, used_by
-from tftrain.training.step import Batch, Step, parameter_tape, require_gradients
+from tftrain.training.step import Step, parameter_tape, require_gradients
 
 TRACED_MODES = ("eager", "graph", "xla")
 
@@ -49,12 +49,12 @@ class Recorder:
         self.always = always
         self.passed: list[tf.Tensor] = []
 
-    def __call__(self, network: tf.Module, x: tf.Tensor, draw: nn.Draw) -> tf.Tensor:
+    def __call__(self, network: tf.Module, x: Any, draw: nn.Draw) -> tf.Tensor:
         """Return the network's output."""
 
         def called(n: int, *inputs: tf.Tensor) -> tf.Tensor:
             entering = tuple(self.watched(self.handed_over(one)) for one in inputs)
-            y = self.watched(nn.call_node(self.wires[n].node, n, entering, draw))
+            y = self.watched(nn.call_node(self.wires[n], n, entering, draw))
             self.passed += [*entering, y]
             return y
 
@@ -91,7 +91,7 @@ class RecordedStep(Step):
     def gradients(self, batch: Batch) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """Return the objective and its gradients: zero where TensorFlow has no path to one."""
         tape = parameter_tape()
-        recorder = Recorder(nn.wires(self.network), tape, self.always)
+        recorder = Recorder(nn.wires(self.network, batch.x), tape, self.always)
         of_step = {f.name: getattr(self, f.name) for f in fields(Step)}
         step = Step(**{**of_step, "call": recorder})
         objective, found = step.differentiate(batch, chain(self.parameters, recorder.passed), tape)
@@ -192,7 +192,7 @@ class Tracer:
         place = {parameter.ref(): i for i, parameter in enumerate(self.step.parameters)}
         values, sent = iter(passed), iter(deltas)
         nodes = []
-        for wire in nn.wires(self.step.network):
+        for wire in nn.wires(self.step.network, self.batch.x):
             named = nn.named_variables(wire.node).items()
             own = {name: place[v.ref()] for name, v in named if v.ref() in place}
             count = len(wire.sources)
@@ -204,6 +204,7 @@ class Tracer:
                     sent=tuple(islice(sent, count)),
                     dy=next(sent),
                     sources=wire.sources,
+                    argument=wire.argument,
                     parameters={name: parameters[k] for name, k in own.items()},
                     gradients={name: gradients[k] for name, k in own.items()},
                     state={n: np.array(v.numpy()) for n, v in nn.named_state(wire.node).items()},
@@ -244,8 +245,8 @@ def trace(
     """
     if mode not in TRACED_MODES:
         raise unknown("mode", mode, TRACED_MODES)
-    batch = as_batch(x, y, weight, dtype_of(network))
-    used = used_by(network, batch.x, len(batch.x))
+    batch = as_batch(x, y, weight, dtype_of(network), network)
+    used = used_by(network, batch.x, batch.rows)
     step = Step(
         network, used.parameters, losses.get(loss), optimizers.SGD(), number("l2", l2), used.others
     )

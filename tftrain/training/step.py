@@ -11,36 +11,11 @@ from tftrain import nn
 from tftrain.errors import InputError
 from tftrain.losses import Loss, l2_penalty
 from tftrain.optimizers import Optimizer, global_norm
+from tftrain.training.batch import Batch
 from tftrain.training.holders import variables_of
 from tftrain.training.parameters import require_trained
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Rows on which one loss is computed: inputs, targets, and perhaps a weight for each row."""
-
-    x: tf.Tensor
-    y: tf.Tensor
-    weight: tf.Tensor | None = None
-
-    def gather(self, rows: tf.Tensor) -> "Batch":
-        """Return the rows with these indices."""
-        return self.map(lambda tensor: tf.gather(tensor, rows))
-
-    def slice(self, start: tf.Tensor, rows: int) -> "Batch":
-        """Return `rows` rows from `start` on."""
-
-        def cut(tensor: tf.Tensor) -> tf.Tensor:
-            rest = tensor.shape.rank - 1
-            return tf.slice(tensor, [start] + [0] * rest, [rows, *tensor.shape[1:]])
-
-        return self.map(cut)
-
-    def map(self, function: Callable[[tf.Tensor], tf.Tensor]) -> "Batch":
-        """Return the batch with `function` applied to each of its tensors."""
-        return Batch(*(None if t is None else function(t) for t in (self.x, self.y, self.weight)))
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from tftrain import nn
 from tftrain.errors import InputError, first_line
+from tftrain.graph import leaves, packed
 from tftrain.training.holders import held_by, variables_of
 
 UNKNOWN = object()
@@ -51,12 +52,12 @@ class Trial(NamedTuple):
         return handles is None or any(variable.handle is handle for handle in handles)
 
 
-def trial_of(network: tf.Module, x: tf.Tensor) -> Trial:
+def trial_of(network: tf.Module, x: Any) -> Trial:
     """Try a network on rows; variables that are not there yet are made.
 
     Args:
         network: maps a batch of inputs to a batch of predictions.
-        x: inputs, shape `(rows, ...)`.
+        x: inputs, shape `(rows, ...)`, or a nest of such tensors.
 
     Raises:
         InputError: it cannot be called, and has no trainable variables.
@@ -71,7 +72,7 @@ def trial_of(network: tf.Module, x: tf.Tensor) -> Trial:
             return called
 
 
-def stateful_draws(network: tf.Module, x: tf.Tensor) -> list[str]:
+def stateful_draws(network: tf.Module, x: Any) -> list[str]:
     """Return the operations by which a network draws from the global state of `tf.random`."""
     try:
         program, _ = _program_of(network, x)
@@ -82,7 +83,7 @@ def stateful_draws(network: tf.Module, x: tf.Tensor) -> list[str]:
     return sorted({node.op for node in (*graph.node, *inner)} & STATEFUL_DRAWS)
 
 
-def _traced(network: tf.Module, x: tf.Tensor) -> Trial:
+def _traced(network: tf.Module, x: Any) -> Trial:
     """Try without computing anything.
 
     Raises:
@@ -93,20 +94,21 @@ def _traced(network: tf.Module, x: tf.Tensor) -> Trial:
     return Trial(output, list(graph.variables), list(graph.external_captures), {})
 
 
-def _program_of(network: tf.Module, x: tf.Tensor) -> tuple[Any, Any]:
+def _program_of(network: tf.Module, x: Any) -> tuple[Any, Any]:
     """Return the forward pass as a program, and its output."""
 
     def refuse(*arguments: Any, **more: Any) -> Any:
         raise ValueError("a variable would be made")
 
-    def forward(x: tf.Tensor) -> tf.Tensor:
+    def forward(*tensors: tf.Tensor) -> tf.Tensor:
         with tf.variable_creator_scope(refuse):
-            outputs.append(nn.call(network, x, _first_draw()))
-        return x
+            outputs.append(nn.call(network, packed(x, tensors), _first_draw()))
+        return tensors[0]
 
     outputs: list[Any] = []
     with _functions_inside_open():
-        program = tf.compat.v1.wrap_function(forward, [tf.TensorSpec(x.shape, x.dtype)])
+        specs = [tf.TensorSpec(one.shape, one.dtype) for one in leaves(x)]
+        program = tf.compat.v1.wrap_function(forward, specs)
     return program, outputs[0]
 
 
@@ -121,7 +123,7 @@ def _functions_inside_open() -> Iterator[None]:
         tf.config.run_functions_eagerly(eagerly)
 
 
-def _called(network: tf.Module, x: tf.Tensor) -> Trial:
+def _called(network: tf.Module, x: Any) -> Trial:
     """Try by a call; all variables get their values back, new ones their first."""
     there = [*variables_of(network, []), *(variable for _, variable in held_by(network, ""))]
     values = [(variable, variable.read_value()) for variable in there]
@@ -145,7 +147,8 @@ def _called(network: tf.Module, x: tf.Tensor) -> Trial:
         if not network.trainable_variables:
             raise InputError(
                 f"the network has no trainable variables, and makes none when it is called with "
-                f"inputs of shape {x.shape}: {first_line(error)}"
+                f"inputs of shape {', '.join(str(one.shape) for one in leaves(x))}: "
+                f"{first_line(error)}"
             ) from error
         return Trial(UNKNOWN, [], None, made)
     finally:
