@@ -566,6 +566,7 @@ def _stepwise(a: Bounded, function: np.ufunc) -> Bounded:
 def either(mask: np.ndarray, a: Bounded, b: Bounded) -> Bounded:
     """Return `a`, but where `mask` holds anything from `a` to `b`."""
     middle, half = (a.value + b.value) / 2, _size(a.value - b.value) / 2
+    half = np.where(half > 0, np.nextafter(half, np.inf), half)  # it was rounded, perhaps down
     value = np.where(mask, middle, a.value)
     bound = np.where(mask, half + _max(a.bound, b.bound), a.bound)
     return Bounded(value, bound, a.precision, a.spills | (mask & b.spills))

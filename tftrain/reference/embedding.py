@@ -24,11 +24,8 @@ class Embedding(Layer):
 
     def backward(self, x: np.ndarray, y: Array, dy: Array) -> tuple[None, dict[str, Array]]:
         """`dL/dtable[k]`: the sum of `dy_c` over the cases `c` with `x_c = k`. Codes have none."""
-        categories, width = self.table.shape
-        codes, places = np.unique(x, return_inverse=True)
-        present = np.arange(len(codes))
-        chosen = (places.reshape(1, -1) == present[:, None]).astype(np.float64)
-        sums = np.concatenate([chosen @ dy.reshape(-1, width), np.zeros((1, width))])
+        (categories, width), codes = self.table.shape, np.unique(x)
+        sums = [dy[x == code].sum(axis=0) for code in codes]
         row = np.full(categories, len(codes))
-        row[codes] = present
-        return None, {"table": np.take(sums, row, axis=0)}
+        row[codes] = np.arange(len(codes))
+        return None, {"table": np.take(np.stack([*sums, np.zeros(width)]), row, axis=0)}

@@ -1,5 +1,6 @@
 """Normalization by hand: of each case over its features, and of each feature over the batch."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
@@ -15,9 +16,12 @@ class Normalization(Layer):
 
     Mean and variance are those of `n` numbers, and depend on `x`. With `dz = dy gain`
 
-        dx = (dz - mean(dz) - z mean(dz z)) / s,
+        ds  = - sum(dz (x - mean) / s^2)
+        dc  = dz / s + ds (x - mean) / (n s)
+        dx  = dc - mean(dc),
 
-    where the means are over the same numbers. Source: Ioffe and Szegedy (2015), section 3.
+    where sums and means are over the same numbers. Source: Ioffe and Szegedy (2015), section 3, in
+    the order in which the tape computes: `ds / s` may fall below the smallest normal number.
     """
 
     gain: Array
@@ -29,24 +33,24 @@ class Normalization(Layer):
         raise NotImplementedError
 
     def forward(self, x: Array) -> Array:
-        z, _ = self._standard(x)
-        return z * self.gain + self.offset
+        centred, s = self._centred(x)
+        return centred / s * self.gain + self.offset
 
     def backward(self, x: Array, y: Array, dy: Array) -> tuple[Array, dict[str, Array]]:
-        z, s = self._standard(x)
+        centred, s = self._centred(x)
         axes, cases = self.axes(x), tuple(range(x.ndim - 1))
-        dz = dy * self.gain
-        means = (one.mean(axis=axes, keepdims=True) for one in (dz, dz * z))
-        middle, along = means
-        dx = (dz - middle - z * along) / s
-        return dx, {"gain": (dy * z).sum(axis=cases), "offset": dy.sum(axis=cases)}
+        dz, count = dy * self.gain, math.prod(x.shape[axis] for axis in axes)
+        ds = -(dz * (centred / s / s)).sum(axis=axes, keepdims=True)
+        dc = dz / s + ds * 0.5 / s / count * (centred * 2)
+        dx = dc - dc.mean(axis=axes, keepdims=True)
+        return dx, {"gain": (dy * (centred / s)).sum(axis=cases), "offset": dy.sum(axis=cases)}
 
-    def _standard(self, x: Array) -> tuple[Array, Array]:
-        """Return `z` and `s`."""
+    def _centred(self, x: Array) -> tuple[Array, Array]:
+        """Return `x - mean` and `s`."""
         axes = self.axes(x)
         centred = x - x.mean(axis=axes, keepdims=True)
         s = np.sqrt((centred * centred).mean(axis=axes, keepdims=True) + self.epsilon)
-        return centred / s, s
+        return centred, s
 
 
 @register("tftrain.nn.normalization.LayerNorm")
