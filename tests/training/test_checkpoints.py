@@ -31,6 +31,7 @@ X_VAL, Y_VAL = X[:7] + 0.1, Y[:7]
 OPTIMIZERS: dict[str, Callable[[], optimizers.Optimizer]] = {
     "sgd": lambda: optimizers.SGD(0.05),
     "momentum": lambda: optimizers.SGD(0.05, momentum=0.9),
+    "factors": lambda: optimizers.SGD(0.05, momentum=0.9, factors={"*.bias": 2, "*": 0.5}),
     "adam": lambda: optimizers.Adam(optimizers.Warmup(optimizers.Cosine(0.02, 40), 7)),
 }
 
@@ -120,14 +121,14 @@ def folder(_stopped: Path, tmp_path: Path) -> Path:
     ("compile", "optimizer", "shuffle"),
     [
         ("graph", "adam", True),
-        ("eager", "momentum", False),
+        ("eager", "factors", False),
         slow("xla", "adam", True),
         slow("graph", "sgd", True),
         slow("graph", "momentum", True),
         slow("graph", "momentum", False),
         slow("eager", "momentum", True),
         slow("xla", "sgd", False),
-        slow("xla", "momentum", True),
+        slow("xla", "factors", True),
     ],
 )
 def test_a_stopped_training_ends_as_one_that_was_not(

@@ -10,7 +10,7 @@ from tftrain.nn.initializers import INITIALIZERS, Initializer
 from tftrain.nn.mlp import MLP
 from tftrain.nn.normalization import BatchNorm, LayerNorm
 from tftrain.nn.prelu import PReLU
-from tftrain.nn.sequential import Layer, Sequential, named_state, named_variables
+from tftrain.nn.sequential import Layer, Sequential, named_state, named_variables, parameter_names
 
 __all__ = [
     "ACTIVATIONS",
@@ -40,6 +40,7 @@ __all__ = [
     "label_of",
     "named_state",
     "named_variables",
+    "parameter_names",
     "precision_name",
     "takes_draw",
     "wires",

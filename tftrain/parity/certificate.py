@@ -79,6 +79,15 @@ def parts_of(step: Step) -> list[Pair]:
     return pairs
 
 
+def names_of_parameters(parts: Sequence[Pair]) -> list[str]:
+    """Return the names of the parameters by their places, as `reference.Network` has them."""
+    first: dict[int, str] = {}
+    for n, part in enumerate(parts):
+        for name, place in part.places.items():
+            first.setdefault(place, f"layers.{n}.{name}")
+    return [first[place] for place in sorted(first)]
+
+
 def reference_network(pairs: Sequence[Pair]) -> Network:
     """Return the references of all nodes as a network, those that there are."""
     known = [(one.name, one.reference, one.sources) for one in pairs if one.reference is not None]
@@ -102,6 +111,7 @@ class Certificate:
         mode: how the traces were made.
 
     Attributes:
+        names: of the parameters, by their places.
         totals: of each parameter of the last trace, by its place, the sum of the gradients that the
             layers which the reference knows contribute, without the penalty's.
     """
@@ -111,6 +121,7 @@ class Certificate:
         self.parts = parts
         self.mode = mode
         self.precision = precision_of(step)
+        self.names = names_of_parameters(parts)
         self.totals: dict[int, Bounded] = {}
 
     def of_trace(self, trace: Trace) -> Iterator[Check]:
@@ -136,7 +147,7 @@ class Certificate:
         before = self._exact_all(update.before)
         slots = [{n: self._exact(v) for n, v in own.items()} for own in update.slots_before]
         gradients = self._exact_all(update.gradients)
-        after, new = reference.apply(gradients, before, slots, update.step)
+        after, new = reference.apply(gradients, before, slots, update.step, self.names)
         counted, due = (
             np.asarray(n, self.precision.name) for n in (update.step_after, update.step + 1)
         )

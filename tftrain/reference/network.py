@@ -257,7 +257,7 @@ def train_steps(
             value, gradients = network.gradients(x[rows], y[rows], loss, own_weight, l2)
             names, parameters = zip(*network.parameters.items(), strict=True)
             after, slots = optimizer.apply(
-                [gradients[name] for name in names], parameters, slots, step
+                [gradients[name] for name in names], parameters, slots, step, names
             )
             network.assign(dict(zip(names, after, strict=True)))
             step += 1

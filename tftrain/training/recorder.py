@@ -122,7 +122,7 @@ class Tracer:
         self.mode = mode
         self.update = update
         if update:
-            step.optimizer.build(step.parameters)
+            step.build()
         self._found: Sequence[tf.Tensor | None] = ()
         self._always = tf.Variable(True, trainable=False)
         self._program = _compiled(mode, self._recorded)
