@@ -1238,7 +1238,7 @@ OPTIMIZER = [
         lambda g: [g[2], g[1], g[0], *g[3:]],
     ),
     _factors(
-        "factors forgotten", "all are 1", "1 Dense: updated weight", lambda own: [1.0] * len(own)
+        "factors forgotten", "all are 1", "1 Dense: updated bias", lambda own: [1.0] * len(own)
     ),
     _factors(
         "factors swapped",
