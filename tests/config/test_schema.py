@@ -9,7 +9,6 @@ from tftrain.config.config import Config
 from tftrain.config.loss import HuberLoss, NamedLoss
 from tftrain.config.network import (
     ActivationName,
-    Mlp,
     NamedInitializer,
     NormalInitializer,
     UniformInitializer,
@@ -79,7 +78,3 @@ def test_schema_forbids_unknown_keys_in_every_section() -> None:
 def test_schema_allows_the_short_spelling(key: str) -> None:
     schema = Config.model_json_schema()
     assert any(p.get("type") == "string" for p in parts_of(schema["properties"][key]))
-
-
-def test_precisions_are_those_of_the_library() -> None:
-    assert get_args(Mlp.model_fields["precision"].annotation) == nn.PRECISIONS

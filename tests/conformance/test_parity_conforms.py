@@ -11,7 +11,7 @@ from tests.support.parameters import slow_unless
 from tests.support.scale_reference import ScaleReference
 from tests.support.table import DTYPES, LAYERS, LOSSES, OPTIMIZERS, WIDTH, Row
 from tftrain import nn, reference
-from tftrain.parity import MODES
+from tftrain.names import MODES
 
 every_dtype = pytest.mark.parametrize("dtype", slow_unless("float32".__eq__, DTYPES))
 CASES = 8

@@ -1,9 +1,10 @@
 """Layers and networks: plain `tf.Module`s that hold plain `tf.Variable`s."""
 
+from tftrain.names import MIXED
 from tftrain.nn.activation import ACTIVATIONS, Activation
-from tftrain.nn.bfloat16 import MIXED, PRECISIONS, has_bfloat16, is_mixed, precision_name
+from tftrain.nn.bfloat16 import has_bfloat16, is_mixed, precision_name
 from tftrain.nn.call import Draw, call, call_node, label_of, takes_draw, wires
-from tftrain.nn.dense import DTYPES, Dense
+from tftrain.nn.dense import Dense
 from tftrain.nn.dropout import Dropout
 from tftrain.nn.fork import Add, Concat, Fork, Residual
 from tftrain.nn.initializers import INITIALIZERS, Initializer
@@ -14,11 +15,9 @@ from tftrain.nn.sequential import Layer, Sequential, named_state, named_variable
 
 __all__ = [
     "ACTIVATIONS",
-    "DTYPES",
     "INITIALIZERS",
     "MIXED",
     "MLP",
-    "PRECISIONS",
     "Activation",
     "Add",
     "BatchNorm",

@@ -17,6 +17,7 @@ import tensorflow as tf
 from tftrain import nn
 from tftrain.errors import InputError
 from tftrain.graph import Wire, argument, consumers
+from tftrain.names import DTYPES
 from tftrain.parity.check import END_TO_END, Check, compare, same
 from tftrain.reference import PRECISIONS, Bounded, Layer, Network, Precision
 from tftrain.reference.functions import allow
@@ -97,8 +98,8 @@ def reference_network(pairs: Sequence[Pair]) -> Network:
 def precision_of(step: Step) -> Precision:
     """Return the precision of a step; raise InputError where there are no bounds for it."""
     dtype = step.parameters[0].dtype.name
-    if dtype not in nn.DTYPES:
-        raise InputError(f"gradients are checked in {' and '.join(nn.DTYPES)}, not in {dtype}")
+    if dtype not in DTYPES:
+        raise InputError(f"gradients are checked in {' and '.join(DTYPES)}, not in {dtype}")
     return PRECISIONS[dtype]
 
 

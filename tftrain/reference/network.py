@@ -119,9 +119,16 @@ class Network(Layer):
         self, x: Array, y: Array, loss: Loss, weight: Array | None = None, l2: float = 0.0
     ) -> tuple[Array, dict[str, Array]]:
         """Return the loss with its penalty, and its gradient for each parameter by name."""
+        passes = self._both_ways(x, y, loss, weight, l2)
+        return passes.objective, passes.gradients
+
+    def _both_ways(
+        self, x: Array, y: Array, loss: Loss, weight: Array | None, l2: float
+    ) -> _Passes:
+        """Go forward, and back from the loss; add the penalty and its gradient."""
         outputs = self.outputs(x)
-        gradients = _named(self.deltas(x, outputs, loss.delta(outputs[-1], y, weight)).gradients)
-        objective = loss.value(outputs[-1], y, weight)
+        deltas = self.deltas(x, outputs, loss.delta(outputs[-1], y, weight))
+        objective, gradients = loss.value(outputs[-1], y, weight), _named(deltas.gradients)
         if l2:
             parameters = self.parameters
             objective = objective + l2_penalty(parameters.values(), l2)
@@ -129,7 +136,7 @@ class Network(Layer):
                 name: g + l2 * parameters[name] if g.ndim >= 2 else g
                 for name, g in gradients.items()
             }
-        return objective, gradients
+        return _Passes(outputs, deltas, objective, gradients)
 
     def trace(
         self,
@@ -140,9 +147,7 @@ class Network(Layer):
         l2: float = 0.0,
     ) -> Trace:
         """Return the trace of one forward and backward pass."""
-        outputs = self.outputs(x)
-        found = self.deltas(x, outputs, loss.delta(outputs[-1], y, weight))
-        objective, gradients = self.gradients(x, y, loss, weight, l2)
+        outputs, found, objective, gradients = self._both_ways(x, y, loss, weight, l2)
         nodes = [
             Node(
                 label=wire.label,
@@ -182,6 +187,15 @@ class Deltas(NamedTuple):
     sent: Sequence[tuple[Array, ...]]
     gradients: Sequence[dict[str, Array]]
     at_input: Array
+
+
+class _Passes(NamedTuple):
+    """What the forward and the backward pass find, and the gradients with the penalty's."""
+
+    outputs: Sequence[Array]
+    deltas: Deltas
+    objective: Array
+    gradients: dict[str, Array]
 
 
 def _total(terms: Sequence[Array]) -> Array:
