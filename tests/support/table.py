@@ -120,8 +120,12 @@ LOSSES = [
 ]
 
 
-def _sgd(label: str, rate: Any = 0.05, **settings: Any) -> Row:
-    return Row(f"sgd-{label}", lambda: optimizers.SGD(rate, **settings))
+def _sgd(label: str, **settings: Any) -> Row:
+    return Row(f"sgd-{label}", lambda: optimizers.SGD(0.05, **settings))
+
+
+def _schedule(label: str, make: Callable[[], optimizers.Schedule]) -> Row:
+    return Row(f"sgd-{label}", lambda: optimizers.SGD(make()))
 
 
 OPTIMIZERS = [
@@ -130,11 +134,11 @@ OPTIMIZERS = [
     _sgd("nesterov", momentum=0.9, nesterov=True),
     _sgd("clip-value", clip_value=0.3),
     _sgd("clip-norm", momentum=0.5, clip_norm=0.3),
-    _sgd("constant", optimizers.Constant(0.05)),
-    _sgd("step", optimizers.StepDecay(0.05, every=2, decay=0.5)),
-    _sgd("exponential", optimizers.Exponential(0.05, every=3, decay=0.5)),
-    _sgd("cosine", optimizers.Cosine(0.05, steps=5, final=0.1)),
-    _sgd("warmup", optimizers.Warmup(optimizers.Cosine(0.05, steps=5), steps=2)),
+    _schedule("constant", lambda: optimizers.Constant(0.05)),
+    _schedule("step", lambda: optimizers.StepDecay(0.05, every=2, decay=0.5)),
+    _schedule("exponential", lambda: optimizers.Exponential(0.05, every=3, decay=0.5)),
+    _schedule("cosine", lambda: optimizers.Cosine(0.05, steps=5, final=0.1)),
+    _schedule("warmup", lambda: optimizers.Warmup(optimizers.Cosine(0.05, steps=5), steps=2)),
     Row("adagrad", lambda: optimizers.Adagrad(0.05)),
     Row("rmsprop", lambda: optimizers.RMSprop(0.01)),
     Row("adam", lambda: optimizers.Adam(0.05)),
