@@ -7,6 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property, partial
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ import pytest
 import tensorflow as tf
 
 import tftrain
-from tests.support.parameters import slow_unless
+from tests.support.parameters import slow
 from tftrain import nn
 from tftrain.errors import InputError, TftrainWarning
 from tftrain.names import COMPILES
@@ -303,14 +304,16 @@ CHANGES: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("mode", slow_unless("graph".__eq__, COMPILES))
-@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_a_learning_rate_that_changes_in_between_is_refused(mode: str, change: Any) -> None:
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [*product(CHANGES, ["graph"]), *(slow("a number", m) for m in ("eager", "xla"))],
+)
+def test_a_learning_rate_that_changes_in_between_is_refused(name: str, mode: str) -> None:
     optimizer = tftrain.optimizers.SGD(Listed())
 
     class Slower(tftrain.Observer):
         def on_epoch(self, record: Any) -> None:
-            change(optimizer.schedule)
+            CHANGES[name](optimizer.schedule)
 
     with pytest.raises(InputError, match=r"has changed the optimizer's schedule\."):
         tftrain.fit(nn.Dense(3, 1), X, Y, optimizer=optimizer, observers=[Slower()], compile=mode)
