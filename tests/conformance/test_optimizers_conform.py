@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.support.table import DTYPES, OPTIMIZERS, Row, assert_close, ulps
+from tests.support.table import DTYPES, OPTIMIZERS, Row, assert_close, in_turn, ulps
 from tftrain import nn
 from tftrain.optimizers import Adam, Optimizer
 
 every_optimizer = pytest.mark.parametrize("row", OPTIMIZERS, ids=lambda row: row.name)
 every_dtype = pytest.mark.parametrize("dtype", DTYPES)
+each_in_one_dtype = in_turn(OPTIMIZERS)
 
 STEPS = 6
 
@@ -50,8 +51,7 @@ def walk(bowl: Bowl, optimizer: Optimizer, steps: int = STEPS) -> list[np.ndarra
     return bowl.values()
 
 
-@every_optimizer
-@every_dtype
+@each_in_one_dtype
 def test_eager_graph_and_xla_agree_within_32_ulps(row: Row, dtype: str) -> None:
     eager = walk(Bowl(dtype), row.make())
     for jit in (False, True):

@@ -6,9 +6,11 @@ when something is added without a row.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tftrain import losses, nn, optimizers
@@ -149,6 +151,13 @@ OPTIMIZERS = [
     Row("lamb", lambda: optimizers.Lamb(0.05, weight_decay=0.1)),
     Row("lion", lambda: optimizers.Lion(0.05, weight_decay=0.1)),
 ]
+
+
+def in_turn(rows: list[Row]) -> pytest.MarkDecorator:
+    """Return the mark for a test that takes every row in one dtype, and every dtype in turn."""
+    pairs = zip(rows, cycle(DTYPES), strict=False)
+    values = [pytest.param(row, dtype, id=f"{row.name}-{dtype}") for row, dtype in pairs]
+    return pytest.mark.parametrize(("row", "dtype"), values)
 
 
 def inputs(dtype: str, rows: int = 6) -> tf.Tensor:
