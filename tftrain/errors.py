@@ -6,7 +6,7 @@ without a traceback and exits with `exit_code`.
 
 import math
 import signal
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
 from numbers import Integral, Real
@@ -192,6 +192,12 @@ def _shown(value: object) -> str:
 
 
 FUNCTIONS = (FunctionType, BuiltinFunctionType, MethodType)
+
+
+def one_of(what: str, name: str, choices: Collection[str]) -> None:
+    """Raise InputError unless a name is one of `choices`."""
+    if name not in choices:
+        raise unknown(what, name, choices)
 
 
 def unknown(what: str, name: object, choices: Iterable[str]) -> InputError:

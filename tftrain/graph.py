@@ -18,8 +18,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from tftrain.errors import InputError
-
 T = TypeVar("T")
 
 INPUT = -1
@@ -150,29 +148,8 @@ def forward(wires: Sequence[Any], x: Any, call: Callable[..., Any]) -> list[Any]
 
 
 def inputs_of(wire: Any, x: Any, outputs: Sequence[Any]) -> list[Any]:
-    """Return the inputs of a node, given the input of the whole and the outputs before it.
-
-    Raises:
-        InputError: the input of the whole has fewer leaves.
-    """
-    return [
-        outputs[k] if k >= 0 else x if k == INPUT else leaves(x)[place_of(k, x)]
-        for k in wire.sources
-    ]
-
-
-def place_of(source: int, x: Any) -> int:
-    """Return which leaf of the input of the whole a source is, counted from 0.
-
-    Raises:
-        InputError: the input has fewer leaves.
-    """
-    place, count = max(0, leaf(source)), len(leaves(x))
-    if place >= count:
-        raise InputError(
-            f"the network takes a tuple or a dictionary of at least {place + 1} inputs, got {count}"
-        )
-    return place
+    """Return the inputs of a node, given the input of the whole and the outputs before it."""
+    return [outputs[k] if k >= 0 else x if k == INPUT else leaves(x)[leaf(k)] for k in wire.sources]
 
 
 def backward(

@@ -32,6 +32,8 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 Compile = Literal["auto", "xla", "graph", "eager"]
 """A mode, or `auto` for the fastest one that is safe."""
 
+COMPILES: tuple[Compile, ...] = get_args(Compile)
+
 DType = Literal["float32", "float64"]
 """A dtype of parameters."""
 
@@ -39,5 +41,7 @@ DTYPES: tuple[DType, ...] = get_args(DType)
 
 Precision = Literal["full", "mixed_bfloat16"]
 """The precision of hidden layers: that of the parameters, or bfloat16."""
+
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 MIXED: Final = "mixed_bfloat16"

@@ -42,7 +42,7 @@ def row(dtype: str) -> tuple[int, dict[str, float]]:
     network = nn.MLP(64, [1024, 1024], 10, dtype=dtype)
     parameters = network.trainable_variables
     step = Step(network, parameters, losses.MeanSquaredError(), optimizers.SGD(1e-6))
-    step.optimizer.build(parameters)
+    step.build()
     batch = as_batch(x, y, None, parameters[0].dtype)
     train = Mode("graph", "").compile(lambda: step(batch))
     loss = Mode("graph", "").compile(lambda: step.objective(batch))

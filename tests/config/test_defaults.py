@@ -20,8 +20,8 @@ from tftrain.training import Convergence, EarlyStopping
 def pairs() -> Iterator[tuple[type[BaseModel], Callable[..., Any]]]:
     for path, library in (("optimizer", OPTIMIZERS), ("loss", LOSSES)):
         for kind, thing in library.items():
-            (section,) = of_kind(kind, sections_at(config.Config, (path,)))
-            yield section, thing
+            for section in of_kind(kind, sections_at(config.Config, (path,))):
+                yield section, thing
     for kind, thing in INITIALIZERS.items():
         for section in of_kind(kind, sections_at(config.Config, ("model", "initializer"))):
             yield section, thing

@@ -219,7 +219,8 @@ def test_unknown_kind_hides_no_unknown_key_of_its_section() -> None:
         "lion, got 'adan', did you mean adam?",
         "c.yaml:1:25: optimizer.learning_rat: unknown key, did you mean learning_rate?",
         "c.yaml:1:67: optimizer.x: unknown key, known keys: beta_1, beta_2, clip_norm, "
-        "clip_value, epsilon, kind, learning_rate, momentum, nesterov, rho, schedule, weight_decay",
+        "clip_value, epsilon, factors, kind, learning_rate, momentum, nesterov, rho, schedule, "
+        "weight_decay",
         "c.yaml:2:1: model: expected linear or mlp, got 'mlpp', did you mean mlp?",
         "c.yaml:3:17: data.source.kind: expected csv, parquet, sklearn or dataframe, got 'cvs', "
         "did you mean csv?",

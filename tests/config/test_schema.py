@@ -1,53 +1,10 @@
-"""The JSON Schema, and the names that the config offers."""
+"""The JSON Schema."""
 
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
-from tftrain import losses, nn, optimizers
 from tftrain.config.config import Config
-from tftrain.config.loss import HuberLoss, NamedLoss
-from tftrain.config.network import (
-    ActivationName,
-    Mlp,
-    NamedInitializer,
-    NormalInitializer,
-    UniformInitializer,
-)
-from tftrain.config.optimizer import (
-    AdagradConfig,
-    AdamConfig,
-    AdamwConfig,
-    LambConfig,
-    LionConfig,
-    NadamConfig,
-    RmspropConfig,
-    SgdConfig,
-)
-from tftrain.nn.activation import ACTIVATIONS
-
-
-def kinds(*sections: Any) -> list[str]:
-    return [name for s in sections for name in get_args(s.model_fields["kind"].annotation)]
-
-
-def test_activations_are_those_of_the_library() -> None:
-    assert sorted(get_args(ActivationName)) == sorted(ACTIVATIONS)
-
-
-def test_losses_are_those_of_the_library() -> None:
-    assert sorted(kinds(NamedLoss, HuberLoss)) == sorted(losses.LOSSES)
-
-
-def test_initializers_are_those_of_the_library() -> None:
-    offered = kinds(NamedInitializer, UniformInitializer, NormalInitializer)
-    assert sorted(offered) == sorted([*nn.INITIALIZERS, "auto"])
-
-
-def test_optimizers_are_those_of_the_library() -> None:
-    variants = AdamConfig, AdamwConfig, NadamConfig, LambConfig, LionConfig
-    offered = kinds(SgdConfig, AdagradConfig, RmspropConfig, *variants)
-    assert sorted(offered) == sorted(optimizers.OPTIMIZERS)
 
 
 def parts_of(value: Any) -> list[dict[str, Any]]:
@@ -79,7 +36,3 @@ def test_schema_forbids_unknown_keys_in_every_section() -> None:
 def test_schema_allows_the_short_spelling(key: str) -> None:
     schema = Config.model_json_schema()
     assert any(p.get("type") == "string" for p in parts_of(schema["properties"][key]))
-
-
-def test_precisions_are_those_of_the_library() -> None:
-    assert get_args(Mlp.model_fields["precision"].annotation) == nn.PRECISIONS

@@ -221,6 +221,17 @@ def test_a_changed_config_is_refused_and_every_change_named() -> None:
         resume("killed", overrides=["model.hidden=[5, 5]"], force=True)
 
 
+def test_the_order_of_factors_counts() -> None:
+    """Of several patterns that match, the first decides."""
+    patterns = {"*.bias": 2.0, "layers.0.*": 0.5, "*": 1.0}
+    tftrain.train(
+        config(), overrides=[f"optimizer.factors={patterns}"], output="run", observers=[Copy(5)]
+    )
+    turned = dict(reversed(patterns.items()))
+    with pytest.raises(RunError, match=r"optimizer\.factors: \{'\*\.bias': 2.* then, \{'\*': 1"):
+        resume("killed", overrides=[f"optimizer.factors={turned}"])
+
+
 def test_a_flipped_bit_that_makes_another_config_is_noticed() -> None:
     killed()
     path = Path("killed/config.yaml")

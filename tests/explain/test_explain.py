@@ -255,6 +255,18 @@ def test_every_written_sum_is_true(model: Any, loss: Any, optimizer: Any, row: i
     assert max(map(len, text.splitlines())) <= 100
 
 
+def test_learning_rates_of_their_own_are_named() -> None:
+    factors = {"layers.2.*": 0, "*.bias": 2}
+    optimizer = {"kind": "sgd", "learning_rate": 0.1, "factors": factors}
+    model = {"kind": "mlp", "hidden": [2]}
+    text = explain(prepared_of(model=model, optimizer=optimizer), row=4)
+    assert "  e is multiplied by 2 for b1\n  e is multiplied by 0 for W2, b2\n" in text
+    assert "CERTIFICATE: proven" in text
+    cells = rows(text)
+    assert float(cells["b1[1]"][1]) == pytest.approx(-0.2 * float(cells["dL/db1[1]"][1]))
+    assert float(cells["W2[1,1]"][1]) == 0
+
+
 def test_a_row_with_words_gaps_and_a_weight() -> None:
     text = explain(prepared_of(model="linear"), row=4)
     frame = table()

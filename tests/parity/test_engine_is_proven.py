@@ -6,9 +6,10 @@ import pytest
 import tftrain
 from tests.support.parameters import slow
 from tftrain import losses, nn, optimizers
+from tftrain.names import MODES
 from tftrain.parity.evidence import rounding
 from tftrain.training.batch import as_batch
-from tftrain.training.recorder import TRACED_MODES, Tracer
+from tftrain.training.recorder import Tracer
 from tftrain.training.step import Step
 
 
@@ -20,7 +21,7 @@ def network(precision: str) -> nn.MLP:
 @pytest.mark.filterwarnings("ignore:the network computes in bfloat16")  # slow on some processors
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 @pytest.mark.parametrize("precision", ["float32", slow("float64"), slow(nn.MIXED)])
-@pytest.mark.parametrize("mode", TRACED_MODES)
+@pytest.mark.parametrize("mode", MODES)
 def test_the_engine_makes_the_step_that_is_proven(
     mode: str, precision: str, optimizer: str
 ) -> None:

@@ -11,7 +11,8 @@ import pytest
 import tensorflow as tf
 
 import tftrain
-from tests.support.parameters import slow_unless
+from tests.support.parameters import slow
+from tests.support.table import DTYPES
 from tftrain import nn
 from tftrain.nn.dropout import threshold
 
@@ -223,13 +224,16 @@ def network(layer: Any, dtype: str) -> nn.Sequential:
     return nn.Sequential([before, layer, nn.Dense(units, 2, dtype=dtype, seed=9)])
 
 
-@pytest.mark.parametrize("dtype", slow_unless("float32".__eq__, ("float32", "float64")))
-@pytest.mark.parametrize("mode", slow_unless("graph".__eq__, ("eager", "graph", "xla")))
+FIRST, *OTHERS = [(mode, dtype) for mode in ("graph", "eager", "xla") for dtype in DTYPES]
+"""How each fault is looked for: the first way, and one of the others in turn."""
+
+
 @pytest.mark.parametrize(
-    ("plant", "where"),
+    ("plant", "where", "mode", "dtype"),
     [
-        pytest.param(*f, id=n, marks=[pytest.mark.slow] * (i % 2))
-        for i, (n, f) in enumerate(FAULTS.items())
+        pytest.param(*fault, *way, id=f"{name}-{'-'.join(way)}", marks=[pytest.mark.slow] * long)
+        for number, (name, fault) in enumerate(FAULTS.items())
+        for way, long in ((FIRST, number % 2), (OTHERS[number % len(OTHERS)], True))
     ],
 )
 def test_a_fault_is_caught_and_its_place_named(
@@ -291,7 +295,7 @@ CODES = np.array([0, 1, 2, 3, 1, 1, 0, 3, 3, 2, 1, 0])
         ("", ""),
     ],
 )
-@pytest.mark.parametrize("mode", slow_unless("graph".__eq__, ("eager", "graph", "xla")))
+@pytest.mark.parametrize("mode", ["graph", slow("xla")])
 def test_a_fault_of_an_embedding_is_caught(change: str, where: str, mode: str) -> None:
     join = nn.Parallel([Looking(change), []], nn.Concat())
     report = tftrain.gradcheck(

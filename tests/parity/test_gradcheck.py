@@ -12,7 +12,8 @@ import tensorflow as tf
 import tftrain
 from tftrain import losses, nn, optimizers, reference
 from tftrain.errors import InputError
-from tftrain.parity import MODES, Report
+from tftrain.names import MODES
+from tftrain.parity import Report
 from tftrain.parity.check import Check
 from tftrain.reference.layers import REFERENCES
 

@@ -8,7 +8,7 @@ import pytest
 from tftrain import reference
 from tftrain.parity.complex_step import Point
 from tftrain.parity.kinks import gradient_fits
-from tftrain.parity.reference import LossLayer, check_node
+from tftrain.parity.reference_check import LossLayer, check_node
 from tftrain.traces import Node
 
 RNG = np.random.default_rng(5)

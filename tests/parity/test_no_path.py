@@ -15,13 +15,13 @@ import tftrain
 from tests.support.parameters import slow
 from tftrain import nn, reference
 from tftrain.errors import InputError
-from tftrain.parity import MODES
+from tftrain.names import DTYPES, MODES
 from tftrain.reference.layers import REFERENCES
 
 RNG = np.random.default_rng(7)
 X, Y = RNG.standard_normal((8, 3)), RNG.standard_normal((8, 1))
 every_mode = pytest.mark.parametrize("mode", MODES)
-every_dtype = pytest.mark.parametrize("dtype", nn.DTYPES)
+every_dtype = pytest.mark.parametrize("dtype", DTYPES)
 
 Build = Callable[[str], tf.Module]
 

@@ -24,6 +24,7 @@ from tftrain import losses, nn, optimizers
 from tftrain.nn import initializers
 from tftrain.optimizers import SGD, Adagrad, Adam, AdamW, Lamb, Lion, Nadam, Optimizer, RMSprop
 from tftrain.optimizers import optimizer as optimizer_module
+from tftrain.optimizers.factors import resolved
 from tftrain.parity import Report
 from tftrain.training import step as step_module
 
@@ -933,6 +934,24 @@ def _apply(
     )
 
 
+def _factors(
+    name: str, wrong: str, where: str, change: Callable[[list[float]], list[float]]
+) -> Fault:
+    """Return AdamW with other factors than those that its patterns choose."""
+    patterns = {"*.bias": 3, "layers.0.*": 0.1, "layers.2.*": 0.5, "*": 3}
+    replaced = (optimizer_module, "resolved", lambda *given: change(resolved(*given)))
+    return Fault(
+        name,
+        wrong,
+        where,
+        lambda dtype: Case(
+            small_network(dtype), optimizer=AdamW(0.05, factors=patterns), patch=replaced
+        ),
+        "AdamW",
+        "update",
+    )
+
+
 def _schedule(name: str, wrong: str, schedule: Callable[[], optimizers.Schedule]) -> Fault:
     """Return gradient descent with a faulty schedule."""
     return Fault(
@@ -1218,6 +1237,27 @@ OPTIMIZER = [
         "1 Dense: updated bias",
         lambda g: [g[2], g[1], g[0], *g[3:]],
     ),
+    _factors(
+        "factors forgotten", "all are 1", "1 Dense: updated bias", lambda own: [1.0] * len(own)
+    ),
+    _factors(
+        "factors swapped",
+        "those of node 3's parameters",
+        "3 Dense: updated bias",
+        lambda own: [*own[:2], own[3], own[2], *own[4:]],
+    ),
+    _factors(
+        "a factor slightly off",
+        "that of node 5's weight",
+        "5 Dense: updated weight",
+        lambda own: [*own[:5], own[5] * (1 + 1e-5)],
+    ),
+    _factors(
+        "the last pattern counts",
+        "instead of the first that matches",
+        "1 Dense: updated weight",
+        lambda own: [3.0] * len(own),
+    ),
     _schedule("schedule late", "seen from step 2", lambda: _Late(0.05, every=3, decay=0.5)),
     _schedule("schedule early", "ceil instead of floor", lambda: _Ceiling(0.05, every=2)),
     _schedule(
@@ -1266,7 +1306,7 @@ FAULTLESS: dict[str, Callable[[str], Case]] = {
     "penalty": _right(l2=0.1),
     "SGD": _right_update(lambda: SGD(0.05, momentum=0.9, clip_value=0.01)),
     "Adam": _right_update(lambda: Adam(0.05)),
-    "AdamW": _right_update(lambda: AdamW(0.05, clip_norm=0.1)),
+    "AdamW": _right_update(lambda: AdamW(0.05, clip_norm=0.1, factors={"*.bias": 3, "*": 0.1})),
     "Nadam": _right_update(lambda: Nadam(0.05)),
     "Lamb": _right_update(lambda: Lamb(0.05)),
     "Lion": _right_update(lambda: Lion(0.05)),

@@ -6,9 +6,11 @@ when something is added without a row.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tftrain import losses, nn, optimizers
@@ -162,8 +164,12 @@ LOSSES = [
 ]
 
 
-def _sgd(label: str, rate: Any = 0.05, **settings: Any) -> Row:
-    return Row(f"sgd-{label}", lambda: optimizers.SGD(rate, **settings))
+def _sgd(label: str, **settings: Any) -> Row:
+    return Row(f"sgd-{label}", lambda: optimizers.SGD(0.05, **settings))
+
+
+def _schedule(label: str, make: Callable[[], optimizers.Schedule]) -> Row:
+    return Row(f"sgd-{label}", lambda: optimizers.SGD(make()))
 
 
 OPTIMIZERS = [
@@ -172,20 +178,28 @@ OPTIMIZERS = [
     _sgd("nesterov", momentum=0.9, nesterov=True),
     _sgd("clip-value", clip_value=0.3),
     _sgd("clip-norm", momentum=0.5, clip_norm=0.3),
-    _sgd("constant", optimizers.Constant(0.05)),
-    _sgd("step", optimizers.StepDecay(0.05, every=2, decay=0.5)),
-    _sgd("exponential", optimizers.Exponential(0.05, every=3, decay=0.5)),
-    _sgd("cosine", optimizers.Cosine(0.05, steps=5, final=0.1)),
-    _sgd("warmup", optimizers.Warmup(optimizers.Cosine(0.05, steps=5), steps=2)),
+    _schedule("constant", lambda: optimizers.Constant(0.05)),
+    _schedule("step", lambda: optimizers.StepDecay(0.05, every=2, decay=0.5)),
+    _schedule("exponential", lambda: optimizers.Exponential(0.05, every=3, decay=0.5)),
+    _schedule("cosine", lambda: optimizers.Cosine(0.05, steps=5, final=0.1)),
+    _schedule("warmup", lambda: optimizers.Warmup(optimizers.Cosine(0.05, steps=5), steps=2)),
     Row("adagrad", lambda: optimizers.Adagrad(0.05)),
     Row("rmsprop", lambda: optimizers.RMSprop(0.01)),
     Row("adam", lambda: optimizers.Adam(0.05)),
     Row("adam-clipped", lambda: optimizers.Adam(0.05, clip_value=0.5, clip_norm=0.3)),
     Row("adamw", lambda: optimizers.AdamW(0.05, weight_decay=0.1)),
+    Row("adamw-factors", lambda: optimizers.AdamW(0.05, factors={"*.bias": 2, "*": 0.5})),
     Row("nadam", lambda: optimizers.Nadam(0.05)),
     Row("lamb", lambda: optimizers.Lamb(0.05, weight_decay=0.1)),
     Row("lion", lambda: optimizers.Lion(0.05, weight_decay=0.1)),
 ]
+
+
+def in_turn(rows: list[Row]) -> pytest.MarkDecorator:
+    """Return the mark for a test that takes every row in one dtype, and every dtype in turn."""
+    pairs = zip(rows, cycle(DTYPES), strict=False)
+    values = [pytest.param(row, dtype, id=f"{row.name}-{dtype}") for row, dtype in pairs]
+    return pytest.mark.parametrize(("row", "dtype"), values)
 
 
 def ulps(count: float, dtype: str) -> float:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property, partial
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -16,11 +17,11 @@ import pytest
 import tensorflow as tf
 
 import tftrain
-from tests.support.parameters import slow_unless
+from tests.support.parameters import slow
 from tftrain import nn
 from tftrain.errors import InputError, TftrainWarning
+from tftrain.names import COMPILES
 from tftrain.training import Checkpoints
-from tftrain.training.engine import MODES
 from tftrain.training.holders import held_by
 
 RNG = np.random.default_rng(0)
@@ -60,7 +61,7 @@ LATE = [
 ]
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", COMPILES)
 @pytest.mark.parametrize("make", LATE)
 def test_variables_that_are_made_at_the_first_call_are_trained(make: Any, mode: str) -> None:
     network = make()
@@ -220,7 +221,7 @@ def test_a_program_that_xla_cannot_compile_runs_in_graph_mode() -> None:
             tftrain.fit(layer(3, 1), X, Y, epochs=1, compile="xla")
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", COMPILES)
 @pytest.mark.parametrize("moment", ["on_epoch", "on_chunk"])
 def test_an_observer_may_stop_training(mode: str, moment: str) -> None:
     class Enough(tftrain.Observer):
@@ -234,7 +235,7 @@ def test_an_observer_may_stop_training(mode: str, moment: str) -> None:
     assert (history.stop_reason, len(history.epochs)) == ("enough", 3)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", COMPILES)
 def test_a_reason_that_is_given_once_is_kept(mode: str) -> None:
     class Once(tftrain.Observer):
         looks_at_network = False
@@ -303,14 +304,16 @@ CHANGES: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("mode", slow_unless("graph".__eq__, MODES))
-@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_a_learning_rate_that_changes_in_between_is_refused(mode: str, change: Any) -> None:
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [*product(CHANGES, ["graph"]), *(slow("a number", m) for m in ("eager", "xla"))],
+)
+def test_a_learning_rate_that_changes_in_between_is_refused(name: str, mode: str) -> None:
     optimizer = tftrain.optimizers.SGD(Listed())
 
     class Slower(tftrain.Observer):
         def on_epoch(self, record: Any) -> None:
-            change(optimizer.schedule)
+            CHANGES[name](optimizer.schedule)
 
     with pytest.raises(InputError, match=r"has changed the optimizer's schedule\."):
         tftrain.fit(nn.Dense(3, 1), X, Y, optimizer=optimizer, observers=[Slower()], compile=mode)
@@ -385,7 +388,7 @@ def test_an_observer_that_stops_may_change_the_optimizer(tmp_path: Path) -> None
     assert any(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", COMPILES)
 def test_an_optimizer_may_count_by_itself(mode: str) -> None:
     class Counting(tftrain.optimizers.SGD):
         calls = 0
@@ -401,7 +404,7 @@ def test_an_optimizer_may_count_by_itself(mode: str) -> None:
     )
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", COMPILES)
 def test_validation_of_a_shape_that_only_the_program_knows(mode: str) -> None:
     class Open(nn.Dense):
         def __call__(self, x: tf.Tensor) -> tf.Tensor:

@@ -10,8 +10,8 @@ import tensorflow as tf
 import tftrain
 from tftrain import nn
 from tftrain.errors import InputError
+from tftrain.names import COMPILES
 from tftrain.training import Checkpoints
-from tftrain.training.engine import MODES
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((40, 3)), RNG.standard_normal((40, 1))
@@ -190,7 +190,7 @@ class Late(tf.Module):
         return x @ self.w
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", COMPILES)
 def test_a_layer_behind_one_that_needs_a_whole_batch_is_trained(mode: str) -> None:
     layers = [lambda x: tf.reshape(x, [20, 3]), Late(), nn.Activation("tanh"), nn.Dense(3, 1)]
     network = nn.Sequential(layers)
@@ -221,7 +221,7 @@ def test_what_only_the_program_reads_is_named(mode: str) -> None:
         tftrain.fit(InPrograms(3, 1), X, Y, batch_size=7, compile=mode)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", COMPILES)
 def test_losses_and_schedules_may_read_variables_that_are_not_trained(mode: str) -> None:
     class Scaled(tftrain.losses.MeanSquaredError):
         factor = tf.Variable(2.0)

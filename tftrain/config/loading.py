@@ -1,6 +1,7 @@
 """From YAML text to a Config, with errors that name file, line, column and remedy."""
 
 import io
+import json
 import os
 import re
 import string
@@ -409,3 +410,9 @@ def config_text(config: Config) -> str:
     text = io.StringIO()
     yaml.dump(config.model_dump(mode="json"), text)
     return text.getvalue()
+
+
+def schema_text() -> str:
+    """Return the JSON Schema of the config, for editors."""
+    dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return json.dumps({**dialect, **Config.model_json_schema()}, indent=2)

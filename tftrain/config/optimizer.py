@@ -54,6 +54,9 @@ class OptimizerSection(Section):
     """Limit on the absolute value of each gradient element."""
     clip_norm: Positive | None = None
     """Limit on the global norm of the gradient."""
+    factors: dict[str, NonNegative] | None = None
+    """Factors on the learning rate by pattern of parameter names, such as `"layers.0.*": 0.1` or
+    `"*.bias": 2`. The first pattern that matches counts, 0 freezes."""
 
 
 class SgdConfig(OptimizerSection):

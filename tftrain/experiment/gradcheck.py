@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tftrain import nn
 from tftrain.config import load_config
 from tftrain.data.preprocessor import Preprocessor
 from tftrain.errors import InputError
@@ -21,8 +20,8 @@ from tftrain.experiment.build import (
 )
 from tftrain.experiment.origin import require_data_of
 from tftrain.experiment.prepare import Prepared, prepare
-from tftrain.names import TRAIN
-from tftrain.parity import MODES, Report, gradcheck
+from tftrain.names import DTYPES, MIXED, MODES, TRAIN
+from tftrain.parity import Report, gradcheck
 from tftrain.parity.trajectory import Trajectory, trajectory
 from tftrain.runs import Run
 from tftrain.streams import batch_order
@@ -149,12 +148,12 @@ def _subjects(
     if run is not None:
         require_data_of(run, prepared)
     model, mixed = prepared.config.model, is_mixed(prepared.config)
-    if nn.MIXED in (dtypes or []) and not (model.kind == "mlp" and model.hidden):
-        raise InputError(f"{nn.MIXED} is for hidden layers, and this network has none")
-    for dtype in dict.fromkeys(dtypes or [*nn.DTYPES, *([nn.MIXED] if mixed else [])]):
-        changes = [f"model.dtype={'float32' if dtype == nn.MIXED else dtype}"]
-        if dtype == nn.MIXED or mixed:
-            precision = nn.MIXED if dtype == nn.MIXED else "full"
+    if MIXED in (dtypes or []) and not (model.kind == "mlp" and model.hidden):
+        raise InputError(f"{MIXED} is for hidden layers, and this network has none")
+    for dtype in dict.fromkeys(dtypes or [*DTYPES, *([MIXED] if mixed else [])]):
+        changes = [f"model.dtype={'float32' if dtype == MIXED else dtype}"]
+        if dtype == MIXED or mixed:
+            precision = MIXED if dtype == MIXED else "full"
             changes.append(f"model.precision={precision}")
         yield Subject(replace(prepared, config=load_config(prepared.config, changes)), run)
 

@@ -99,7 +99,7 @@ def _read_frame(config: Config, data: pd.DataFrame | None) -> pd.DataFrame:
             return read_parquet(source.path, needed=needed)
         case "sklearn":
             return read_sklearn(source.dataset)
-        case _:
+        case "dataframe":
             raise DataError(
                 "data.source is a DataFrame: hand it over, tftrain.train(config, "
                 "data=frame), or on the command line name a table with --data"

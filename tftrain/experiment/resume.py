@@ -201,6 +201,8 @@ def _differences(before: Any, now: Any, path: str = "") -> Iterator[tuple[str, t
         for key in {**before, **now}:
             below = f"{path}.{key}" if path else key
             yield from _differences(before.get(key), now.get(key), below)
+        if set(before) == set(now) and list(before) != list(now):
+            yield path, (before, now)  # the first pattern of optimizer.factors that matches counts
     elif before != now:
         yield path, (before, now)
 

@@ -18,7 +18,13 @@ from tftrain.experiment.build import (
 from tftrain.experiment.prepare import Prepared
 from tftrain.graph import mapped
 from tftrain.parity import Report
-from tftrain.parity.certificate import Certificate, Pair, parts_of, reference_network
+from tftrain.parity.certificate import (
+    Certificate,
+    Pair,
+    names_of_parameters,
+    parts_of,
+    reference_network,
+)
 from tftrain.parity.check import Check
 from tftrain.reference.layers import Activation, Dense, reference_of
 from tftrain.reference.optimizers import Optimizer
@@ -127,7 +133,7 @@ def _trace_in_numpy(step: Step, parts: Sequence[Pair], batch: Batch) -> Trace:
     gradients = [owners[i][0].gradients[owners[i][1]] for i in range(len(owners))]
     optimizer: Optimizer = reference_of(step.optimizer)
     slots = [optimizer.first_slots(parameter) for parameter in before]
-    after, new = optimizer.apply(gradients, before, slots, 0)
+    after, new = optimizer.apply(gradients, before, slots, 0, names_of_parameters(parts))
     return replace(trace, update=Update(0, 1, gradients, before, after, slots, new))
 
 

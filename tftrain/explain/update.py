@@ -1,8 +1,9 @@
 """The headings of gradients and update: the equations that both forms of a lesson share."""
 
 import textwrap
+from collections.abc import Iterator
 
-from tftrain.explain.lesson import Lesson
+from tftrain.explain.lesson import Lesson, parameters_of
 from tftrain.explain.text import WIDTH, wrapped
 from tftrain.reference.expression import shown
 from tftrain.reference.layers import reference_of
@@ -27,8 +28,7 @@ def update_title(lesson: Lesson) -> str:
     lines += [wrapped(equation, 2) for equation in equations]
     rate = f"e = {shown(optimizer.schedule(0).value)} (the learning rate at step 0)"
     lines.append(wrapped(", ".join([rate, *settings]), 2))
-    update = lesson.tensorflow.update
-    assert update is not None
+    lines += [wrapped(line, 2) for line in _factors(lesson, optimizer)]
     if optimizer.clip_value is not None:
         limit = f"{optimizer.clip_value:g}"
         lines.append(f"  g is clipped first: every element to between -{limit} and {limit}")
@@ -36,3 +36,14 @@ def update_title(lesson: Lesson) -> str:
         limit = f"{optimizer.clip_norm:g}"
         lines.append(f"  g is clipped first: times {limit} / max(norm of all gradients, {limit})")
     return "\n".join(lines)
+
+
+def _factors(lesson: Lesson, optimizer: Optimizer) -> Iterator[str]:
+    """Yield which parameters have a learning rate of their own, one line for each factor."""
+    of: dict[float, list[str]] = {}
+    for parameter in parameters_of(lesson):
+        factor = optimizer.factor(f"layers.{parameter.node - 1}.{parameter.key}")
+        of.setdefault(factor, []).append(parameter.name)
+    of.pop(1.0, None)
+    for factor, names in of.items():
+        yield f"e is multiplied by {factor:g} for {', '.join(names)}"

@@ -1,9 +1,10 @@
 """Layers and networks: plain `tf.Module`s that hold plain `tf.Variable`s."""
 
+from tftrain.names import MIXED
 from tftrain.nn.activation import ACTIVATIONS, Activation
-from tftrain.nn.bfloat16 import MIXED, PRECISIONS, has_bfloat16, is_mixed, precision_name
+from tftrain.nn.bfloat16 import has_bfloat16, is_mixed, precision_name
 from tftrain.nn.call import Draw, call, call_node, is_ours, label_of, takers, takes_draw, wires
-from tftrain.nn.dense import DTYPES, Dense
+from tftrain.nn.dense import Dense
 from tftrain.nn.dropout import Dropout
 from tftrain.nn.embedding import Embedding
 from tftrain.nn.fork import Add, Concat, Fork, Parallel, Residual
@@ -11,15 +12,13 @@ from tftrain.nn.initializers import INITIALIZERS, Initializer
 from tftrain.nn.mlp import MLP
 from tftrain.nn.normalization import BatchNorm, LayerNorm
 from tftrain.nn.prelu import PReLU
-from tftrain.nn.sequential import Layer, Sequential, named_state, named_variables
+from tftrain.nn.sequential import Layer, Sequential, named_state, named_variables, parameter_names
 
 __all__ = [
     "ACTIVATIONS",
-    "DTYPES",
     "INITIALIZERS",
     "MIXED",
     "MLP",
-    "PRECISIONS",
     "Activation",
     "Add",
     "BatchNorm",
@@ -44,6 +43,7 @@ __all__ = [
     "label_of",
     "named_state",
     "named_variables",
+    "parameter_names",
     "precision_name",
     "takers",
     "takes_draw",

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from tftrain.names import MIXED
+
 NARROW = "bfloat16"
-FULL, MIXED = "full", "mixed_bfloat16"
-PRECISIONS = (FULL, MIXED)
 
 INSTRUCTIONS = {"avx512_bf16", "amx_bf16", "bf16"}
 """Flags of a processor (x86 and ARM) that multiplies bfloat16 by itself."""

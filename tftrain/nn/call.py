@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from tftrain import graph
+from tftrain.errors import InputError
 from tftrain.graph import Wire, Wiring
 from tftrain.nn.activation import Activation
 from tftrain.streams import seed_at
@@ -71,7 +72,18 @@ def wires(network: Any, x: Any = None) -> list[Wire[Any]]:
     """
     wiring = Wiring(label_of, x)
     wiring.add(network, graph.INPUT)
-    return wiring.wires
+    return _fitting(wiring.wires, x)
+
+
+def _fitting(nodes: list[Wire[Any]], x: Any) -> list[Wire[Any]]:
+    """Return the nodes; raise InputError where they take more inputs than there are."""
+    wanted = 1 + max(graph.leaf(source) for wire in nodes for source in wire.sources)
+    given = len(graph.leaves(x))
+    if x is not None and wanted > given:
+        raise InputError(
+            f"the network takes a tuple or a dictionary of {wanted} inputs, got {given}"
+        )
+    return nodes
 
 
 def takers(network: Any, x: Any) -> list[list[Any]]:
@@ -80,7 +92,7 @@ def takers(network: Any, x: Any) -> list[list[Any]]:
     for wire in wires(network, x):
         for source in wire.sources:
             if source < 0:
-                found[graph.place_of(source, x)].append(wire.node)
+                found[max(0, graph.leaf(source))].append(wire.node)
     return found
 
 
@@ -140,7 +152,7 @@ def composed(network: Any, x: Any) -> list[Wire[Any]]:
     """Return the nodes of a composition, whether or not a subclass overrides how it is called."""
     wiring = Wiring(label_of, x)
     network.wire(wiring, graph.INPUT)
-    return wiring.wires
+    return _fitting(wiring.wires, x)
 
 
 def label_of(layer: Any) -> str:

@@ -5,13 +5,12 @@ from itertools import pairwise
 
 import tensorflow as tf
 
-from tftrain.errors import InputError, ShapeError, unknown, whole_number
+from tftrain.errors import InputError, ShapeError, one_of, whole_number
 from tftrain.memory import Need, require
+from tftrain.names import DTYPES
 from tftrain.nn import initializers
 from tftrain.nn.bfloat16 import NARROW
 from tftrain.streams import Purpose, stream
-
-DTYPES = ("float32", "float64")
 
 WIDE = 128
 """Inputs from which a layer of a single unit is computed as a sum of products. As a matrix product,
@@ -69,8 +68,7 @@ class Dense(tf.Module):
         super().__init__(name="dense")
         self.in_features = whole_number("in_features", in_features)
         self.out_features = whole_number("out_features", out_features)
-        if dtype not in DTYPES:
-            raise unknown("dtype", dtype, DTYPES)
+        one_of("dtype", dtype, DTYPES)
         if compute_dtype is not None and (compute_dtype, dtype) != (NARROW, "float32"):
             raise InputError(
                 f"compute_dtype must be {NARROW} with dtype float32, or None; got "

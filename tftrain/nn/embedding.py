@@ -2,9 +2,10 @@
 
 import tensorflow as tf
 
-from tftrain.errors import ShapeError, unknown, whole_number
+from tftrain.errors import ShapeError, one_of, whole_number
+from tftrain.names import DTYPES
 from tftrain.nn import initializers
-from tftrain.nn.dense import DTYPES, require_memory
+from tftrain.nn.dense import require_memory
 from tftrain.streams import Purpose, stream
 
 
@@ -42,8 +43,7 @@ class Embedding(tf.Module):
         super().__init__(name="embedding")
         self.categories = whole_number("categories", categories)
         self.width = whole_number("width", width)
-        if dtype not in DTYPES:
-            raise unknown("dtype", dtype, DTYPES)
+        one_of("dtype", dtype, DTYPES)
         require_memory([categories, width], dtype)
         rng = stream(seed, Purpose.WEIGHTS, counter)
         table = initializers.get(initializer)(rng, (categories, width))

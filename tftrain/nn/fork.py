@@ -1,6 +1,8 @@
 """Branches that begin at one tensor, and the layers that join them again."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
+from operator import add
 from typing import Any
 
 import tensorflow as tf
@@ -20,18 +22,10 @@ class Add(tf.Module):
         Raises:
             ShapeError: their shapes or dtypes differ; nothing is broadcast.
         """
-        first = x[0]
         for one in x[1:]:
-            if one.dtype != first.dtype or not one.shape.is_compatible_with(first.shape):
-                raise ShapeError(
-                    f"Add takes tensors of one shape and dtype, got {first.dtype.name} of shape "
-                    f"{first.shape} and {one.dtype.name} of shape {one.shape}: give the branches "
-                    "the same number of outputs"
-                )
-        total = first
-        for one in x[1:]:
-            total = total + one
-        return total
+            if one.dtype != x[0].dtype or not one.shape.is_compatible_with(x[0].shape):
+                raise _unlike("Add takes tensors of one shape and dtype", x[0], one)
+        return reduce(add, x)
 
     def __repr__(self) -> str:
         return "Add()"
@@ -46,17 +40,19 @@ class Concat(tf.Module):
         Raises:
             ShapeError: they have other numbers of axes, or other dtypes.
         """
-        first = x[0]
         for one in x[1:]:
-            if one.dtype != first.dtype or one.shape.rank != first.shape.rank:
-                raise ShapeError(
-                    f"Concat takes tensors of one dtype and rank, got {first.dtype.name} of shape "
-                    f"{first.shape} and {one.dtype.name} of shape {one.shape}"
-                )
+            if one.dtype != x[0].dtype or one.shape.rank != x[0].shape.rank:
+                raise _unlike("Concat takes tensors of one dtype and rank", x[0], one)
         return tf.concat(x, axis=-1)
 
     def __repr__(self) -> str:
         return "Concat()"
+
+
+def _unlike(wanted: str, one: tf.Tensor, other: tf.Tensor) -> ShapeError:
+    """Return the error for two outputs of branches that cannot be joined."""
+    shapes = " and ".join(f"{x.dtype.name} of shape {x.shape}" for x in (one, other))
+    return ShapeError(f"{wanted}, got {shapes}: change the last layers of the branches")
 
 
 class Fork(tf.Module):
@@ -120,7 +116,9 @@ class Parallel(Fork):
             )
         given, wanted = len(leaves(wiring.form)), len(self.branches)
         if wiring.form is not None and given != wanted:
-            raise InputError(f"the network takes {wanted} inputs, got {given}")
+            raise InputError(
+                f"the network takes a tuple or a dictionary of {wanted} inputs, got {given}"
+            )
         ends = [
             leaf(i) if branch is None else wiring.add(branch, leaf(i))
             for i, branch in enumerate(self.branches)

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from tftrain.errors import InputError, entry, number, of_type, unknown, whole_number
+from tftrain.errors import InputError, entry, number, of_type, one_of, whole_number
+from tftrain.names import MIXED, PRECISIONS
 from tftrain.nn import initializers
 from tftrain.nn.activation import Activation
-from tftrain.nn.bfloat16 import FULL, MIXED, NARROW, PRECISIONS
+from tftrain.nn.bfloat16 import NARROW
 from tftrain.nn.dense import Dense, require_memory
 from tftrain.nn.dropout import Dropout
 from tftrain.nn.embedding import Embedding
@@ -62,7 +63,7 @@ class MLP(Sequential):
         residual: bool = False,
         embeddings: Sequence[tuple[int, int]] = (),
         dtype: str = "float32",
-        precision: str = FULL,
+        precision: str = "full",
         seed: int = 0,
     ) -> None:
         of_type("hidden", hidden, Iterable, "a list of widths such as [64, 64]")
@@ -73,8 +74,7 @@ class MLP(Sequential):
             raise InputError(
                 f"{len(names)} activations for {len(hidden)} hidden layers: give one, or one each"
             )
-        if precision not in PRECISIONS:
-            raise unknown("precision", precision, PRECISIONS)
+        one_of("precision", precision, PRECISIONS)
         names.append(output_activation)
         inputs = whole_number("in_features", in_features, minimum=0 if embeddings else 1)
         inputs += sum(width for _, width in embeddings)

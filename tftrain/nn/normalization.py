@@ -2,9 +2,9 @@
 
 import tensorflow as tf
 
-from tftrain.errors import ShapeError, number, unknown, whole_number
+from tftrain.errors import ShapeError, number, one_of, whole_number
+from tftrain.names import DTYPES
 from tftrain.nn.call import Draw
-from tftrain.nn.dense import DTYPES
 
 
 class _Normalization(tf.Module):
@@ -20,8 +20,7 @@ class _Normalization(tf.Module):
         super().__init__(name=name)
         self.features = whole_number("features", features)
         self.epsilon = number(f"{name}: epsilon", epsilon, positive=True)
-        if dtype not in DTYPES:
-            raise unknown("dtype", dtype, DTYPES)
+        one_of("dtype", dtype, DTYPES)
         self.gain = tf.Variable(tf.ones([self.features], dtype), name="gain")
         self.offset = tf.Variable(tf.zeros([self.features], dtype), name="offset")
 

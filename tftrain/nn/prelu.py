@@ -2,8 +2,8 @@
 
 import tensorflow as tf
 
-from tftrain.errors import ShapeError, unknown, whole_number
-from tftrain.nn.dense import DTYPES
+from tftrain.errors import ShapeError, one_of, whole_number
+from tftrain.names import DTYPES
 
 
 class PReLU(tf.Module):
@@ -22,8 +22,7 @@ class PReLU(tf.Module):
     def __init__(self, features: int, *, dtype: str = "float32") -> None:
         super().__init__(name="prelu")
         self.features = whole_number("features", features)
-        if dtype not in DTYPES:
-            raise unknown("dtype", dtype, DTYPES)
+        one_of("dtype", dtype, DTYPES)
         self.slope = tf.Variable(tf.fill([self.features], tf.constant(0.25, dtype)), name="slope")
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tftrain.errors import InputError, of_type
 from tftrain.graph import Wiring
-from tftrain.nn.call import Draw, composed, run
+from tftrain.nn.call import Draw, composed, run, wires
 
 Layer = Callable[[tf.Tensor], tf.Tensor]
 
@@ -49,6 +49,20 @@ class Sequential(tf.Module):
 def named_variables(layer: Any) -> dict[str, tf.Variable]:
     """Return the trainable variables of a layer by path, such as `weight` or `layers.0.bias`."""
     return {path: v for path, v in _collected(layer).items() if v.trainable}
+
+
+def parameter_names(network: Any, parameters: Sequence[tf.Variable]) -> list[str]:
+    """Return the names of a network's parameters, such as `layers.0.weight`.
+
+    The number is that of the node in `wires(network)`, counted from 0. A network that is not made
+    of tftrain's compositions is node 0, and the rest of the name is the path to the variable in it.
+    What several nodes share has the name that it has in the first.
+    """
+    found: dict[Any, str] = {}
+    for n, wire in enumerate(wires(network)):
+        for name, variable in named_variables(wire.node).items():
+            found.setdefault(variable.ref(), f"layers.{n}.{name}")
+    return [found.get(parameter.ref(), parameter.name) for parameter in parameters]
 
 
 def named_state(layer: Any) -> dict[str, tf.Variable]:

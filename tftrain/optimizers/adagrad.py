@@ -5,7 +5,7 @@ from typing import Unpack
 import tensorflow as tf
 
 from tftrain.errors import number
-from tftrain.optimizers.optimizer import Change, Clipping, Optimizer, Slots, Tensor
+from tftrain.optimizers.optimizer import Change, Optimizer, Shared, Slots, Tensor
 from tftrain.optimizers.schedules import Schedule
 
 
@@ -20,7 +20,7 @@ class Adagrad(Optimizer):
     Args:
         learning_rate: a positive number, or a `Schedule` of the step.
         epsilon: keeps the divisor above zero.
-        clipping: `clip_value` and `clip_norm`, as for `Optimizer`.
+        shared: `clip_value`, `clip_norm` and `factors`, as for `Optimizer`.
     """
 
     slot_names = ("sum_of_squares",)
@@ -30,9 +30,9 @@ class Adagrad(Optimizer):
         learning_rate: float | Schedule = 0.01,
         *,
         epsilon: float = 1e-10,
-        **clipping: Unpack[Clipping],
+        **shared: Unpack[Shared],
     ) -> None:
-        super().__init__(learning_rate, **clipping)
+        super().__init__(learning_rate, **shared)
         self.epsilon = number("epsilon", epsilon)
 
     def update(

@@ -5,7 +5,7 @@ from typing import Unpack
 import tensorflow as tf
 
 from tftrain.errors import number
-from tftrain.optimizers.optimizer import Change, Clipping, Optimizer, Slots, Tensor
+from tftrain.optimizers.optimizer import Change, Optimizer, Shared, Slots, Tensor
 from tftrain.optimizers.schedules import Schedule
 
 
@@ -28,7 +28,7 @@ class Adam(Optimizer):
         beta_1: decay of the running mean, at least 0 and below 1.
         beta_2: decay of the running mean of squares, at least 0 and below 1.
         epsilon: keeps the divisor above zero.
-        clipping: `clip_value` and `clip_norm`, as for `Optimizer`.
+        shared: `clip_value`, `clip_norm` and `factors`, as for `Optimizer`.
     """
 
     slot_names = ("mean", "mean_square")
@@ -40,9 +40,9 @@ class Adam(Optimizer):
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
-        **clipping: Unpack[Clipping],
+        **shared: Unpack[Shared],
     ) -> None:
-        super().__init__(learning_rate, **clipping)
+        super().__init__(learning_rate, **shared)
         self.beta_1 = number("beta_1", beta_1, below=1)
         self.beta_2 = number("beta_2", beta_2, below=1)
         self.epsilon = number("epsilon", epsilon)
@@ -86,7 +86,7 @@ class AdamW(Adam):
         beta_1: decay of the running mean, at least 0 and below 1.
         beta_2: decay of the running mean of squares, at least 0 and below 1.
         epsilon: keeps the divisor above zero.
-        clipping: `clip_value` and `clip_norm`, as for `Optimizer`.
+        shared: `clip_value`, `clip_norm` and `factors`, as for `Optimizer`.
     """
 
     def __init__(
@@ -97,14 +97,14 @@ class AdamW(Adam):
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
-        **clipping: Unpack[Clipping],
+        **shared: Unpack[Shared],
     ) -> None:
         super().__init__(
             learning_rate,
             beta_1=beta_1,
             beta_2=beta_2,
             epsilon=epsilon,
-            **clipping,
+            **shared,
         )
         self.weight_decay = number("weight_decay", weight_decay)
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 from tftrain.errors import number
 from tftrain.optimizers.adam import Adam
 from tftrain.optimizers.clipping import global_norm
-from tftrain.optimizers.optimizer import Change, Clipping, Slots, Tensor
+from tftrain.optimizers.optimizer import Change, Shared, Slots, Tensor
 from tftrain.optimizers.schedules import Schedule
 
 
@@ -29,7 +29,7 @@ class Lamb(Adam):
         beta_1: decay of the running mean, at least 0 and below 1.
         beta_2: decay of the running mean of squares, at least 0 and below 1.
         epsilon: keeps the divisor above zero.
-        clipping: `clip_value` and `clip_norm`, as for `Optimizer`.
+        shared: `clip_value`, `clip_norm` and `factors`, as for `Optimizer`.
     """
 
     def __init__(
@@ -40,14 +40,14 @@ class Lamb(Adam):
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-6,
-        **clipping: Unpack[Clipping],
+        **shared: Unpack[Shared],
     ) -> None:
         super().__init__(
             learning_rate,
             beta_1=beta_1,
             beta_2=beta_2,
             epsilon=epsilon,
-            **clipping,
+            **shared,
         )
         self.weight_decay = number("weight_decay", weight_decay)
 

@@ -5,7 +5,7 @@ from typing import Unpack
 import tensorflow as tf
 
 from tftrain.errors import number
-from tftrain.optimizers.optimizer import Change, Clipping, Optimizer, Slots, Tensor
+from tftrain.optimizers.optimizer import Change, Optimizer, Shared, Slots, Tensor
 from tftrain.optimizers.schedules import Schedule
 
 
@@ -25,7 +25,7 @@ class Lion(Optimizer):
         weight_decay: fraction of a weight that is lost per unit of learning rate, 0 or more.
         beta_1: share of the running mean in the direction of the step, at least 0 and below 1.
         beta_2: decay of the running mean, at least 0 and below 1.
-        clipping: `clip_value` and `clip_norm`, as for `Optimizer`.
+        shared: `clip_value`, `clip_norm` and `factors`, as for `Optimizer`.
     """
 
     slot_names = ("mean",)
@@ -37,9 +37,9 @@ class Lion(Optimizer):
         weight_decay: float = 0.1,
         beta_1: float = 0.9,
         beta_2: float = 0.99,
-        **clipping: Unpack[Clipping],
+        **shared: Unpack[Shared],
     ) -> None:
-        super().__init__(learning_rate, **clipping)
+        super().__init__(learning_rate, **shared)
         self.weight_decay = number("weight_decay", weight_decay)
         self.beta_1 = number("beta_1", beta_1, below=1)
         self.beta_2 = number("beta_2", beta_2, below=1)

@@ -1,13 +1,14 @@
-"""What all optimizers share: learning rate, clipping, the step counter and the slots."""
+"""What all optimizers share: learning rate, factors, clipping, the step counter and the slots."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias, TypedDict, Unpack
 
 import tensorflow as tf
 
 from tftrain.errors import InputError, number, unknown
 from tftrain.optimizers.clipping import clip_by_global_norm, clip_by_value
+from tftrain.optimizers.factors import checked, resolved
 from tftrain.optimizers.schedules import Constant, Schedule, rate_of
 
 Tensor: TypeAlias = tf.Tensor
@@ -16,11 +17,12 @@ Change: TypeAlias = tuple[Tensor, Slots]
 """What is added to a parameter, and its new slots."""
 
 
-class Clipping(TypedDict, total=False):
-    """The clipping that every optimizer can do first; None is none."""
+class Shared(TypedDict, total=False):
+    """The settings that every optimizer has: clipping, and factors on the learning rate."""
 
     clip_value: float | None
     clip_norm: float | None
+    factors: Mapping[str, float] | None
 
 
 class Optimizer(tf.Module):
@@ -32,8 +34,12 @@ class Optimizer(tf.Module):
 
     Args:
         learning_rate: a positive number, or a `Schedule` of the step.
-        clipping: `clip_value`, limit on the absolute value of each gradient element, applied
-            first; `clip_norm`, limit on the global norm of all gradients together.
+        shared: `clip_value`, limit on the absolute value of each gradient element, applied
+            first; `clip_norm`, limit on the global norm of all gradients together; `factors`, by
+            pattern of parameter names such as `layers.0.*` or `*.bias`, what multiplies their
+            learning rate: of several patterns that match, the first counts, and where none does
+            the factor is 1. So it multiplies all that the learning rate does, weight decay
+            included; 0 freezes a parameter. Clipping sees all gradients, before any factor.
 
     Attributes:
         step: int64 variable, the number of updates made.
@@ -48,35 +54,40 @@ class Optimizer(tf.Module):
     def __init__(
         self,
         learning_rate: float | Schedule,
-        **clipping: Unpack[Clipping],
+        **shared: Unpack[Shared],
     ) -> None:
         super().__init__()
         self.schedule = (
             learning_rate if isinstance(learning_rate, Schedule) else Constant(learning_rate)
         )
-        for name, limit in clipping.items():
-            if name not in Clipping.__annotations__:
+        for name in shared:
+            if name not in Shared.__annotations__:
                 raise unknown(f"setting of {type(self).__name__}", name, self._settings())
-            if limit is not None:
-                number(name, limit, positive=True)
-        self.clip_value = clipping.get("clip_value")
-        self.clip_norm = clipping.get("clip_norm")
+        self.clip_value = _limit("clip_value", shared.get("clip_value"))
+        self.clip_norm = _limit("clip_norm", shared.get("clip_norm"))
+        self.factors = checked(shared.get("factors"))
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
         self.slots: list[dict[str, tf.Variable]] = []
         self._built_for: frozenset[tuple[int, object]] = frozenset()
+        self._factors: Sequence[float] = ()
 
     @classmethod
     def _settings(cls) -> list[str]:
-        """Return the names of all settings: those of the class itself, and the clipping."""
+        """Return the names of all settings: those of the class itself, and the shared ones."""
         _, *own = inspect.signature(cls.__init__).parameters.values()
         named = [setting.name for setting in own if setting.kind != setting.VAR_KEYWORD]
-        return [*named, *Clipping.__annotations__]
+        return [*named, *Shared.__annotations__]
 
-    def build(self, parameters: Sequence[tf.Variable]) -> None:
+    def build(self, parameters: Sequence[tf.Variable], names: Sequence[str] | None = None) -> None:
         """Create the slots for `parameters`. Called once; `apply` does it where you do not.
 
+        Args:
+            parameters: the variables that are updated.
+            names: one for each, as `nn.parameter_names` returns them; only `factors` needs them.
+
         Raises:
-            InputError: the optimizer was built for other parameters before.
+            InputError: the optimizer was built for other parameters before, or a pattern of
+                `factors` decides about none of these.
         """
         wanted = frozenset((i, parameter.ref()) for i, parameter in enumerate(parameters))
         if wanted == self._built_for:
@@ -85,6 +96,7 @@ class Optimizer(tf.Module):
             raise InputError(
                 "this optimizer holds the slots of another network: make a new one for each network"
             )
+        self._factors = resolved(self.factors, parameters, names)
         self._built_for = wanted
         for parameter in parameters:  # appended, so that a checkpoint restored earlier fills them
             self.slots.append(
@@ -103,12 +115,14 @@ class Optimizer(tf.Module):
             gradients = clip_by_global_norm(gradients, self.clip_norm)
         rate = rate_of(self.schedule, self.step)
         self.step.assign_add(1)
-        for gradient, parameter, slots in zip(gradients, parameters, self.slots, strict=True):
+        for gradient, parameter, slots, factor in zip(
+            gradients, parameters, self.slots, self._factors, strict=True
+        ):
             change, new_slots = self.update(
                 gradient,
                 parameter.read_value(),
                 {name: slot.read_value() for name, slot in slots.items()},
-                tf.cast(rate, parameter.dtype),
+                tf.cast(rate if factor == 1 else factor * rate, parameter.dtype),
                 tf.cast(self.step, tf.float64),
             )
             parameter.assign_add(change)
@@ -124,7 +138,7 @@ class Optimizer(tf.Module):
             gradient: gradient of the loss, after clipping; shape and dtype of `parameter`.
             parameter: value before the update.
             slots: slot values before the update, by name.
-            learning_rate: scalar of the parameter's dtype.
+            learning_rate: scalar of the parameter's dtype, its factor included.
             step: number of this update, counted from 1, as a float64 scalar.
         """
         raise NotImplementedError
@@ -136,3 +150,7 @@ class Optimizer(tf.Module):
         move it without making the network smoother. A subclass may choose otherwise.
         """
         return parameter if parameter.shape.rank >= 2 else tf.zeros_like(parameter)
+
+
+def _limit(name: str, value: float | None) -> float | None:
+    return None if value is None else number(name, value, positive=True)

@@ -5,7 +5,7 @@ from typing import Unpack
 import tensorflow as tf
 
 from tftrain.errors import number
-from tftrain.optimizers.optimizer import Change, Clipping, Optimizer, Slots, Tensor
+from tftrain.optimizers.optimizer import Change, Optimizer, Shared, Slots, Tensor
 from tftrain.optimizers.schedules import Schedule
 
 
@@ -21,7 +21,7 @@ class RMSprop(Optimizer):
         learning_rate: a positive number, or a `Schedule` of the step.
         rho: how much of the running mean is kept at each step, at least 0 and below 1.
         epsilon: keeps the divisor above zero.
-        clipping: `clip_value` and `clip_norm`, as for `Optimizer`.
+        shared: `clip_value`, `clip_norm` and `factors`, as for `Optimizer`.
     """
 
     slot_names = ("mean_square",)
@@ -32,9 +32,9 @@ class RMSprop(Optimizer):
         *,
         rho: float = 0.9,
         epsilon: float = 1e-8,
-        **clipping: Unpack[Clipping],
+        **shared: Unpack[Shared],
     ) -> None:
-        super().__init__(learning_rate, **clipping)
+        super().__init__(learning_rate, **shared)
         self.rho = number("rho", rho, below=1)
         self.epsilon = number("epsilon", epsilon)
 

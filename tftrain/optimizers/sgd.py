@@ -3,7 +3,7 @@
 from typing import Unpack
 
 from tftrain.errors import InputError, number
-from tftrain.optimizers.optimizer import Change, Clipping, Optimizer, Slots, Tensor
+from tftrain.optimizers.optimizer import Change, Optimizer, Shared, Slots, Tensor
 from tftrain.optimizers.schedules import Schedule
 
 
@@ -25,7 +25,7 @@ class SGD(Optimizer):
         learning_rate: a positive number, or a `Schedule` of the step.
         momentum: `a`, at least 0 and below 1; 0 is plain gradient descent and keeps no slot.
         nesterov: take the gradient's step from the look-ahead point; needs momentum.
-        clipping: `clip_value` and `clip_norm`, as for `Optimizer`.
+        shared: `clip_value`, `clip_norm` and `factors`, as for `Optimizer`.
     """
 
     def __init__(
@@ -34,9 +34,9 @@ class SGD(Optimizer):
         *,
         momentum: float = 0.0,
         nesterov: bool = False,
-        **clipping: Unpack[Clipping],
+        **shared: Unpack[Shared],
     ) -> None:
-        super().__init__(learning_rate, **clipping)
+        super().__init__(learning_rate, **shared)
         self.momentum = number("momentum", momentum, below=1)
         if nesterov and momentum == 0:
             raise InputError("sgd: nesterov needs a momentum above 0")

@@ -3,6 +3,5 @@
 from tftrain.parity.api import gradcheck
 from tftrain.parity.check import Check
 from tftrain.parity.report import Report
-from tftrain.training.recorder import TRACED_MODES as MODES
 
-__all__ = ["MODES", "Check", "Report", "gradcheck"]
+__all__ = ["Check", "Report", "gradcheck"]

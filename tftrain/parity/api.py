@@ -8,12 +8,13 @@ import numpy as np
 import tensorflow as tf
 
 from tftrain import losses, nn, optimizers
-from tftrain.errors import InputError, number, of_type, unknown
+from tftrain.errors import InputError, number, of_type, one_of
+from tftrain.names import MIXED, MODES
 from tftrain.optimizers.schedules import rate_of
 from tftrain.parity.certificate import Certificate, Pair, parts_of, precision_of
 from tftrain.parity.check import CERTIFICATE, EVIDENCE, RATE, Check, compare
 from tftrain.parity.evidence import CANCELLED, alike, evidence, lost_in, rounding, share_of, within
-from tftrain.parity.reference import check_loss, check_node
+from tftrain.parity.reference_check import check_loss, check_node
 from tftrain.parity.report import Report
 from tftrain.parity.steps import FIRST, Plan
 from tftrain.reference import PRECISIONS
@@ -22,7 +23,6 @@ from tftrain.traces import Node, Trace, is_discrete
 from tftrain.training.batch import Batch, as_batch
 from tftrain.training.engine import Mode
 from tftrain.training.parameters import dtype_of, used_by
-from tftrain.training.recorder import TRACED_MODES as MODES
 from tftrain.training.recorder import Tracer
 from tftrain.training.step import Step
 
@@ -102,8 +102,7 @@ def gradcheck(
     dtype = dtype_of(network)
     of_type("modes", modes, (list, tuple), f"a list of {', '.join(MODES)}")
     for mode in modes:
-        if mode not in MODES:
-            raise unknown("mode", mode, MODES)
+        one_of("mode", mode, MODES)
     if not modes:
         raise InputError(f"modes names none of {', '.join(MODES)}")
     batch = as_batch(x, y, weight, dtype, network)
@@ -192,7 +191,7 @@ def _check(tracer: Tracer, *, first: bool, plan: Plan | None) -> Report:
     else:
         checks += _by_evidence(step, parts, trace, mode)
         checks += _of_shared(certificate, trace)
-    if known and dtype != nn.MIXED:
+    if known and dtype != MIXED:
         checks += certificate.as_trained(trace, plain)
     else:  # in bfloat16 a bound through the whole network is as large as the gradient
         checks += _as_recorded(parts, trace, plain, mode, unit=rounding(dtype), proven=known)

@@ -17,6 +17,7 @@ import tensorflow as tf
 from tftrain import nn
 from tftrain.errors import InputError
 from tftrain.graph import Wire, consumers, mapped
+from tftrain.names import DTYPES
 from tftrain.parity.check import END_TO_END, Check, compare, same
 from tftrain.reference import PRECISIONS, Bounded, Layer, Network, Precision
 from tftrain.reference.functions import allow
@@ -87,6 +88,15 @@ def parts_of(step: Step, x: Any) -> list[Pair]:
     return pairs
 
 
+def names_of_parameters(parts: Sequence[Pair]) -> list[str]:
+    """Return the names of the parameters by their places, as `reference.Network` has them."""
+    first: dict[int, str] = {}
+    for n, part in enumerate(parts):
+        for name, place in part.places.items():
+            first.setdefault(place, f"layers.{n}.{name}")
+    return [first[place] for place in sorted(first)]
+
+
 def reference_network(pairs: Sequence[Pair]) -> Network:
     """Return the references of all nodes as a network, those that there are."""
     return Network(
@@ -101,8 +111,8 @@ def reference_network(pairs: Sequence[Pair]) -> Network:
 def precision_of(step: Step) -> Precision:
     """Return the precision of a step; raise InputError where there are no bounds for it."""
     dtype = step.parameters[0].dtype.name
-    if dtype not in nn.DTYPES:
-        raise InputError(f"gradients are checked in {' and '.join(nn.DTYPES)}, not in {dtype}")
+    if dtype not in DTYPES:
+        raise InputError(f"gradients are checked in {' and '.join(DTYPES)}, not in {dtype}")
     return PRECISIONS[dtype]
 
 
@@ -115,6 +125,7 @@ class Certificate:
         mode: how the traces were made.
 
     Attributes:
+        names: of the parameters, by their places.
         totals: of each parameter of the last trace, by its place, the sum of the gradients that the
             layers which the reference knows contribute, without the penalty's.
     """
@@ -124,6 +135,7 @@ class Certificate:
         self.parts = parts
         self.mode = mode
         self.precision = precision_of(step)
+        self.names = names_of_parameters(parts)
         self.totals: dict[int, Bounded] = {}
 
     def of_trace(self, trace: Trace) -> Iterator[Check]:
@@ -149,7 +161,7 @@ class Certificate:
         before = self._exact_all(update.before)
         slots = [{n: self._exact(v) for n, v in own.items()} for own in update.slots_before]
         gradients = self._exact_all(update.gradients)
-        after, new = reference.apply(gradients, before, slots, update.step)
+        after, new = reference.apply(gradients, before, slots, update.step, self.names)
         counted, due = (
             np.asarray(n, self.precision.name) for n in (update.step_after, update.step + 1)
         )

@@ -141,9 +141,16 @@ class Network(Layer):
         self, x: Array, y: Array, loss: Loss, weight: Array | None = None, l2: float = 0.0
     ) -> tuple[Array, dict[str, Array]]:
         """Return the loss with its penalty, and its gradient for each parameter by name."""
+        passes = self._both_ways(x, y, loss, weight, l2)
+        return passes.objective, passes.gradients
+
+    def _both_ways(
+        self, x: Array, y: Array, loss: Loss, weight: Array | None, l2: float
+    ) -> _Passes:
+        """Go forward, and back from the loss; add the penalty and its gradient."""
         outputs = self.outputs(x)
-        gradients = _named(self.deltas(x, outputs, loss.delta(outputs[-1], y, weight)).gradients)
-        objective = loss.value(outputs[-1], y, weight)
+        deltas = self.deltas(x, outputs, loss.delta(outputs[-1], y, weight))
+        objective, gradients = loss.value(outputs[-1], y, weight), _named(deltas.gradients)
         if l2:
             parameters = self.parameters
             objective = objective + l2_penalty(parameters.values(), l2)
@@ -151,7 +158,7 @@ class Network(Layer):
                 name: g + l2 * parameters[name] if g.ndim >= 2 else g
                 for name, g in gradients.items()
             }
-        return objective, gradients
+        return _Passes(outputs, deltas, objective, gradients)
 
     def trace(
         self,
@@ -162,9 +169,7 @@ class Network(Layer):
         l2: float = 0.0,
     ) -> Trace:
         """Return the trace of one forward and backward pass."""
-        outputs = self.outputs(x)
-        found = self.deltas(x, outputs, loss.delta(outputs[-1], y, weight))
-        objective, gradients = self.gradients(x, y, loss, weight, l2)
+        outputs, found, objective, gradients = self._both_ways(x, y, loss, weight, l2)
         nodes = [
             Node(
                 label=wire.label,
@@ -205,6 +210,15 @@ class Deltas(NamedTuple):
     sent: Sequence[tuple[Array, ...]]
     gradients: Sequence[dict[str, Array]]
     at_input: Array
+
+
+class _Passes(NamedTuple):
+    """What the forward and the backward pass find, and the gradients with the penalty's."""
+
+    outputs: Sequence[Array]
+    deltas: Deltas
+    objective: Array
+    gradients: dict[str, Array]
 
 
 def _total(terms: Sequence[Array]) -> Array:
@@ -285,7 +299,7 @@ def train_steps(
             value, gradients = network.gradients(own_x, y[rows], loss, own_weight, l2)
             names, parameters = zip(*network.parameters.items(), strict=True)
             after, slots = optimizer.apply(
-                [gradients[name] for name in names], parameters, slots, step
+                [gradients[name] for name in names], parameters, slots, step, names
             )
             network.assign(dict(zip(names, after, strict=True)))
             step += 1

@@ -8,6 +8,7 @@ import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from fnmatch import fnmatchcase
 from fractions import Fraction
 from numbers import Real
 from typing import Any, ClassVar, Self
@@ -147,10 +148,11 @@ def global_norm(gradients: Sequence[Array]) -> Array:
 
 @dataclass(kw_only=True)
 class Optimizer(Reference):
-    """What all optimizers share: the schedule and the clipping.
+    """What all optimizers share: the schedule, the factors on its rate, and the clipping.
 
     Attributes:
         schedule: a schedule, or a number for a constant rate; by default `usual_rate`.
+        factors: by pattern of names, what multiplies the learning rate of those parameters.
         slot_names: names of the slots that a parameter has.
         usual_rate: the learning rate where none is given.
     """
@@ -158,6 +160,7 @@ class Optimizer(Reference):
     schedule: Any = None
     clip_value: float | None = None
     clip_norm: float | None = None
+    factors: Mapping[str, float] | None = None
     slot_names: ClassVar[tuple[str, ...]] = ()
     usual_rate: ClassVar[float] = 0.001
 
@@ -191,6 +194,13 @@ class Optimizer(Reference):
             gradients = clip_by_global_norm(gradients, self.clip_norm)
         return list(gradients)
 
+    def factor(self, name: str) -> float:
+        """Return the factor on a parameter's learning rate: of the first pattern that matches."""
+        for pattern, factor in (self.factors or {}).items():
+            if fnmatchcase(name, pattern):
+                return factor
+        return 1.0
+
     def change(
         self, gradient: Array, parameter: Array, slots: Slots, rate: Array, step: int
     ) -> tuple[Array, Slots]:
@@ -200,7 +210,7 @@ class Optimizer(Reference):
             gradient: after clipping.
             parameter: before the update.
             slots: before the update, by name.
-            rate: the learning rate.
+            rate: the learning rate of this parameter.
             step: number of this update, counted from 1.
         """
         raise NotImplementedError
@@ -230,13 +240,24 @@ class Optimizer(Reference):
         parameters: Sequence[Array],
         slots: Sequence[Slots],
         step: int,
+        names: Sequence[str],
     ) -> tuple[list[Array], list[Slots]]:
-        """Return the new parameters and slots after update number `step + 1`."""
+        """Return the new parameters and slots after update number `step + 1`.
+
+        Args:
+            gradients: before clipping.
+            parameters: before the update.
+            slots: of each parameter, before the update.
+            step: number of updates made before.
+            names: of the parameters, such as `layers.0.weight`.
+        """
         gradients = self.clipped(gradients)
         rate = self.schedule(step)
+        factors = map(self.factor, names)
+        rates = [rate if factor == 1 else factor * rate for factor in factors]
         changes = [
-            self.change(gradient, parameter, own, _rate_for(parameter, rate), step + 1)
-            for gradient, parameter, own in zip(gradients, parameters, slots, strict=True)
+            self.change(g, p, own, _rate_for(p, e), step + 1)
+            for g, p, own, e in zip(gradients, parameters, slots, rates, strict=True)
         ]
         after = [p + change for p, (change, _) in zip(parameters, changes, strict=True)]
         return after, [new for _, new in changes]

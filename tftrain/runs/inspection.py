@@ -31,8 +31,8 @@ CALCULATING = """
     AddV2 All Cast ConcatV2 Const Cos Elu Equal Erfc ExpandDims Fill FloorMod GatherV2 Greater
     HashTableV2 Identity IsFinite IsNan Less LogicalAnd LogicalOr LookupTableFindV2
     LookupTableImportV2 LookupTableSizeV2 MatMul Maximum Mean Minimum Mul Neg NoOp NotEqual Pack
-    PartitionedCall Range ReadVariableOp RealDiv Relu Relu6 Reshape ScatterNd SelectV2 Selu
-    Shape Sigmoid Sin Softmax Softplus Softsign Sqrt Square StatefulPartitionedCall
+    PartitionedCall Range ReadVariableOp RealDiv Relu Relu6 Reshape ResourceGather ScatterNd
+    SelectV2 Selu Shape Sigmoid Sin Softmax Softplus Softsign Sqrt Square StatefulPartitionedCall
     StaticRegexReplace StridedSlice StringJoin Sub Sum Tanh Tile Transpose
 """
 """Operations of preprocessing and network. None of them knows of files, or of Python, or loops."""

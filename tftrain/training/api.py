@@ -139,7 +139,7 @@ def fit(
         validation=None if evaluator is None else evaluator.data,
         copies=1 if early_stopping else 0,
     )
-    optimizer.build(parameters)
+    step.build()
     watch = EpochEnd(
         parameters,
         step.network_variables,

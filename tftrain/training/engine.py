@@ -17,12 +17,11 @@ import numpy as np
 import tensorflow as tf
 
 from tftrain.errors import InputError, first_line
+from tftrain.names import COMPILES
 from tftrain.training.batch import Batch
 from tftrain.training.epoch_end import EpochEnd, State, Verdict
 from tftrain.training.orders import Orders
 from tftrain.training.step import Step
-
-MODES = ("auto", "xla", "graph", "eager")
 
 CHUNK_SECONDS = 0.5
 """Aim for the length of a chunk: the host does not matter, and Ctrl-C and the time budget, which
@@ -109,8 +108,8 @@ def choose_mode(wanted: str, operations: float, steps: int, mixed: bool = False)
     Raises:
         InputError: there is no such mode.
     """
-    if wanted not in MODES:
-        raise InputError(f"compile must be one of {', '.join(MODES)}, got {wanted!r}")
+    if wanted not in COMPILES:
+        raise InputError(f"compile must be one of {', '.join(COMPILES)}, got {wanted!r}")
     if wanted != "auto":
         return Mode(wanted)
     if mixed and operations > NARROW_STEP:

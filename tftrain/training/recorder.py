@@ -9,15 +9,14 @@ import numpy as np
 import tensorflow as tf
 
 from tftrain import graph, losses, nn, optimizers
-from tftrain.errors import number, unknown
+from tftrain.errors import number, one_of
 from tftrain.graph import Wire
+from tftrain.names import MODES
 from tftrain.traces import Arrays, Node, Trace, Update
 from tftrain.training.batch import Batch, as_batch
 from tftrain.training.engine import Mode
 from tftrain.training.parameters import dtype_of, used_by
 from tftrain.training.step import Step, parameter_tape, require_gradients
-
-TRACED_MODES = ("eager", "graph", "xla")
 
 
 class Recorder:
@@ -122,7 +121,7 @@ class Tracer:
         self.mode = mode
         self.update = update
         if update:
-            step.optimizer.build(step.parameters)
+            step.build()
         self._found: Sequence[tf.Tensor | None] = ()
         self._always = tf.Variable(True, trainable=False)
         self._program = _compiled(mode, self._recorded)
@@ -243,8 +242,7 @@ def trace(
         InputError: an argument is wrong, shapes do not agree, or the loss does not depend on a
             trainable variable.
     """
-    if mode not in TRACED_MODES:
-        raise unknown("mode", mode, TRACED_MODES)
+    one_of("mode", mode, MODES)
     batch = as_batch(x, y, weight, dtype_of(network), network)
     used = used_by(network, batch.x, batch.rows)
     step = Step(

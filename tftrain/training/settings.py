@@ -29,7 +29,7 @@ from tftrain.arrays import digest_of
 from tftrain.training.history import Observer
 from tftrain.training.holders import attributes, cells_of, is_of_a_library
 
-NO_SETTINGS = frozenset({*vars(tf.Module()), "_built_for", "step", "slots"})
+NO_SETTINGS = frozenset({*vars(tf.Module()), "_built_for", "_factors", "step", "slots"})
 """Attributes that TensorFlow and `tftrain.optimizers.Optimizer` need for themselves."""
 
 

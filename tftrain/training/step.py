@@ -53,10 +53,14 @@ class Step:
         own = [*self.network_variables, *self.optimizer.variables]
         return list({variable.ref(): variable for variable in own}.values())
 
+    def build(self) -> None:
+        """Create the optimizer's slots."""
+        self.optimizer.build(self.parameters, nn.parameter_names(self.network, self.parameters))
+
     @contextmanager
     def unchanged(self) -> Iterator[None]:
         """Give all variables their values back at the end."""
-        self.optimizer.build(self.parameters)
+        self.build()
         before = [(variable, variable.read_value()) for variable in self.variables]
         try:
             yield
