@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tftrain import losses, nn, optimizers
 from tftrain.config import Config, load_config
+from tftrain.data.plan import Plan
 from tftrain.data.preprocessor import Preprocessor
 from tftrain.errors import RunError, TftrainWarning
 from tftrain.experiment.prepare import Prepared
@@ -16,15 +17,16 @@ from tftrain.runs import Run
 from tftrain.training import Convergence, EarlyStopping
 
 
-def network_of(config: Config, in_features: int) -> tf.Module:
-    """Return the untrained network of a config."""
+def network_of(config: Config, plan: Plan) -> tf.Module:
+    """Return the untrained network of a config, for the features of a plan."""
     model = config.model
     hidden: dict[str, Any] = {"activation": []}
     if model.kind == "mlp":
         names = ("activation", "dropout", "normalization", "residual", "precision")
         hidden = {name: getattr(model, name) for name in names}
+        hidden["embeddings"] = plan.embeddings
     return nn.MLP(
-        in_features,
+        len(plan.names),
         model.hidden if model.kind == "mlp" else [],
         len(config.data.target),
         output_activation=model.output_activation,
@@ -65,7 +67,7 @@ def restored_network(run: Run, network: tf.Module) -> tf.Module:
     Raises:
         RunError: they cannot be read.
     """
-    trained = network_of(run.config, nn.wires(network)[0].node.in_features)
+    trained = network_of(run.config, run.plan)
 
     def read(model: Path) -> None:
         try:
@@ -88,7 +90,7 @@ def arrays_of(
     preprocessor: Preprocessor,
     part: str,
     rows: Any = slice(None),
-) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+) -> tuple[Any, np.ndarray, np.ndarray | None]:
     """Return inputs, targets and weights of a part of the table, as the network takes them.
 
     Args:

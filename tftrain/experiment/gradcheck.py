@@ -41,7 +41,7 @@ class Subject:
     def network(self) -> tf.Module:
         """Return the network: with its initial weights, or with those of the run."""
         config = self.prepared.config
-        network = network_of(config, len(self.prepared.plan.names))
+        network = network_of(config, self.prepared.plan)
         return network if self.run is None else restored_network(self.run, network)
 
     def batch(self, rows: int) -> Batch:

@@ -212,7 +212,7 @@ class Training:
         directory = self.directory
         self._write_summary(State.RUNNING)
         write_identity(directory, self.prepared)
-        self.network = network_of(self.config, len(self.prepared.plan.names))
+        self.network = network_of(self.config, self.prepared.plan)
         arrays = {name: arrays_of(self.prepared, self.preprocessor, name) for name in PARTS}
         for x, *_ in arrays.values():
             require_memory_to_predict(self.network, x)
@@ -286,8 +286,8 @@ class Training:
                 y,
                 weight=weight,
                 loss=loss_of(self.config),
-                optimizer=optimizer_of(self.config, len(x)),
-                validation=arrays[VALIDATION] if len(arrays[VALIDATION][0]) else None,
+                optimizer=optimizer_of(self.config, len(y)),
+                validation=arrays[VALIDATION] if len(arrays[VALIDATION][1]) else None,
                 observers=[*logs, *observers],
                 checkpoints=checkpoints_of(self.directory, self.prepared),
                 history=self.history,
@@ -300,12 +300,12 @@ class Training:
             return interruption
         return None
 
-    def _metrics(self, part: str, x: np.ndarray) -> dict[str, Any] | None:
+    def _metrics(self, part: str, x: Any) -> dict[str, Any] | None:
         """Return the metrics of the trained network on a part of the table."""
-        if not len(x):
-            return None
         prepared = self.prepared
         rows = prepared.split[part]
+        if not len(rows):
+            return None
         output = predict_in_blocks(self.network, x)
         prediction = self.preprocessor.unscale(output).numpy()
         weight = None if prepared.weights is None else prepared.weights[rows]

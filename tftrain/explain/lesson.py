@@ -84,7 +84,7 @@ class Lesson:
 def lesson_of(prepared: Prepared, row: int, run: Run | None = None) -> Lesson:
     """Make one step of a config's network on one row (counted from 0), in both engines."""
     config = prepared.config
-    network = network_of(config, len(prepared.plan.names))
+    network = network_of(config, prepared.plan)
     if run is not None:
         network = restored_network(run, network)
     parameters = network.trainable_variables

@@ -33,7 +33,7 @@ CALCULATING = """
     LookupTableImportV2 LookupTableSizeV2 MatMul Maximum Mean Minimum Mul Neg NoOp NotEqual Pack
     PartitionedCall Range ReadVariableOp RealDiv Relu Relu6 Reshape ResourceGather ScatterNd
     SelectV2 Selu Shape Sigmoid Sin Softmax Softplus Softsign Sqrt Square StatefulPartitionedCall
-    StaticRegexReplace StridedSlice StringJoin Sub Sum Tanh Tile Transpose
+    StaticRegexReplace StridedSlice StringJoin StringToHashBucketFast Sub Sum Tanh Tile Transpose
 """
 """Operations of preprocessing and network. None of them knows of files, or of Python, or loops."""
 
