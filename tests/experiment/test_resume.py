@@ -384,7 +384,7 @@ def test_a_model_that_is_replaced_while_it_is_read(monkeypatch: pytest.MonkeyPat
     expected = after.predict(frame)
     whole = tftrain.runs.inspection.load_model
 
-    def replaced(path: Path) -> Any:
+    def replaced(path: Path, trust: bool) -> Any:
         if not Path("run/model.old").exists():
             before.directory.model.rename("run/model.old")
             after.directory.model.rename("run/model")

@@ -14,6 +14,7 @@ from tftrain.config.base import (
     Short,
     or_one,
 )
+from tftrain.config.custom import Custom
 from tftrain.names import MIXED, DType, Precision
 
 ActivationName = Literal[
@@ -154,4 +155,15 @@ class Mlp(Network):
         return self
 
 
-Model = Annotated[Linear | Mlp, BY_KIND, Short("mlp")]
+class CustomModel(Custom):
+    """A network of one's own: `build(inputs, outputs)` returns a `tf.Module`.
+
+    `seed` and `dtype` are handed over as well, where it takes them.
+    """
+
+    kind: Literal["custom"]
+    dtype: DType = "float32"
+    """Precision of parameters and arithmetic."""
+
+
+Model = Annotated[Linear | Mlp | CustomModel, BY_KIND, Short("mlp")]

@@ -9,17 +9,22 @@ import tensorflow as tf
 
 from tftrain import losses, nn, optimizers
 from tftrain.config import Config, load_config
+from tftrain.config.network import CustomModel
 from tftrain.data.plan import Plan
 from tftrain.data.preprocessor import Preprocessor
-from tftrain.errors import RunError, TftrainWarning
+from tftrain.errors import ConfigError, RunError, TftrainWarning
+from tftrain.experiment import custom
 from tftrain.experiment.prepare import Prepared
 from tftrain.runs import Run
 from tftrain.training import Convergence, EarlyStopping
+from tftrain.training.parameters import dtype_of
 
 
 def network_of(config: Config, plan: Plan) -> tf.Module:
     """Return the untrained network of a config, for the features of a plan."""
     model = config.model
+    if model.kind == "custom":
+        return _custom_network(config, model, plan)
     hidden: dict[str, Any] = {"activation": []}
     if model.kind == "mlp":
         names = ("activation", "dropout", "normalization", "residual", "precision")
@@ -37,6 +42,30 @@ def network_of(config: Config, plan: Plan) -> tf.Module:
         seed=config.seed,
         **hidden,
     )
+
+
+def _custom_network(config: Config, section: CustomModel, plan: Plan) -> tf.Module:
+    """Return the network of the user's own code.
+
+    Raises:
+        ConfigError: its code is wrong, or it is not a network of the config's dtype.
+    """
+    network = custom.made_by(
+        "model",
+        section,
+        inputs=len(plan.names),
+        outputs=len(config.data.target),
+        seed=config.seed,
+        dtype=section.dtype,
+    )
+    with custom.reported("model", section):
+        dtype = dtype_of(network).name
+        if dtype != section.dtype and network.trainable_variables:
+            raise ConfigError(
+                f"the network computes in {dtype}, but model.dtype is {section.dtype}: set the one "
+                "to the other"
+            )
+    return network
 
 
 def is_mixed(config: Config) -> bool:
@@ -107,15 +136,25 @@ def arrays_of(
 
 def loss_of(config: Config) -> losses.Loss:
     """Return the loss of a config."""
-    return losses.LOSSES[config.loss.kind](**_settings(config.loss, "l2"))
+    section = config.loss
+    if section.kind == "custom":
+        made = custom.made_by("loss", section)
+        with custom.reported("loss", section):
+            return losses.get(made)
+    return losses.LOSSES[section.kind](**_settings(section, "l2"))
 
 
 def optimizer_of(config: Config, train_rows: int) -> optimizers.Optimizer:
     """Return the optimizer of a config. Its schedule counts epochs, the library counts steps."""
     batch = config.training.batch_size
     steps = 1 if batch == "full" else -(-train_rows // batch)
-    return optimizers.OPTIMIZERS[config.optimizer.kind](
-        _schedule(config, steps), **_settings(config.optimizer, "learning_rate", "schedule")
+    schedule, section = _schedule(config, steps), config.optimizer
+    if section.kind == "custom":
+        made = custom.made_by("optimizer", section, learning_rate=schedule)
+        with custom.reported("optimizer", section):
+            return optimizers.get(made)
+    return optimizers.OPTIMIZERS[section.kind](
+        schedule, **_settings(section, "learning_rate", "schedule")
     )
 
 

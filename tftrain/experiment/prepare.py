@@ -34,6 +34,7 @@ from tftrain.data.sources.frame import as_table, drop_unnamed
 from tftrain.data.sources.parquet import read_parquet
 from tftrain.data.split import Split, by_column, by_fractions, by_order
 from tftrain.errors import ConfigError, DataError, excerpt, naming
+from tftrain.experiment.custom import require_functions
 from tftrain.names import PARTS, TEST, VALIDATION
 from tftrain.runs.table import conventions_of
 
@@ -221,6 +222,7 @@ def prepare(config: Config, data: pd.DataFrame | None = None) -> Prepared:
             "output.tensorboard needs the package tensorboard: install tftrain[tensorboard], or "
             "set it to false"
         )
+    require_functions(config)
     frame = read_frame(config, data)
     with naming(place_of(config, data)):
         _require_columns_of(config, frame)

@@ -111,6 +111,7 @@ def resume(
     overrides: Sequence[str] = (),
     force: bool = False,
     observers: Sequence[Observer] = (),
+    trust: bool = False,
 ) -> Run:
     """Go on with a run that was killed, interrupted or failed, in its own directory.
 
@@ -122,6 +123,8 @@ def resume(
         overrides: `key.path=value` strings that replace single values of the run's config.
         force: whether to go on although the config has changed, where that is safe.
         observers: are told of every chunk and epoch.
+        trust: whether code that the run's config names (`kind: custom`) may be run: it could do
+            anything. Only for runs of your own.
 
     Raises:
         RunError: there is no run, or its config or its data have changed.
@@ -132,9 +135,9 @@ def resume(
     directory.require_plain()
     if directory.state == State.FINISHED and not overrides:
         say_finished(directory)
-        return Run(directory.path)
+        return Run(directory.path, trust)
     with directory.locked():
-        config = config_of(directory, overrides, dataframe=data is not None)
+        config = config_of(directory, overrides, data is not None, trust)
         return _train(directory, prepare(config, data), observers, True, force)
 
 
@@ -151,7 +154,7 @@ def _train(
     if not resume or not directory.summary.is_file():
         directory.require_empty()
     elif not is_to_go_on(directory, prepared, force):
-        return Run(directory.path)
+        return Run(directory.path, trust=True)
     training = Training(prepared, directory)
     try:
         training.run(observers)
@@ -165,7 +168,7 @@ def _train(
     except BaseException as error:
         training.fail(error)
         raise
-    return Run(directory.path)
+    return Run(directory.path, trust=True)  # this process has just made it
 
 
 def _what_was_asked(error: BaseException) -> str:

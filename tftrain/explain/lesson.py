@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tftrain.data.preprocessor import Preprocessor
+from tftrain.errors import InputError
 from tftrain.experiment.build import (
     arrays_of,
     loss_of,
@@ -92,6 +93,12 @@ def lesson_of(prepared: Prepared, row: int, run: Run | None = None) -> Lesson:
     step = Step(network, parameters, loss_of(config), optimizer, config.loss.l2)
     batch = _batch(prepared, row, network)
     parts = parts_of(step, batch.x)
+    if unknown := [part.name.split(" ", 1)[1] for part in parts if part.reference is None]:
+        raise InputError(
+            f"the reference does not know {', '.join(dict.fromkeys(unknown))}, so that no second "
+            "derivation could stand beside TensorFlow's: register its mathematics with "
+            "@tftrain.reference.register"
+        )
     certificate = Certificate(step, parts, MODE)
     with np.errstate(all="ignore"):
         ours = _trace_in_numpy(step, parts, batch)
