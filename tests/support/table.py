@@ -188,6 +188,7 @@ OPTIMIZERS = [
     Row("adam", lambda: optimizers.Adam(0.05)),
     Row("adam-clipped", lambda: optimizers.Adam(0.05, clip_value=0.5, clip_norm=0.3)),
     Row("adamw", lambda: optimizers.AdamW(0.05, weight_decay=0.1)),
+    Row("adam-average", lambda: optimizers.Adam(0.05, average=0.9)),
     Row("adamw-factors", lambda: optimizers.AdamW(0.05, factors={"*.bias": 2, "*": 0.5})),
     Row("nadam", lambda: optimizers.Nadam(0.05)),
     Row("lamb", lambda: optimizers.Lamb(0.05, weight_decay=0.1)),

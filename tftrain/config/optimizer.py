@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from tftrain.config.base import BY_KIND, BelowOne, Fraction, NonNegative, Positive, Section, Short
 from tftrain.config.custom import Custom
@@ -58,6 +58,9 @@ class OptimizerSection(Section):
     factors: dict[str, NonNegative] | None = None
     """Factors on the learning rate by pattern of parameter names, such as `"layers.0.*": 0.1` or
     `"*.bias": 2`. The first pattern that matches counts, 0 freezes."""
+    average: Annotated[Positive, Field(lt=1)] | None = None
+    """Decay of an exponential moving average of the weights, such as 0.999: it is validated, and it
+    is what the run exports."""
 
 
 class SgdConfig(OptimizerSection):

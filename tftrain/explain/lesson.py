@@ -139,7 +139,7 @@ def _trace_in_numpy(step: Step, parts: Sequence[Pair], batch: Batch) -> Trace:
     before = [owners[i][0].parameters[owners[i][1]] for i in range(len(owners))]
     gradients = [owners[i][0].gradients[owners[i][1]] for i in range(len(owners))]
     optimizer: Optimizer = reference_of(step.optimizer)
-    slots = [optimizer.first_slots(parameter) for parameter in before]
+    slots = [optimizer.start(parameter) for parameter in before]
     after, new = optimizer.apply(gradients, before, slots, 0, names_of_parameters(parts))
     return replace(trace, update=Update(0, 1, gradients, before, after, slots, new))
 

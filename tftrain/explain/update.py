@@ -29,6 +29,9 @@ def update_title(lesson: Lesson) -> str:
     rate = f"e = {shown(optimizer.schedule(0).value)} (the learning rate at step 0)"
     lines.append(wrapped(", ".join([rate, *settings]), 2))
     lines += [wrapped(line, 2) for line in _factors(lesson, optimizer)]
+    if optimizer.average is not None:
+        lines.append(f"  m' = {optimizer.average:g} m + {1 - optimizer.average:g} w', m = 0")
+        lines.append(f"  the average of the weights is m' / (1 - {optimizer.average:g}^k)")
     if optimizer.clip_value is not None:
         limit = f"{optimizer.clip_value:g}"
         lines.append(f"  g is clipped first: every element to between -{limit} and {limit}")

@@ -20,7 +20,7 @@ class Adagrad(Optimizer):
     Args:
         learning_rate: a positive number, or a `Schedule` of the step.
         epsilon: keeps the divisor above zero.
-        shared: `clip_value`, `clip_norm` and `factors`, as for `Optimizer`.
+        shared: `clip_value`, `clip_norm`, `factors` and `average`, as for `Optimizer`.
     """
 
     slot_names = ("sum_of_squares",)

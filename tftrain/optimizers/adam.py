@@ -5,7 +5,7 @@ from typing import Unpack
 import tensorflow as tf
 
 from tftrain.errors import number
-from tftrain.optimizers.optimizer import Change, Optimizer, Shared, Slots, Tensor
+from tftrain.optimizers.optimizer import Change, Optimizer, Shared, Slots, Tensor, one_minus_power
 from tftrain.optimizers.schedules import Schedule
 
 
@@ -28,7 +28,7 @@ class Adam(Optimizer):
         beta_1: decay of the running mean, at least 0 and below 1.
         beta_2: decay of the running mean of squares, at least 0 and below 1.
         epsilon: keeps the divisor above zero.
-        shared: `clip_value`, `clip_norm` and `factors`, as for `Optimizer`.
+        shared: `clip_value`, `clip_norm`, `factors` and `average`, as for `Optimizer`.
     """
 
     slot_names = ("mean", "mean_square")
@@ -66,11 +66,6 @@ class Adam(Optimizer):
         return tf.sqrt(mean_square) + tf.cast(self.epsilon * c, mean_square.dtype)
 
 
-def one_minus_power(beta: float, step: Tensor) -> Tensor:
-    """Return `1 - beta ** step` in float64: in float32 the difference would lose digits."""
-    return 1 - tf.pow(tf.constant(beta, tf.float64), step)
-
-
 class AdamW(Adam):
     """Adam, and apart from it each step takes `e * weight_decay * w` off every weight.
 
@@ -86,7 +81,7 @@ class AdamW(Adam):
         beta_1: decay of the running mean, at least 0 and below 1.
         beta_2: decay of the running mean of squares, at least 0 and below 1.
         epsilon: keeps the divisor above zero.
-        shared: `clip_value`, `clip_norm` and `factors`, as for `Optimizer`.
+        shared: `clip_value`, `clip_norm`, `factors` and `average`, as for `Optimizer`.
     """
 
     def __init__(

@@ -29,7 +29,7 @@ class Lamb(Adam):
         beta_1: decay of the running mean, at least 0 and below 1.
         beta_2: decay of the running mean of squares, at least 0 and below 1.
         epsilon: keeps the divisor above zero.
-        shared: `clip_value`, `clip_norm` and `factors`, as for `Optimizer`.
+        shared: `clip_value`, `clip_norm`, `factors` and `average`, as for `Optimizer`.
     """
 
     def __init__(

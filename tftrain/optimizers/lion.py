@@ -25,7 +25,7 @@ class Lion(Optimizer):
         weight_decay: fraction of a weight that is lost per unit of learning rate, 0 or more.
         beta_1: share of the running mean in the direction of the step, at least 0 and below 1.
         beta_2: decay of the running mean, at least 0 and below 1.
-        shared: `clip_value`, `clip_norm` and `factors`, as for `Optimizer`.
+        shared: `clip_value`, `clip_norm`, `factors` and `average`, as for `Optimizer`.
     """
 
     slot_names = ("mean",)

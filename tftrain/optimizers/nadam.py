@@ -2,8 +2,8 @@
 
 import tensorflow as tf
 
-from tftrain.optimizers.adam import Adam, one_minus_power
-from tftrain.optimizers.optimizer import Change, Slots, Tensor
+from tftrain.optimizers.adam import Adam
+from tftrain.optimizers.optimizer import Change, Slots, Tensor, one_minus_power
 
 
 class Nadam(Adam):

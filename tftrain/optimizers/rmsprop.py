@@ -21,7 +21,7 @@ class RMSprop(Optimizer):
         learning_rate: a positive number, or a `Schedule` of the step.
         rho: how much of the running mean is kept at each step, at least 0 and below 1.
         epsilon: keeps the divisor above zero.
-        shared: `clip_value`, `clip_norm` and `factors`, as for `Optimizer`.
+        shared: `clip_value`, `clip_norm`, `factors` and `average`, as for `Optimizer`.
     """
 
     slot_names = ("mean_square",)

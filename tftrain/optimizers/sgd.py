@@ -25,7 +25,7 @@ class SGD(Optimizer):
         learning_rate: a positive number, or a `Schedule` of the step.
         momentum: `a`, at least 0 and below 1; 0 is plain gradient descent and keeps no slot.
         nesterov: take the gradient's step from the look-ahead point; needs momentum.
-        shared: `clip_value`, `clip_norm` and `factors`, as for `Optimizer`.
+        shared: `clip_value`, `clip_norm`, `factors` and `average`, as for `Optimizer`.
     """
 
     def __init__(

@@ -153,7 +153,7 @@ class Certificate:
         reference = reference_of(self.step.optimizer)
         kept, expected_slots = (
             set(update.slots_before[0]),
-            set(reference.first_slots(update.before[0])),
+            set(reference.start(update.before[0])),
         )
         if expected_slots - kept:
             yield self._slots(kept, expected_slots)

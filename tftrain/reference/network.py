@@ -255,6 +255,8 @@ def train_steps(
 ) -> Iterator[float]:
     """Train a network in place by gradient descent, and yield the loss of each step as it is made.
 
+    At the end it has the averages of its parameters, if the optimizer keeps any.
+
     Args:
         network: the network.
         x: inputs, shape `(rows, in_features)`, of the network's dtype; or a nest of such arrays.
@@ -286,7 +288,7 @@ def train_steps(
             )
     epochs = whole_number("epochs", epochs)
     size = len(y) if batch_size == "full" else whole_number("batch_size", batch_size)
-    slots = [optimizer.first_slots(p) for p in network.parameters.values()]
+    slots = [optimizer.start(p) for p in network.parameters.values()]
     step = 0
     for epoch in range(epochs):
         order = batch_order(len(y), seed, epoch) if shuffle else np.arange(len(y))
@@ -304,6 +306,10 @@ def train_steps(
             network.assign(dict(zip(names, after, strict=True)))
             step += 1
             yield float(value)
+    if optimizer.average is not None:
+        seen = 1 - optimizer.average**step
+        averages = [own["average"] / seen for own in slots]
+        network.assign(dict(zip(network.parameters, averages, strict=True)))
 
 
 def fit(network: Network, x: np.ndarray, y: np.ndarray, **settings: Any) -> np.ndarray:

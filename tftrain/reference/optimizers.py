@@ -153,6 +153,7 @@ class Optimizer(Reference):
     Attributes:
         schedule: a schedule, or a number for a constant rate; by default `usual_rate`.
         factors: by pattern of names, what multiplies the learning rate of those parameters.
+        average: decay of the moving average of the parameters, if one is kept.
         slot_names: names of the slots that a parameter has.
         usual_rate: the learning rate where none is given.
     """
@@ -161,6 +162,7 @@ class Optimizer(Reference):
     clip_value: float | None = None
     clip_norm: float | None = None
     factors: Mapping[str, float] | None = None
+    average: float | None = None
     slot_names: ClassVar[tuple[str, ...]] = ()
     usual_rate: ClassVar[float] = 0.001
 
@@ -185,6 +187,11 @@ class Optimizer(Reference):
     def first_slots(self, parameter: Array) -> Slots:
         """Return the slots of a parameter before the first update: zeros."""
         return {name: np.zeros_like(parameter) for name in self.slot_names}
+
+    def start(self, parameter: Array) -> Slots:
+        """Return all that is kept of a parameter before the first update: slots and average."""
+        average = {} if self.average is None else {"average": np.zeros_like(parameter)}
+        return {**self.first_slots(parameter), **average}
 
     def clipped(self, gradients: Sequence[Array]) -> list[Array]:
         """Return the gradients as the update takes them: clipped by value, then by norm."""
@@ -260,7 +267,13 @@ class Optimizer(Reference):
             for g, p, own, e in zip(gradients, parameters, slots, rates, strict=True)
         ]
         after = [p + change for p, (change, _) in zip(parameters, changes, strict=True)]
-        return after, [new for _, new in changes]
+        new = [own for _, own in changes]
+        if self.average is not None:
+            kept = [self.average * own["average"] for own in slots]
+            pairs = zip(kept, after, strict=True)
+            averages = [old + (1 - self.average) * w for old, w in pairs]
+            new = [{**own, "average": m} for own, m in zip(new, averages, strict=True)]
+        return after, new
 
 
 def _rate_for(parameter: Array, rate: Bounded) -> Array:

@@ -100,7 +100,8 @@ def fit(
             a new one by default.
 
     Returns:
-        What happened; the network and the optimizer have been changed in place.
+        What happened; the network and the optimizer have been changed in place. With
+        `optimizer.average`, the network has the averages of its parameters.
 
     Raises:
         InputError: an argument is wrong, or shapes do not agree.
@@ -148,6 +149,7 @@ def fit(
         validate_every=whole_number("validate_every", validate_every),
         early_stopping=early_stopping,
         convergence=convergence,
+        averages=None if optimizer.average is None else optimizer.averages,
     )
     order_seed = whole_number("seed", seed, minimum=0) if shuffle else None
     first = whole_number("first_epoch", first_epoch) - 1

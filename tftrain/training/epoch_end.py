@@ -4,7 +4,8 @@ All of it is TensorFlow, so that it runs inside the engine's program: many epoch
 without a return to Python, and still stop after exactly the epoch where they should.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -91,6 +92,7 @@ class EpochEnd:
         parameters: the variables that are trained.
         variables: all variables of the network, those that are not trained included.
         evaluator: evaluates the validation rows, if there are any.
+        averages: returns the averages of the parameters, which are evaluated in their place.
 
     Attributes:
         best: copies of the variables at the best epoch, if there is early stopping.
@@ -106,8 +108,10 @@ class EpochEnd:
         validate_every: int = 1,
         early_stopping: EarlyStopping | None = None,
         convergence: Convergence | None = None,
+        averages: Callable[[], Sequence[tf.Tensor]] | None = None,
     ) -> None:
         self.parameters = parameters
+        self.averages = averages
         self.variables = variables
         self.evaluator = evaluator
         self.epochs = epochs
@@ -158,14 +162,28 @@ class EpochEnd:
         change = tf.abs(loss - state.last_loss) / tf.maximum(tf.abs(state.last_loss), 1e-300)
         verdict, held = self._converged(state, norm, change)
         last = (verdict != Verdict.GO_ON) | (epoch == self.epochs)
-        sums = self._validation(last | (epoch % self.validate_every == 0) | due)
-        finite = tf.math.is_finite(loss) & self._finite(sums)
-        best, best_epoch, over = self._improvement(state, epoch, sums, finite)
+        with self.averaged():
+            sums = self._validation(last | (epoch % self.validate_every == 0) | due)
+            finite = tf.math.is_finite(loss) & self._finite(sums)
+            best, best_epoch, over = self._improvement(state, epoch, sums, finite)
         verdict = tf.where(over, tf.constant(Verdict.NO_IMPROVEMENT, tf.float64), verdict)
         verdict = tf.where(finite, verdict, tf.constant(Verdict.DIVERGED, tf.float64))
         line = tf.concat([[verdict, loss, norm, change], sums], axis=0)
         after = State(loss, held, best, best_epoch, verdict)
         return after, line
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Give the parameters their averages inside, where these are kept."""
+        if self.averages is None:
+            yield
+            return
+        raw = [parameter.read_value() for parameter in self.parameters]
+        for parameter, average in zip(self.parameters, self.averages(), strict=True):
+            parameter.assign(average)
+        yield
+        for parameter, value in zip(self.parameters, raw, strict=True):
+            parameter.assign(value)
 
     def _converged(
         self, state: State, norm: tf.Tensor, change: tf.Tensor

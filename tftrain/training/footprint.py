@@ -45,7 +45,7 @@ def require_memory(
     """
     if not _on_host(step.parameters):
         return
-    slots = len(step.optimizer.slot_names)
+    slots = len(step.optimizer.slot_names) + (step.optimizer.average is not None)
     parameters = bytes_of(step.parameters)
     batches = [data] if validation is None else [data, validation]
     held = sum(bytes_of(batch.tensors) for batch in batches)

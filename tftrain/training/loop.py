@@ -82,7 +82,7 @@ class Loop:
             self.engine.close()
             if self.saver:
                 self.saver.checkpoints.close()
-            self._restore_best_weights()
+            self._leave_best_weights()
             history.traces = self.engine.traces
             history.seconds["train"] = time.monotonic() - self.started
             for observer in self.observers:
@@ -364,9 +364,15 @@ class Loop:
             return DivergedError("loss of the epoch", line.loss, epoch, step)
         return DivergedError("validation loss", float(line.sums[0]), epoch, step)
 
-    def _restore_best_weights(self) -> None:
+    def _leave_best_weights(self) -> None:
+        """Give the network the weights of the best epoch, or else the averages, if kept."""
         best_epoch = int(self.engine.state.best_epoch)
         if not best_epoch:
+            if self.watch.averages and self.engine.step.optimizer.step > 0:
+                for variable, average in zip(
+                    self.watch.parameters, self.watch.averages(), strict=True
+                ):
+                    variable.assign(average)
             return
         for variable, best in zip(self.watch.variables, self.watch.best, strict=True):
             variable.assign(best)
