@@ -804,7 +804,7 @@ def test_a_bound_that_is_loose_on_kinks_proves_nothing(
     assert report.ok == (factor == 1)
 
 
-class Lopsided(losses.Loss):
+class Lopsided(losses.Elementwise):
     """`max(e, -e / 2)` of each error, with a slope of `at_zero` at zero."""
 
     def __init__(self, at_zero: float) -> None:
@@ -820,7 +820,7 @@ class Lopsided(losses.Loss):
 
 
 @dataclass
-class LopsidedReference(reference.Loss):
+class LopsidedReference(reference.Elementwise):
     at_zero: float
 
     def term(self, error):

@@ -45,7 +45,7 @@ def _output_norms(lesson: Lesson) -> str:
         units = f"{one.y.shape[-1]:,}"
         rows.append([f"f_{n + 1} = {formulas[n]}", units, *_norms(one.y, other.y), ratio])
     loss = [shown(lesson.tensorflow.loss), shown(lesson.numpy.loss)]
-    rows.append(["L", "1", *loss, _ratio(lesson.check("loss", "value"))])
+    rows.append(["L", "1", *loss, _ratio(lesson.check_of_loss("value"))])
     return table_of(["", "units", "TensorFlow", "NumPy", "error / bound"], rows)
 
 
@@ -81,7 +81,7 @@ def _of_delta(lesson: Lesson, n: int) -> Check:
         for place, source in enumerate(part.wire.sources)
         if source == n
     ]
-    return max(found or [lesson.check("loss", "delta")], key=lambda check: check.ratio)
+    return max(found or [lesson.check_of_loss("delta")], key=lambda check: check.ratio)
 
 
 def _gradient_norms(lesson: Lesson) -> str:
