@@ -120,10 +120,10 @@ def checked_terms(loss: Loss, prediction: tf.Tensor, target: tf.Tensor) -> tf.Te
             raise  # a tensor of a program was asked for its value: whoever compiles says so
         raise InputError(
             f"the loss {name_of(loss)} cannot be computed of {_given(prediction, target)}, in "
-            f"this order: {first_line(error)}{_hint(target)}"
+            f"this order: {first_line(error).rstrip('. ')}{_hint(target, error)}"
         ) from error
     whole = _unreduced(terms, prediction, target)
-    if whole is None or terms.dtype != prediction.dtype:
+    if whole is None or terms.dtype != prediction.dtype or _aligns_cases(loss, prediction, target):
         raise ShapeError(
             f"the loss {name_of(loss)} makes terms {_shown(terms)} of "
             f"{_given(prediction, target)}: return one {prediction.dtype.name} for each case, "
@@ -157,9 +157,28 @@ def factors_of(terms: tf.Tensor, weight: tf.Tensor | None) -> tf.Tensor | None:
 def _unreduced(terms: tf.Tensor, prediction: tf.Tensor, target: tf.Tensor) -> tf.TensorShape | None:
     """Return the shape that terms must have: leading axes of another; None where they do not."""
     rank = terms.shape.rank
+    if not prediction.shape[:1].is_compatible_with(target.shape[:1]):
+        return None
     shapes = [one.shape[:rank] for one in (prediction, target) if one.shape.rank is not None]
     fitting = [shape for shape in shapes if rank and shape.is_compatible_with(terms.shape)]
     return next(iter(fitting), None)
+
+
+def _aligns_cases(loss: Loss, prediction: tf.Tensor, target: tf.Tensor) -> bool:
+    """Return whether targets are broadcast along the units, which only one batch size lets pass.
+
+    With as many cases as units, `prediction - target` of shapes `(n, n)` and `(n,)` is no error. So
+    the terms are made of one case more.
+    """
+    count = prediction.shape[:1].num_elements()
+    if prediction.shape[1:].rank == 0 or target.shape.rank != 1 or prediction.shape[-1] != count:
+        return False
+    more = [tf.concat([one, one[:1]], axis=0) for one in (prediction, target)]
+    try:
+        loss.terms(*more)
+    except (ValueError, tf.errors.InvalidArgumentError):
+        return True
+    return False
 
 
 def _given(prediction: tf.Tensor, target: tf.Tensor) -> str:
@@ -170,12 +189,13 @@ def _shown(tensor: Any) -> str:
     return f"of {tensor.dtype.name} and shape {tensor.shape}"
 
 
-def _hint(target: tf.Tensor) -> str:
-    if not target.dtype.is_integer:
+def _hint(target: tf.Tensor, error: Exception) -> str:
+    """Return what to do where integers among the targets may be the reason of an error."""
+    if not (target.dtype.is_integer and target.dtype.name in str(error)):
         return ""
     return (
-        ". Whole numbers stay integers in the targets of such a loss: where it subtracts them, "
-        "give floating-point targets"
+        ". Targets that are integers stay so for such a loss, as labels: give floating-point "
+        "numbers where they are quantities"
     )
 
 

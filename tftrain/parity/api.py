@@ -196,7 +196,7 @@ def _check(tracer: Tracer, *, first: bool, plan: Plan | None) -> Report:
     if known and dtype != MIXED:
         checks += certificate.as_trained(trace, plain)
     else:  # in bfloat16 a bound through the whole network is as large as the gradient
-        checks += _as_recorded(parts, trace, plain, mode, unit=rounding(dtype), proven=known)
+        checks += _as_recorded(certificate, trace, plain)
     own, more = _of_reference(certificate, trace) if first else ([], [])
     checks += own
     notes = [*_notes(certificate, trace, checks), *more]
@@ -354,22 +354,26 @@ def _of_shared(certificate: Certificate, trace: Trace) -> Iterator[Check]:
 
 
 def _as_recorded(
-    parts: Sequence[Pair],
-    trace: Trace,
-    plain: Sequence[np.ndarray],
-    mode: str,
-    **judged: Any,
+    certificate: Certificate, trace: Trace, plain: Sequence[np.ndarray]
 ) -> Iterator[Check]:
     """Compare the gradients of the step that records nothing with those of the one that does.
 
-    How they are `judged`: `unit` and `proven` of `alike`.
+    Deltas that begin with a loss which the reference does not know may differ by more than the
+    proven bound of a node, where they cancel.
     """
-    for part, node in zip(parts, trace.nodes, strict=True):
+    unit, proven = rounding(nn.precision_name(certificate.step.network)), certificate.knows_all
+    bounds = {} if certificate.objective.is_known else certificate.totals
+    for part, node in zip(certificate.parts, trace.nodes, strict=True):
         lost = 0.0 if part.reference else CANCELLED * lost_in(node, inside=True)
         for name, place in part.places.items():
             what, recorded = f"{name} as trained", node.gradients[name]
             least = lost / max(1.0, float(np.max(np.abs(node.parameters[name]), initial=0.0)))
-            yield alike(plain[place], recorded, mode, part.name, what, lost=least, **judged)
+            if place in bounds:
+                least += CANCELLED * float(np.max(bounds[place].bound, initial=0.0))
+            mode, actual = certificate.mode, plain[place]
+            yield alike(
+                actual, recorded, mode, part.name, what, unit=unit, proven=proven, lost=least
+            )
 
 
 def _of_reference(certificate: Certificate, trace: Trace) -> tuple[list[Check], list[str]]:
