@@ -243,15 +243,6 @@ def test_wrong_arguments(arguments: dict, message: str) -> None:
         tftrain.gradcheck(network(), given.pop("x"), given.pop("y"), **given)
 
 
-def test_a_loss_without_a_reference_is_refused() -> None:
-    class Cubic(losses.Loss):
-        def term(self, error: tf.Tensor) -> tf.Tensor:
-            return tf.abs(error) ** 3
-
-    with pytest.raises(InputError, match=r"does not know Cubic.*reference\.register"):
-        tftrain.gradcheck(network(), X, Y, loss=Cubic())
-
-
 def test_a_reference_that_names_other_parameters_is_refused() -> None:
     @reference.register(Scale)
     @dataclass

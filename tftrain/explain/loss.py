@@ -15,16 +15,16 @@ from tftrain.reference.losses import Elementwise
 def objective_formula(lesson: Lesson) -> Iterator[str]:
     """Yield the objective as symbols."""
     loss = lesson.objective.loss
+    weight = "" if lesson.tensorflow.weight is None else "w * "
     if isinstance(loss, Elementwise):
         units = lesson.tensorflow.target.shape[-1]
         term = loss.term_text("e" if units == 1 else "e[j]")
         total = term if units == 1 else f"(sum over j of {term})"
         where = ", ".join([f"e = f_{len(lesson.parts)} - t", *loss.definitions()])
         name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(loss).__name__).lower()
-        weight = "" if lesson.tensorflow.weight is None else "w * "
         yield f"L     = {weight}{total}{loss.scale_text(units)}, {where} ({name} of one row)"
     else:
-        yield f"L     = {_named(lesson)} (of one row)"
+        yield f"L     = {weight}{_named(lesson)} (of one row)"
     for penalty in lesson.objective.penalties:
         yield f"        + {penalty.text('(the sum of squares of all W)')}"
 
@@ -32,7 +32,7 @@ def objective_formula(lesson: Lesson) -> Iterator[str]:
 def value_lines(lesson: Lesson) -> Iterator[str]:
     """Yield the objective in numbers."""
     trace, loss = lesson.tensorflow, lesson.objective.loss
-    total = _named(lesson)
+    total = f"{_weight(lesson)}{_named(lesson)}"
     if isinstance(loss, Elementwise):
         errors = _errors(lesson)
         yield f"  e = f_{len(lesson.parts)} - t"

@@ -44,7 +44,8 @@ def _output_norms(lesson: Lesson) -> str:
         ratio = _ratio(lesson.check(part.name, "y"))
         units = f"{one.y.shape[-1]:,}"
         rows.append([f"f_{n + 1} = {formulas[n]}", units, *_norms(one.y, other.y), ratio])
-    loss = [shown(lesson.tensorflow.loss), shown(lesson.numpy.loss)]
+    by_hand = shown(lesson.numpy.loss) if lesson.objective.is_known else "-"
+    loss = [shown(lesson.tensorflow.loss), by_hand]
     rows.append(["L", "1", *loss, _ratio(lesson.check_of_loss("value"))])
     return table_of(["", "units", "TensorFlow", "NumPy", "error / bound"], rows)
 

@@ -2,7 +2,7 @@
 
 Such a loss is a last node: its input is the prediction, its output the terms, and the delta there
 is `scale * w`. So its own delta is checked along random directions, as a layer's is. Its value must
-be the sum of its terms; and the terms of some cases must be the same without the other cases, or
+be the sum of its terms; and the terms of a case must be the same without the other cases, or
 something has been broadcast or reduced on the way.
 """
 
@@ -24,6 +24,9 @@ from tftrain.traces import Node, Trace
 OF_EACH_CASE = "terms of each case"
 """The quantity of the check that no case's terms depend on another case."""
 
+ALONE = 8
+"""Cases whose terms are computed alone."""
+
 
 class _Terms(tf.Module):
     """The terms of a loss as a function of the prediction."""
@@ -33,7 +36,12 @@ class _Terms(tf.Module):
         self.loss, self.target = loss, tf.constant(target)
 
     def __call__(self, prediction: tf.Tensor) -> tf.Tensor:
-        return checked_terms(self.loss, prediction, self.target[: len(prediction)])
+        return checked_terms(self.loss, prediction, self.target)
+
+    def of_case(self, k: int, prediction: np.ndarray) -> tf.Tensor:
+        """Return the terms of one case."""
+        case = slice(k, k + 1)
+        return checked_terms(self.loss, tf.constant(prediction[case]), self.target[case])
 
 
 def node_of(loss: Loss) -> str:
@@ -80,19 +88,18 @@ def _value(certificate: Certificate, trace: Trace, node: Node, name: str) -> Che
 
 
 def _of_each_case(layer: _Terms, node: Node, mode: str, name: str) -> Check:
-    """Check that the terms of the first half of the cases do not depend on the others."""
-    half = -(-len(node.y) // 2)
-    expected = node.y[:half]
+    """Check that the terms of the first cases are the same where each stands alone."""
+    few = range(min(len(node.y), ALONE))
+    dtype = node.y.dtype.name
     try:
-        found = layer(tf.constant(node.x[:half])).numpy()
+        found = np.concatenate([layer.of_case(k, node.x).numpy() for k in few])
     except InputError as error:
-        wrong = f"of the first {half} cases alone, they cannot be computed: {error}"
-        dtype = node.y.dtype.name
+        remark = f"of one case alone, they cannot be computed: {error}"
         return Check(
-            mode, dtype, name, OF_EACH_CASE, np.inf, 0.0, np.inf, kind=EVIDENCE, remark=wrong
+            mode, dtype, name, OF_EACH_CASE, np.inf, 0.0, np.inf, kind=EVIDENCE, remark=remark
         )
     largest = [float(np.max(np.abs(one), initial=0.0)) for one in (node.y, node.x)]
-    bound = rounding(node.y.dtype.name) * max(largest)
-    check = within(expected, found, bound, mode, name, OF_EACH_CASE)
+    bound = rounding(dtype) * max(largest)
+    check = within(node.y[: len(few)], found, bound, mode, name, OF_EACH_CASE)
     remark = "" if check.ok else "the terms of a case must not depend on other cases"
     return replace(check, relative_bound=0.0, remark=remark)

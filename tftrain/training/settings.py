@@ -90,7 +90,7 @@ def _elements_of(value: Any) -> Iterable[Any] | None:
         case MethodType():
             return [value.__self__, value.__func__]
         case FunctionLoss():
-            return [digest_of_code(value.function)]
+            return [digest_of_code(value.function)[:16]]
         case FunctionType() if not is_of_a_library(value):
             code, given = value.__code__, [value.__defaults__, value.__kwdefaults__]
             return [value.__qualname__, *cells_of(value), *given, constants_of(code)]
