@@ -3,7 +3,8 @@
 Usage: python -m scripts.attack.kill_runs [--runs N] [--jobs N] [--seed N]
 
 Each run trains a small network for a few seconds: with sgd, momentum or adam, in graph mode or in
-XLA, in the order of the table or shuffled with a partial batch at the end. It is killed one to five
+XLA, in the order of the table or shuffled with a partial batch at the end; a plain one, or one with
+dropout, batch normalization, residual blocks and embeddings. It is killed one to five
 times, at any instant from reading the table to writing the model, and goes on each time. Its
 weights, optimizer, history, metrics and predictions must be those of a run that was left alone.
 """
@@ -43,18 +44,31 @@ OPTIMIZERS = {
 BATCHES = {"in order": (700, False), "shuffled, partial": (703, True)}
 """Rows that are trained on, and whether they are shuffled; batches of 28."""
 
-Variant = tuple[str, str, str]
-VARIANTS: list[Variant] = list(itertools.product(OPTIMIZERS, ("graph", "xla"), BATCHES))
+NETWORKS: dict[str, dict[str, Any]] = {
+    "plain": {"hidden": [32, 16]},
+    "everything": {
+        "hidden": [16, 16, 16],
+        "dropout": 0.2,
+        "normalization": "batch",
+        "residual": True,
+        "embeddings": "auto",
+    },
+}
+
+Variant = tuple[str, str, str, str]
+VARIANTS: list[Variant] = list(itertools.product(OPTIMIZERS, ("graph", "xla"), BATCHES, NETWORKS))
 
 
 def write_inputs(folder: Path, variant: Variant) -> Path:
     """Write table and config of a variant; return the config."""
-    optimizer, mode, batches = variant
+    optimizer, mode, batches, network = variant
     rows, shuffle = BATCHES[batches]
     rng = np.random.default_rng(0)
     x = rng.normal(size=(rows + 100, 8))
     frame = pd.DataFrame(x, columns=[f"x{i}" for i in range(8)])
     frame["y"] = np.sin(x[:, 0]) + x[:, 1] * x[:, 2] + 0.1 * rng.normal(size=len(x))
+    if network == "everything":
+        frame["town"] = [f"town {i}" for i in rng.integers(0, 40, len(x))]
     frame["part"] = ["train"] * rows + ["validation"] * 100
     frame.to_csv(folder / "table.csv", index=False)
     config = {
@@ -64,7 +78,7 @@ def write_inputs(folder: Path, variant: Variant) -> Path:
             "target": "y",
             "split": {"kind": "column", "column": "part"},
         },
-        "model": {"kind": "mlp", "hidden": [32, 16], "activation": "tanh"},
+        "model": {"activation": "tanh", **NETWORKS[network]},
         "optimizer": OPTIMIZERS[optimizer],
         "training": {
             "epochs": 100,

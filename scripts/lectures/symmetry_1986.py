@@ -41,10 +41,11 @@ def main(seeds: int) -> None:
     solved = []
     for seed in range(seeds):
         config = tftrain.load_config(CONFIG, [f"seed={seed}", f"training.epochs={SWEEPS}"])
-        frame = prepare(config).frame
+        prepared = prepare(config)
+        frame = prepared.frame
         x = tf.constant(frame.filter(like="bit_").to_numpy(), tf.float32)
         y = tf.constant(frame[["symmetric"]].to_numpy(), tf.float32)
-        network = network_of(config, 6)
+        network = network_of(config, prepared.plan)
         sweeps = Sweeps(network, x, frame["symmetric"].to_numpy(bool))
         tftrain.fit(
             network,

@@ -9,8 +9,9 @@ from pydantic import BaseModel
 
 from tftrain import fit
 from tftrain.config import config, optimizer
-from tftrain.config.network import Mlp
+from tftrain.config.network import Embeddings, Mlp
 from tftrain.config.sections import of_kind, sections_at
+from tftrain.data.plan import Embedding
 from tftrain.losses import LOSSES
 from tftrain.nn import INITIALIZERS, MLP
 from tftrain.optimizers import OPTIMIZERS, schedules
@@ -34,10 +35,19 @@ def pairs() -> Iterator[tuple[type[BaseModel], Callable[..., Any]]]:
     yield Mlp, MLP
 
 
+APART = {"embeddings"}
+"""Keys that mean something else in the library: there the sizes, here which columns."""
+
+
 def shared_defaults() -> Iterator[Any]:
+    yield from (
+        pytest.param(field.default, getattr(Embedding(), name), id=f"Embedding-{name}")
+        for name, field in Embeddings.model_fields.items()
+        if name != "kind"
+    )
     for section, thing in pairs():
         for name, parameter in inspect.signature(thing).parameters.items():
-            field = section.model_fields.get(name)
+            field = None if name in APART else section.model_fields.get(name)
             if field and not field.is_required() and parameter.default is not parameter.empty:
                 yield pytest.param(field.default, parameter.default, id=f"{thing.__name__}-{name}")
 

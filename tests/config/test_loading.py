@@ -215,13 +215,13 @@ def test_unknown_kind_hides_no_unknown_key_of_its_section() -> None:
         "model: mlpp\n"
         "data: {source: {kind: cvs, pth: t.csv}, target: y}\n"
     ) == [
-        "c.yaml:1:13: optimizer.kind: expected sgd, adagrad, rmsprop, adam, adamw, nadam, lamb or "
-        "lion, got 'adan', did you mean adam?",
+        "c.yaml:1:13: optimizer.kind: expected sgd, adagrad, rmsprop, adam, adamw, nadam, lamb, "
+        "lion or custom, got 'adan', did you mean adam?",
         "c.yaml:1:25: optimizer.learning_rat: unknown key, did you mean learning_rate?",
-        "c.yaml:1:67: optimizer.x: unknown key, known keys: beta_1, beta_2, clip_norm, "
-        "clip_value, epsilon, factors, kind, learning_rate, momentum, nesterov, rho, schedule, "
-        "weight_decay",
-        "c.yaml:2:1: model: expected linear or mlp, got 'mlpp', did you mean mlp?",
+        "c.yaml:1:67: optimizer.x: unknown key, known keys: arguments, beta_1, beta_2, "
+        "clip_norm, clip_value, epsilon, factors, folder, kind, learning_rate, module, momentum, "
+        "nesterov, rho, schedule, weight_decay",
+        "c.yaml:2:1: model: expected linear, mlp or custom, got 'mlpp', did you mean mlp?",
         "c.yaml:3:17: data.source.kind: expected csv, parquet, sklearn or dataframe, got 'cvs', "
         "did you mean csv?",
         "c.yaml:3:28: data.source.pth: unknown key, did you mean path?",
@@ -248,17 +248,17 @@ def test_unknown_kind_hides_no_other_mistake_of_its_section() -> None:
         "c.yaml:4:11: data.split.kind: expected fractions, column or ordered, got 'orderd', "
         "did you mean ordered?",
         "c.yaml:4:25: data.split.train: expected less than or equal to 1, got 2",
-        "c.yaml:5:9: model.kind: expected linear or mlp, got 'mpl', did you mean mlp?",
+        "c.yaml:5:9: model.kind: expected linear, mlp or custom, got 'mpl', did you mean mlp?",
         "c.yaml:5:20: model.hidden: expected a number, got 'x'",
         "c.yaml:5:45: model.initializer.kind: expected auto, zeros, glorot_uniform, "
         "glorot_normal, he_uniform, he_normal, lecun_uniform, lecun_normal, uniform or normal, "
         "got 'normla', did you mean normal?",
         "c.yaml:5:59: model.initializer.stddev: expected greater than or equal to 0, got -1",
-        "c.yaml:6:8: loss.kind: expected mse, sum_squared_error, mae or huber, got 7",
+        "c.yaml:6:8: loss.kind: expected mse, sum_squared_error, mae, huber or custom, got 7",
         "c.yaml:6:17: loss.delta: expected greater than 0, got -1",
         "c.yaml:6:28: loss.l2: expected greater than or equal to 0, got -1",
-        "c.yaml:7:13: optimizer.kind: expected sgd, adagrad, rmsprop, adam, adamw, nadam, lamb or "
-        "lion, got 'what'",
+        "c.yaml:7:13: optimizer.kind: expected sgd, adagrad, rmsprop, adam, adamw, nadam, lamb, "
+        "lion or custom, got 'what'",
         "c.yaml:7:40: optimizer.epsilon: expected greater than 0, got -1",
     ]
 

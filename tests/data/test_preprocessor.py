@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tftrain.data.columns import Conventions, understand
-from tftrain.data.plan import Plan, center_and_scale, fit_plan, target_values
+from tftrain.data.plan import Embedding, Plan, center_and_scale, fit_plan, target_values
 from tftrain.data.preprocessor import Preprocessor
 from tftrain.errors import DataError
+from tftrain.runs.preprocessing import plan_text, read_plan
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -276,3 +278,64 @@ def test_values_too_large_to_scale_are_named() -> None:
 def test_a_small_spread_far_from_zero_is_a_spread() -> None:
     values = 1.7e14 + np.arange(50)
     assert center_and_scale(values, "standard")[1] == pytest.approx(np.std(np.arange(50)))
+
+
+CITIES = ["Rome", "Oslo", "Rome", "Bern", "", "Oslo", "Rome", "Paris"]
+
+
+def codes_of(new: Sequence[str], **embedding: int) -> np.ndarray:
+    """Return the codes of texts under a plan fitted to `CITIES`."""
+    plan = plan_of(pd.DataFrame({"city": CITIES}), embedding=Embedding(**embedding))
+    numbers, codes = Preprocessor(plan).features(pd.DataFrame({"city": new}, dtype=object))
+    assert numbers.shape == (len(new), 0)
+    assert codes.dtype == np.int32
+    assert codes.max() < plan.embeddings[0][0]
+    return codes
+
+
+def test_codes_are_places_in_the_sorted_vocabulary() -> None:
+    places = {word: i for i, word in enumerate(sorted(set(CITIES)), 1)}
+    expected = [places[word] for word in CITIES]
+    np.testing.assert_array_equal(codes_of(CITIES, min_categories=2), expected)
+
+
+def test_an_unknown_category_has_code_0_and_a_missing_one_its_own() -> None:
+    assert codes_of(["Lima", " Rome ", ""], min_categories=2).tolist() == [0, 5, 1]
+
+
+def test_rare_categories_share_a_bucket() -> None:
+    """Rome and Oslo have codes 2 and 1; the others, and unknown ones, share code 3."""
+    codes = codes_of([*CITIES, "Lima"], min_categories=2, max_categories=2)
+    assert codes.tolist() == [2, 1, 2, 3, 3, 1, 2, 3, 3]
+
+
+def test_rare_categories_are_spread_by_a_hash() -> None:
+    words = [f"city {i}" for i in range(2000)]
+    codes = codes_of(words, min_categories=2, max_categories=2, hash_buckets=50)
+    counts = np.bincount(codes, minlength=53)
+    assert counts[:3].sum() == 0
+    assert counts[3:].min() > 15  # 40 on average
+    expected = 3 + tf.strings.to_hash_bucket_fast(words, 50).numpy()
+    np.testing.assert_array_equal(codes, expected)
+
+
+def test_columns_with_few_categories_stay_one_hot() -> None:
+    frame = pd.DataFrame({"city": CITIES, "kind": ["a", "b"] * 4, "x": np.arange(8.0)})
+    plan = plan_of(frame, embedding=Embedding(min_categories=3))
+    assert [feature.column.name for feature in plan.embedded] == ["city"]
+    assert plan.names == ["x", "kind = a", "kind = b"]
+    numbers, codes = Preprocessor(plan, "float64").features(frame)
+    np.testing.assert_array_equal(numbers, features_of(frame[["x", "kind"]]))
+    np.testing.assert_array_equal(codes, codes_of(CITIES, min_categories=2))
+
+
+@pytest.mark.parametrize(("categories", "width"), [(1, 2), (10, 6), (50, 14), (100, 16)])
+def test_the_width_grows_with_the_number_of_categories(categories: int, width: int) -> None:
+    assert Embedding().width(categories) == width
+    assert Embedding(max_width=3).width(categories) == min(3, width)
+
+
+def test_a_plan_with_codes_is_kept_as_text(tmp_path: Path) -> None:
+    plan = plan_of(pd.DataFrame({"city": CITIES}), embedding=Embedding(min_categories=2))
+    (tmp_path / "plan.json").write_text(plan_text(plan), encoding="utf-8")
+    assert read_plan(tmp_path / "plan.json") == plan

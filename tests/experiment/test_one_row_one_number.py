@@ -236,7 +236,7 @@ FORMS: dict[str, Callable[[Run, Rows, Path], np.ndarray]] = {
 }
 
 
-def trained(form: str, rows: Rows, folder: Path) -> Run:
+def trained(form: str, rows: Rows, folder: Path, embeddings: Any = "none") -> Run:
     """Train on rows in one of the forms that a table can have."""
     frames = {
         "pandas": lambda: as_arrow(rows).to_pandas(),
@@ -253,16 +253,29 @@ def trained(form: str, rows: Rows, folder: Path) -> Run:
             parquet.write_table(as_arrow(rows), path)
     config = {
         "data": {"source": source, "target": "y", "preprocess": {"categorical": CATEGORICAL}},
-        "model": {"kind": "mlp", "hidden": [4], "activation": "tanh"},
+        "model": {"hidden": [4], "activation": "tanh", "embeddings": embeddings},
         "training": {"epochs": 2, "compile": "graph"},
     }
     data = frames[form]() if form in frames else None
     return tftrain.train(config, data=data, output=folder / "run")
 
 
-@pytest.fixture(scope="module", params=["csv", "parquet", "pandas", "nullable", "arrow"])
+EMBEDDED = {"min_categories": 4, "max_categories": 6, "hash_buckets": 3}
+"""Of the columns of text and categories all but `code` are embedded."""
+
+
+@pytest.fixture(
+    scope="module", params=["csv", "parquet", "pandas", "nullable", "arrow", "csv, embedded"]
+)
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return trained(request.param, training_rows(), tmp_path_factory.mktemp(request.param))
+    form, *more = request.param.split(", ")
+    embeddings = EMBEDDED if more else "none"
+    return trained(form, training_rows(), tmp_path_factory.mktemp(form), embeddings)
+
+
+def test_the_columns_are_embedded_where_asked(run: Run) -> None:
+    embedded = [feature.column.name for feature in run.plan.embedded]
+    assert not embedded or set(embedded) >= {"word", "level", "born"}
 
 
 def test_the_columns_are_understood_alike(run: Run) -> None:

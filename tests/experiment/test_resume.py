@@ -298,7 +298,7 @@ def require_model_of(run: tftrain.Run, state: str, path: str = "run") -> None:
     (listed,) = runs_in(path)
     assert listed.state == ("stopped" if state == "running" else state)
     assert (listed.epochs, listed.value) == (run.summary["epochs"], run.summary["test"]["rmse"])
-    network = restored_network(found, network_of(found.config, found.summary["features"]))
+    network = restored_network(found, network_of(found.config, found.plan))
     assert network.trainable_variables
     measured = evaluate(found, split="test")
     assert measured["rmse"] == pytest.approx(run.summary["test"]["rmse"], rel=1e-5)
@@ -384,7 +384,7 @@ def test_a_model_that_is_replaced_while_it_is_read(monkeypatch: pytest.MonkeyPat
     expected = after.predict(frame)
     whole = tftrain.runs.inspection.load_model
 
-    def replaced(path: Path) -> Any:
+    def replaced(path: Path, trust: bool) -> Any:
         if not Path("run/model.old").exists():
             before.directory.model.rename("run/model.old")
             after.directory.model.rename("run/model")

@@ -92,7 +92,7 @@ class ByHand:
 
     def __init__(self, row: int) -> None:
         prepared = shipped("two_hidden_layers")
-        network = network_of(prepared.config, 2)
+        network = network_of(prepared.config, prepared.plan)
         dense = [layer for layer in network.layers if hasattr(layer, "weight")]
         self.weights = [layer.weight.numpy().tolist() for layer in dense]
         self.biases = [layer.bias.numpy().tolist() for layer in dense]
@@ -309,7 +309,11 @@ def test_a_run_has_its_trained_weights(tmp_path: Path) -> None:
 def test_a_large_network_by_norms() -> None:
     prepared = shipped("diabetes")
     text = explain(prepared, row=3)
-    dense = [layer for layer in network_of(prepared.config, 10).layers if hasattr(layer, "weight")]
+    dense = [
+        layer
+        for layer in network_of(prepared.config, prepared.plan).layers
+        if hasattr(layer, "weight")
+    ]
     train = prepared.frame.iloc[prepared.split.train]
     inputs = train.drop(columns="target")
     x = ((inputs - inputs.mean()) / inputs.std(ddof=0)).to_numpy()[2]

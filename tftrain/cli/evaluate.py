@@ -3,7 +3,7 @@
 import click
 
 from tftrain.cli.load import load_tensorflow
-from tftrain.cli.options import json_option, source_option
+from tftrain.cli.options import json_option, source_option, trust_option
 from tftrain.names import PARTS, TEST
 from tftrain.terminal import say
 
@@ -23,13 +23,19 @@ from tftrain.terminal import say
 )
 @source_option
 @json_option
+@trust_option
 def evaluate(
-    run: str, data: str | None, split: str | None, overrides: tuple[str, ...], as_json: bool
+    run: str,
+    data: str | None,
+    split: str | None,
+    overrides: tuple[str, ...],
+    as_json: bool,
+    trust: bool,
 ) -> None:
     """Measure the saved model of RUN, in the target's own units."""
     from tftrain.runs import load_run
 
-    opened = load_run(run)
+    opened = load_run(run, trust=trust)
     frame = opened.read_table(data, overrides) if data and not split else None
     load_tensorflow()
     from tftrain.cli.metrics_table import metrics_table

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from tftrain.cli.load import load_tensorflow
-from tftrain.cli.options import set_option
+from tftrain.cli.options import set_option, trust_option
 from tftrain.terminal import say
 
 
@@ -19,6 +19,7 @@ from tftrain.terminal import say
     help="Which of the training rows, counted from 1.  [default: 1]",
 )
 @set_option
+@trust_option
 @click.option(
     "--function",
     "formula",
@@ -36,6 +37,7 @@ def explain(
     subject: str | None,
     row: int | None,
     overrides: tuple[str, ...],
+    trust: bool,
     formula: str | None,
     point: tuple[str, ...],
 ) -> None:
@@ -53,7 +55,7 @@ def explain(
     elif subject is not None:
         if point:
             raise click.UsageError("--at belongs to --function, not to a CONFIG or RUN")
-        say(_of_network(subject, row or 1, overrides))
+        say(_of_network(subject, row or 1, overrides, trust))
 
 
 def _of_formula(formula: str, point: Sequence[str]) -> str:
@@ -68,13 +70,13 @@ def _of_formula(formula: str, point: Sequence[str]) -> str:
     return explain_expression(expression, at)
 
 
-def _of_network(subject: str, row: int, overrides: Sequence[str]) -> str:
+def _of_network(subject: str, row: int, overrides: Sequence[str], trust: bool) -> str:
     from tftrain.config import load_config
     from tftrain.experiment.prepare import prepare
     from tftrain.runs import load_run
     from tftrain.runs.table import with_source
 
-    run = load_run(subject) if Path(subject).is_dir() else None
+    run = load_run(subject, trust=trust) if Path(subject).is_dir() else None
     if run is None:
         config = load_config(subject, overrides)
     else:

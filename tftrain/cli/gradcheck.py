@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from tftrain.cli.load import load_tensorflow
-from tftrain.cli.options import set_option
+from tftrain.cli.options import set_option, trust_option
 from tftrain.errors import InputError, TftrainError, unknown
 from tftrain.files import require_new, require_writable, whole_file
 from tftrain.names import DTYPES, MIXED, MODES
@@ -36,6 +36,7 @@ from tftrain.terminal import say
 )
 @click.option("--json", "json_file", metavar="FILE", help="Write every check to FILE as JSON.")
 @click.option("--force", is_flag=True, help="Overwrite the JSON file if it exists.")
+@trust_option
 def gradcheck(
     config: str | None,
     run: str | None,
@@ -46,6 +47,7 @@ def gradcheck(
     steps: int | None,
     json_file: str | None,
     force: bool,
+    trust: bool,
 ) -> None:
     """Prove the gradients of the network of the YAML file CONFIG.
 
@@ -68,7 +70,7 @@ def gradcheck(
         require_new(Path(json_file), [config] if config else [], force, "--json")
     if config and RunDirectory(Path(config)).summary.is_file():
         raise InputError(f"{config}: is a run; check it with --run {config}")
-    opened = load_run(run) if run else None
+    opened = load_run(run, trust=trust) if run else None
     if opened is None:
         loaded = load_config(str(config), overrides)
     else:

@@ -31,3 +31,10 @@ quiet_option = click.option("--quiet", is_flag=True, help="Show no progress.")
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object on stdout, all else on stderr."
 )
+
+trust_option = click.option(
+    "--trust",
+    is_flag=True,
+    help="The run is your own: load its model whatever it holds, and run the code that its config "
+    "names (kind: custom).",
+)

@@ -3,7 +3,7 @@
 import click
 
 from tftrain.cli.load import load_tensorflow
-from tftrain.cli.options import source_option
+from tftrain.cli.options import source_option, trust_option
 from tftrain.errors import naming
 from tftrain.terminal import pass_on, say
 
@@ -27,6 +27,7 @@ from tftrain.terminal import pass_on, say
 )
 @source_option
 @click.option("--force", is_flag=True, help="Overwrite the output if it exists.")
+@trust_option
 def predict(
     run: str,
     data: str,
@@ -34,6 +35,7 @@ def predict(
     keep: tuple[str, ...],
     overrides: tuple[str, ...],
     force: bool,
+    trust: bool,
 ) -> None:
     """Predict with the model of RUN, a row for every row of FILE in the same order.
 
@@ -43,7 +45,7 @@ def predict(
     from tftrain.runs import load_run
     from tftrain.runs.reading import files_read, read_for
 
-    opened = load_run(run)
+    opened = load_run(run, trust=trust)
     to_file = output if output != "-" else None
     if to_file:
         check_writable(to_file, files_read(data), force)

@@ -3,7 +3,7 @@
 import click
 
 from tftrain.cli.load import load_tensorflow
-from tftrain.cli.options import force_option, json_option, quiet_option, set_option
+from tftrain.cli.options import force_option, json_option, quiet_option, set_option, trust_option
 
 
 @click.command()
@@ -12,7 +12,10 @@ from tftrain.cli.options import force_option, json_option, quiet_option, set_opt
 @force_option
 @quiet_option
 @json_option
-def resume(run: str, overrides: tuple[str, ...], force: bool, quiet: bool, as_json: bool) -> None:
+@trust_option
+def resume(
+    run: str, overrides: tuple[str, ...], force: bool, quiet: bool, as_json: bool, trust: bool
+) -> None:
     """Go on with RUN, which was killed, interrupted or failed, in its own directory.
 
     It ends bit for bit as if it had never stopped.
@@ -23,4 +26,5 @@ def resume(run: str, overrides: tuple[str, ...], force: bool, quiet: bool, as_js
     from tftrain.experiment.train import resume as resume_run
 
     observers = [] if quiet else [progress_for()]
-    show_run(resume_run(run, overrides=overrides, force=force, observers=observers), as_json)
+    resumed = resume_run(run, overrides=overrides, force=force, observers=observers, trust=trust)
+    show_run(resumed, as_json)

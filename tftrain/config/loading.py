@@ -18,6 +18,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from tftrain.config.bounded_yaml import MAX_DEPTH, PLAIN_TAGS, RefusedYAMLError, bounded_yaml
 from tftrain.config.config import Config
+from tftrain.config.custom import with_folder
 from tftrain.config.mistaken import (
     folder_in_place_of_a_config,
     has_rows,
@@ -99,7 +100,7 @@ def load_config(
     config = _validate(document, name, overridden)
     here = any(("data", "source", "path")[: len(path)] == path for path in overridden)
     base = Path.cwd() if here else folder
-    return _with_absolute_path(config, base)
+    return _with_absolute_paths(config, folder, base)
 
 
 def read_document(path: Path) -> Document:
@@ -388,12 +389,18 @@ def _run_name(stem: str) -> str:
     return name.lstrip("._-")[:100] or "run"
 
 
-def _with_absolute_path(config: Config, folder: Path) -> Config:
-    """Return the config with its data path made absolute, starting at `folder`."""
-    source = config.data.source
+def _with_absolute_paths(config: Config, folder: Path, base: Path) -> Config:
+    """Return the config with absolute paths of its data and of the code that it names.
+
+    Args:
+        config: the config.
+        folder: where code lies.
+        base: where the path of the data starts.
+    """
+    config, source = with_folder(config, str(folder.absolute())), config.data.source
     if not hasattr(source, "path"):
         return config
-    return with_path(config, str((folder / expanded(source.path, "data.source.path")).absolute()))
+    return with_path(config, str((base / expanded(source.path, "data.source.path")).absolute()))
 
 
 def with_path(config: Config, path: str) -> Config:

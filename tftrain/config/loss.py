@@ -3,6 +3,7 @@
 from typing import Annotated, Literal
 
 from tftrain.config.base import BY_KIND, NonNegative, Positive, Section, Short
+from tftrain.config.custom import Custom
 
 
 class NamedLoss(Section):
@@ -23,4 +24,12 @@ class HuberLoss(Section):
     """Strength of the penalty `l2 / 2 * sum of squared weights` (biases excluded)."""
 
 
-LossConfig = Annotated[NamedLoss | HuberLoss, BY_KIND, Short("mse")]
+class CustomLoss(Custom):
+    """A loss of one's own: the function returns what `fit` takes as a loss."""
+
+    kind: Literal["custom"]
+    l2: NonNegative = 0.0
+    """Strength of the penalty `l2 / 2 * sum of squared weights` (biases excluded)."""
+
+
+LossConfig = Annotated[NamedLoss | HuberLoss | CustomLoss, BY_KIND, Short("mse")]

@@ -14,6 +14,7 @@ from tftrain.config.base import (
     Short,
     or_one,
 )
+from tftrain.config.custom import Custom
 from tftrain.names import MIXED, DType, Precision
 
 ActivationName = Literal[
@@ -96,6 +97,29 @@ class Linear(Network):
     kind: Literal["linear"]
 
 
+class NoEmbeddings(Section):
+    """All categories are one-hot."""
+
+    kind: Literal["none"]
+
+
+class Embeddings(Section):
+    """Columns of many categories get a trained vector for each category."""
+
+    kind: Literal["auto"]
+    min_categories: Count = 20
+    """Columns with at least so many categories in the training rows; the others are one-hot."""
+    max_width: Annotated[Count, Field(le=1024)] = 16
+    """Longest vector. Up to that it has `1.6 * categories^0.56` numbers, rounded."""
+    max_categories: Annotated[Count, Field(le=1_000_000)] = 100_000
+    """Most categories of one column that get a vector of their own."""
+    hash_buckets: Annotated[Count, Field(le=1_000_000)] = 1
+    """Vectors that the categories beyond these share, told apart by a hash."""
+
+
+EmbeddingsConfig = Annotated[NoEmbeddings | Embeddings, BY_KIND, Short("auto")]
+
+
 class Mlp(Network):
     """A feed-forward network."""
 
@@ -110,6 +134,8 @@ class Mlp(Network):
     """Normalization in front of each hidden activation: of each case, or over the batch."""
     residual: bool = False
     """Whether a hidden layer as wide as the one before is added to its input."""
+    embeddings: EmbeddingsConfig = NoEmbeddings(kind="none")
+    """none: text is one-hot. auto: a trained vector for each category of columns that have many."""
     precision: Precision = "full"
     """`mixed_bfloat16` lets the hidden layers compute in bfloat16, where the processor can."""
 
@@ -129,4 +155,15 @@ class Mlp(Network):
         return self
 
 
-Model = Annotated[Linear | Mlp, BY_KIND, Short("mlp")]
+class CustomModel(Custom):
+    """A network of one's own: `build(inputs, outputs)` returns a `tf.Module`.
+
+    `seed` and `dtype` are handed over as well, where it takes them.
+    """
+
+    kind: Literal["custom"]
+    dtype: DType = "float32"
+    """Precision of parameters and arithmetic."""
+
+
+Model = Annotated[Linear | Mlp | CustomModel, BY_KIND, Short("mlp")]

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import model_validator
 
 from tftrain.config.base import BY_KIND, BelowOne, Fraction, NonNegative, Positive, Section, Short
+from tftrain.config.custom import Custom
 
 
 class ScheduleSection(Section):
@@ -141,6 +142,18 @@ class LionConfig(OptimizerSection):
     """Fraction of a weight, but not of a bias, that is lost per unit of learning rate."""
 
 
+class CustomOptimizer(Custom):
+    """An optimizer of one's own: `build(learning_rate)` returns a `tftrain.optimizers.Optimizer`.
+
+    The learning rate is a schedule, of steps.
+    """
+
+    kind: Literal["custom"]
+    learning_rate: Positive = 0.001
+    schedule: ScheduleConfig = ConstantSchedule(kind="constant")
+    """How the learning rate changes over training."""
+
+
 OptimizerConfig = Annotated[
     SgdConfig
     | AdagradConfig
@@ -149,7 +162,8 @@ OptimizerConfig = Annotated[
     | AdamwConfig
     | NadamConfig
     | LambConfig
-    | LionConfig,
+    | LionConfig
+    | CustomOptimizer,
     BY_KIND,
     Short("adam"),
 ]

@@ -58,8 +58,35 @@ class NumericFeature:
 
 
 @dataclass(frozen=True)
+class Embedding:
+    """Which columns of categories become codes, of each of which the network trains a vector.
+
+    Attributes:
+        min_categories: columns with at least so many categories in the training rows.
+        max_width: longest vector.
+        max_categories: most categories of one column that get a code of their own.
+        hash_buckets: codes that the categories beyond these share.
+    """
+
+    min_categories: int = 20
+    max_width: int = 16
+    max_categories: int = 100_000
+    hash_buckets: int = 1
+
+    def width(self, categories: int) -> int:
+        """Return the length of the vectors of a column, `1.6 n^0.56` for `n` categories at most.
+
+        Source: the rule of thumb of fastai (`emb_sz_rule`).
+        """
+        return min(self.max_width, max(1, round(1.6 * categories**0.56)))
+
+
+@dataclass(frozen=True)
 class TextFeature:
     """A category: one-hot over the vocabulary, and perhaps one bucket for all the rest.
+
+    Or a code, of which the network trains a vector: 0 for an unknown category, then the vocabulary
+    from 1 on, then the buckets.
 
     Attributes:
         column: the raw column.
@@ -69,12 +96,21 @@ class TextFeature:
             that no row has trained would add noise.
         rare: the categories of the training rows that share the bucket, or None where they are too
             many to be kept.
+        width: length of the vector of each code; 0 where the column is one-hot.
+        buckets: number of buckets of a code, if there is one: a hash chooses among them.
     """
 
     column: Column
     vocabulary: tuple[str, ...]
     bucket: bool
     rare: tuple[str, ...] | None = ()
+    width: int = 0
+    buckets: int = 1
+
+    @property
+    def codes(self) -> int:
+        """The number of codes of an embedded column."""
+        return 1 + len(self.vocabulary) + self.bucket * self.buckets
 
     @property
     def names(self) -> list[str]:
@@ -92,11 +128,10 @@ class TextFeature:
             return {"1": ["True", "true", "TRUE"], "0": ["False", "false", "FALSE"]}.get(value, [])
         return []
 
-    def unseen(self, values: np.ndarray) -> np.ndarray:
-        """Return which values no training row has had; boolean, of the same shape."""
-        if self.rare is None:
-            return np.zeros(values.shape, bool)
-        return ~pd.Series(values).isin([*self.vocabulary, *self.rare]).to_numpy()
+    @property
+    def seen(self) -> pd.Index | None:
+        """The categories of the training rows, or None where they are too many to be kept."""
+        return None if self.rare is None else pd.Index([*self.vocabulary, *self.rare])
 
 
 Feature = NumericFeature | TextFeature
@@ -139,18 +174,36 @@ class Plan:
         return [*self.numeric, *self.text]
 
     @property
+    def one_hot(self) -> list[TextFeature]:
+        """The categories that are one-hot."""
+        return [feature for feature in self.text if not feature.width]
+
+    @property
+    def embedded(self) -> list[TextFeature]:
+        """The categories that reach the network as codes."""
+        return [feature for feature in self.text if feature.width]
+
+    @property
+    def embeddings(self) -> list[tuple[int, int]]:
+        """For each embedded column the number of its codes and the length of their vectors."""
+        return [(feature.codes, feature.width) for feature in self.embedded]
+
+    @property
     def columns(self) -> list[Column]:
         """The raw columns that a prediction needs."""
         return [feature.column for feature in self.all_features]
 
     @property
     def names(self) -> list[str]:
-        """The names of the network's inputs: all numbers, then cycles, indicators, categories."""
+        """The names of the network's inputs: all numbers, then cycles, indicators, categories.
+
+        Embedded columns are not among them.
+        """
         return [
             *(feature.column.name for feature in self.numeric),
             *(name for feature in self.numeric for name in feature.cycles),
             *(f"{feature.column.name} is missing" for feature in self.numeric if feature.indicator),
-            *(name for feature in self.text for name in feature.names),
+            *(name for feature in self.one_hot for name in feature.names),
         ]
 
     def matrices(self, raw: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -179,6 +232,7 @@ def fit_plan(
     missing: str = "mean",
     max_categories: int = 50,
     target: str = "standard",
+    embedding: Embedding | None = None,
 ) -> Plan:
     """Fit the preprocessing to the training rows.
 
@@ -190,6 +244,7 @@ def fit_plan(
         missing: mean, median or error.
         max_categories: most categories of a column that get a feature of their own.
         target: scaling of the targets.
+        embedding: which columns of categories become codes; None for none.
 
     Raises:
         DataError: a column is missing, all missing, infinite, or of an unusable type; a target is
@@ -197,7 +252,7 @@ def fit_plan(
     """
     return Plan(
         numeric=tuple(_fit_numeric(train, c, numeric, missing) for c in columns if not c.is_text),
-        text=tuple(_fit_text(train, c, max_categories) for c in columns if c.is_text),
+        text=tuple(_fit_text(train, c, max_categories, embedding) for c in columns if c.is_text),
         target=_fit_target(targets, target),
         allow_missing=missing != "error",
     )
@@ -288,16 +343,17 @@ class Unseen:
     """Share of a column's values that may be unseen without a remark."""
 
     def __init__(self, plan: Plan) -> None:
-        self.features = plan.text
+        self.seen = {f.column.name: f.seen for f in plan.text}
         self.rows = 0
         self.counts = dict.fromkeys((f.column.name for f in plan.text), 0)
         self.examples: dict[str, str] = {}
 
     def add(self, raw: Mapping[str, np.ndarray]) -> None:
         """Count the unseen values of some rows, raw columns of shape `(rows,)`."""
-        for feature in self.features:
-            name = feature.column.name
-            unseen = feature.unseen(raw[name])
+        for name, seen in self.seen.items():
+            if seen is None:
+                continue
+            unseen = seen.get_indexer(pd.Index(raw[name])) < 0
             self.counts[name] += int(unseen.sum())
             if unseen.any():
                 self.examples.setdefault(name, raw[name][unseen][0])
@@ -349,13 +405,18 @@ def _cycles(seconds: np.ndarray) -> tuple[float, ...]:
     )
 
 
-def _fit_text(train: pd.DataFrame, column: Column, most: int) -> TextFeature:
+def _fit_text(
+    train: pd.DataFrame, column: Column, most: int, embedding: Embedding | None
+) -> TextFeature:
     words, counts = np.unique(values_of(train, column), return_counts=True)
     if list(words) == [""]:
         raise DataError(
             f"column {column.name!r} has no value in any training row; leave it out "
             "with data.features.exclude"
         )
+    embedded = embedding is not None and len(words) >= embedding.min_categories
+    if embedding is not None and embedded:
+        most = embedding.max_categories
     order = np.lexsort((words, -counts))
     rare = sorted(words[order[most:]])
     return TextFeature(
@@ -363,6 +424,8 @@ def _fit_text(train: pd.DataFrame, column: Column, most: int) -> TextFeature:
         vocabulary=tuple(sorted(words[order[:most]])),
         bucket=len(rare) > 0,
         rare=tuple(rare) if len(rare) <= MOST_RARE else None,
+        width=embedding.width(len(words)) if embedding is not None and embedded else 0,
+        buckets=embedding.hash_buckets if embedding is not None and embedded else 1,
     )
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ import tensorflow as tf
 
 from tftrain.arrays import aligned
 from tftrain.data.plan import Feature, Plan, TextFeature, require_representable
+from tftrain.graph import leaves
 from tftrain.memory import Need, require
 from tftrain.metrics import BLOCK_ROWS
 
@@ -67,21 +69,35 @@ class Preprocessor(tf.Module):
 
         return matrix(self.plan.numeric, tf.float64), matrix(self.plan.text, tf.string)
 
-    def __call__(self, numbers: tf.Tensor, texts: tf.Tensor) -> tf.Tensor:
+    def __call__(self, numbers: tf.Tensor, texts: tf.Tensor) -> Any:
         """Return the features, shape `(rows, features)`.
 
-        A row with a number that the network's dtype cannot hold has features that are not finite.
+        Where columns are embedded, return the tuple of the features and the codes of each of these
+        columns, int32, shape `(rows,)`. A row with a number that the network's dtype cannot hold
+        has features that are not finite.
 
         Args:
             numbers: raw numbers, float64, shape `(rows, numeric columns)`.
             texts: raw texts, shape `(rows, text columns)`.
         """
         parts: list[tf.Tensor] = []
+        codes: list[tf.Tensor] = []
         if self.plan.numeric:
             parts.append(tf.cast(self._numbers(numbers), self.dtype))
         if self.plan.text:
-            parts.append(self._indicators(texts))
-        return tf.concat(parts, axis=1)
+            places, texts = self._places(texts)
+            one_hot = [i for i, f in enumerate(self.plan.text) if not f.width]
+            if one_hot or not parts:
+                parts.append(
+                    self._indicators(tf.gather(places, np.array(one_hot, np.int32), axis=1))
+                )
+            codes = [
+                self._codes(f, places[:, i], texts[:, i])
+                for i, f in enumerate(self.plan.text)
+                if f.width
+            ]
+        features = tf.concat(parts, axis=1)
+        return (features, *codes) if codes else features
 
     def _numbers(self, x: tf.Tensor) -> tf.Tensor:
         """Return all numbers scaled, then the cycles of dates, then what was missing."""
@@ -114,8 +130,12 @@ class Preprocessor(tf.Module):
         for mark in dict.fromkeys(value for values in marks for value in values):
             yield mark, np.array([mark in values for values in marks])
 
-    def _indicators(self, texts: tf.Tensor) -> tf.Tensor:
-        """Return one-hot features of texts of shape `(rows, columns)`, column by column."""
+    def _places(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return the place of each text in the vocabulary, or -1, and the texts as looked up.
+
+        Both of shape `(rows, columns)`. Places count from 0: those of one-hot columns among the
+        features of all, those of embedded columns in their own vocabulary.
+        """
         features = self.plan.text
         rows = tf.shape(texts)[0]
         texts = tf.strings.regex_replace(texts, AROUND, "")
@@ -124,7 +144,19 @@ class Preprocessor(tf.Module):
             plain = tf.strings.regex_replace(texts, WHOLE, r"\1\2")
             texts = tf.where(counted, tf.strings.regex_replace(plain, ZEROS, r"\1"), texts)
         column = tf.tile([[_prefix(i) for i in range(len(features))]], [rows, 1])
-        places = self.categories.lookup(tf.strings.join([column, texts]))
+        return self.categories.lookup(tf.strings.join([column, texts])), texts
+
+    def _codes(self, feature: TextFeature, places: tf.Tensor, texts: tf.Tensor) -> tf.Tensor:
+        """Return the codes of an embedded column, int32, shape `(rows,)`."""
+        others = tf.constant(0, tf.int64)
+        if feature.bucket:
+            first = len(feature.vocabulary) + 1
+            others = first + tf.strings.to_hash_bucket_fast(texts, feature.buckets)
+        return tf.cast(tf.where(places < 0, others, places + 1), tf.int32)
+
+    def _indicators(self, places: tf.Tensor) -> tf.Tensor:
+        """Return the one-hot features of places of shape `(rows, columns)`, column by column."""
+        features, rows = self.plan.one_hot, tf.shape(places)[0]
         width = sum(len(f.names) for f in features)
         places = tf.where(places < 0, tf.constant(list(_others(features)), tf.int64), places)
         numbers = tf.tile(tf.range(rows, dtype=tf.int64)[:, tf.newaxis], [1, len(features)])
@@ -138,8 +170,10 @@ class Preprocessor(tf.Module):
         target = self.plan.target
         return tf.cast(output, tf.float64) * target.scale + target.center
 
-    def features(self, frame: pd.DataFrame, rows: np.ndarray | None = None) -> np.ndarray:
+    def features(self, frame: pd.DataFrame, rows: np.ndarray | None = None) -> Any:
         """Return the features of a table, or of some of its rows, in the network's dtype.
+
+        Where columns are embedded, the tuple of the features and the codes of each of these.
 
         Raises:
             DataError: a column is missing or does not hold what it should, or is too large for
@@ -147,16 +181,20 @@ class Preprocessor(tf.Module):
             OutOfMemoryError: the features are too many for the memory.
         """
         rows = np.arange(len(frame)) if rows is None else rows
-        size = len(rows) * len(self.plan.names) * self.dtype.size
+        embedded = self.plan.embedded
+        size = len(rows) * (len(self.plan.names) * self.dtype.size + 4 * len(embedded))
         name = f"the {len(self.plan.names):,} features of {len(rows):,} rows"
         require("the table", Need(size, name, FEWER_FEATURES))
         features = aligned((len(rows), len(self.plan.names)), self.dtype.as_numpy_dtype)
+        codes = [aligned((len(rows),), np.int32) for _ in embedded]
         for start in range(0, len(rows), BLOCK_ROWS):
             part = frame.iloc[rows[start : start + BLOCK_ROWS]]
-            block = self(*map(tf.constant, self.plan.matrices(self.plan.raw_columns(part)))).numpy()
+            found = self(*map(tf.constant, self.plan.matrices(self.plan.raw_columns(part))))
+            block, *found_codes = (one.numpy() for one in leaves(found))
             require_representable(block, self.dtype.name, self.plan.names, part.index)
-            features[start : start + len(block)] = block
-        return features
+            for whole, piece in zip([features, *codes], [block, *found_codes], strict=True):
+                whole[start : start + len(piece)] = piece
+        return (features, *codes) if codes else features
 
     def targets(self, values: np.ndarray) -> np.ndarray:
         """Return targets of shape `(rows, targets)`, in their own units, as the network's."""
@@ -173,18 +211,17 @@ def _prefix(column: int) -> str:
 
 
 def _entries(features: tuple[TextFeature, ...]) -> Iterator[tuple[str, int]]:
-    """Yield the key of each spelling of each category, and the place of its feature."""
-    place = 0
+    """Yield the key of each spelling of each category, and its place as of `_places`."""
+    first = 0
     for i, feature in enumerate(features):
         known = set(feature.vocabulary)
-        for value in feature.vocabulary:
+        for place, value in enumerate(feature.vocabulary, 0 if feature.width else first):
             for spelling in (value, *(s for s in feature.spellings(value) if s not in known)):
                 yield _prefix(i) + spelling, place
-            place += 1
-        place += feature.bucket
+        first += 0 if feature.width else len(feature.names)
 
 
-def _others(features: tuple[TextFeature, ...]) -> Iterator[int]:
+def _others(features: Sequence[TextFeature]) -> Iterator[int]:
     """Yield the place of each column's bucket, or the place beyond all features."""
     width, place = sum(len(f.names) for f in features), 0
     for feature in features:

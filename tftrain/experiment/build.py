@@ -9,22 +9,29 @@ import tensorflow as tf
 
 from tftrain import losses, nn, optimizers
 from tftrain.config import Config, load_config
+from tftrain.config.network import CustomModel
+from tftrain.data.plan import Plan
 from tftrain.data.preprocessor import Preprocessor
-from tftrain.errors import RunError, TftrainWarning
+from tftrain.errors import ConfigError, RunError, TftrainWarning
+from tftrain.experiment import custom
 from tftrain.experiment.prepare import Prepared
 from tftrain.runs import Run
 from tftrain.training import Convergence, EarlyStopping
+from tftrain.training.parameters import dtype_of
 
 
-def network_of(config: Config, in_features: int) -> tf.Module:
-    """Return the untrained network of a config."""
+def network_of(config: Config, plan: Plan) -> tf.Module:
+    """Return the untrained network of a config, for the features of a plan."""
     model = config.model
+    if model.kind == "custom":
+        return _custom_network(config, model, plan)
     hidden: dict[str, Any] = {"activation": []}
     if model.kind == "mlp":
         names = ("activation", "dropout", "normalization", "residual", "precision")
         hidden = {name: getattr(model, name) for name in names}
+        hidden["embeddings"] = plan.embeddings
     return nn.MLP(
-        in_features,
+        len(plan.names),
         model.hidden if model.kind == "mlp" else [],
         len(config.data.target),
         output_activation=model.output_activation,
@@ -35,6 +42,30 @@ def network_of(config: Config, in_features: int) -> tf.Module:
         seed=config.seed,
         **hidden,
     )
+
+
+def _custom_network(config: Config, section: CustomModel, plan: Plan) -> tf.Module:
+    """Return the network of the user's own code.
+
+    Raises:
+        ConfigError: its code is wrong, or it is not a network of the config's dtype.
+    """
+    network = custom.made_by(
+        "model",
+        section,
+        inputs=len(plan.names),
+        outputs=len(config.data.target),
+        seed=config.seed,
+        dtype=section.dtype,
+    )
+    with custom.reported("model", section):
+        dtype = dtype_of(network).name
+        if dtype != section.dtype and network.trainable_variables:
+            raise ConfigError(
+                f"the network computes in {dtype}, but model.dtype is {section.dtype}: set the one "
+                "to the other"
+            )
+    return network
 
 
 def is_mixed(config: Config) -> bool:
@@ -65,7 +96,7 @@ def restored_network(run: Run, network: tf.Module) -> tf.Module:
     Raises:
         RunError: they cannot be read.
     """
-    trained = network_of(run.config, nn.wires(network)[0].node.in_features)
+    trained = network_of(run.config, run.plan)
 
     def read(model: Path) -> None:
         try:
@@ -88,7 +119,7 @@ def arrays_of(
     preprocessor: Preprocessor,
     part: str,
     rows: Any = slice(None),
-) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+) -> tuple[Any, np.ndarray, np.ndarray | None]:
     """Return inputs, targets and weights of a part of the table, as the network takes them.
 
     Args:
@@ -105,15 +136,25 @@ def arrays_of(
 
 def loss_of(config: Config) -> losses.Loss:
     """Return the loss of a config."""
-    return losses.LOSSES[config.loss.kind](**_settings(config.loss, "l2"))
+    section = config.loss
+    if section.kind == "custom":
+        made = custom.made_by("loss", section)
+        with custom.reported("loss", section):
+            return losses.get(made)
+    return losses.LOSSES[section.kind](**_settings(section, "l2"))
 
 
 def optimizer_of(config: Config, train_rows: int) -> optimizers.Optimizer:
     """Return the optimizer of a config. Its schedule counts epochs, the library counts steps."""
     batch = config.training.batch_size
     steps = 1 if batch == "full" else -(-train_rows // batch)
-    return optimizers.OPTIMIZERS[config.optimizer.kind](
-        _schedule(config, steps), **_settings(config.optimizer, "learning_rate", "schedule")
+    schedule, section = _schedule(config, steps), config.optimizer
+    if section.kind == "custom":
+        made = custom.made_by("optimizer", section, learning_rate=schedule)
+        with custom.reported("optimizer", section):
+            return optimizers.get(made)
+    return optimizers.OPTIMIZERS[section.kind](
+        schedule, **_settings(section, "learning_rate", "schedule")
     )
 
 

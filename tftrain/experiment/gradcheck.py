@@ -18,6 +18,7 @@ from tftrain.experiment.build import (
     optimizer_of,
     restored_network,
 )
+from tftrain.experiment.custom import takes
 from tftrain.experiment.origin import require_data_of
 from tftrain.experiment.prepare import Prepared, prepare
 from tftrain.names import DTYPES, MIXED, MODES, TRAIN
@@ -41,7 +42,7 @@ class Subject:
     def network(self) -> tf.Module:
         """Return the network: with its initial weights, or with those of the run."""
         config = self.prepared.config
-        network = network_of(config, len(self.prepared.plan.names))
+        network = network_of(config, self.prepared.plan)
         return network if self.run is None else restored_network(self.run, network)
 
     def batch(self, rows: int) -> Batch:
@@ -150,7 +151,10 @@ def _subjects(
     model, mixed = prepared.config.model, is_mixed(prepared.config)
     if MIXED in (dtypes or []) and not (model.kind == "mlp" and model.hidden):
         raise InputError(f"{MIXED} is for hidden layers, and this network has none")
-    for dtype in dict.fromkeys(dtypes or [*DTYPES, *([MIXED] if mixed else [])]):
+    usual = [*DTYPES, *([MIXED] if mixed else [])]
+    if model.kind == "custom" and not takes("model", model, "dtype"):
+        usual = [model.dtype]
+    for dtype in dict.fromkeys(dtypes or usual):
         changes = [f"model.dtype={'float32' if dtype == MIXED else dtype}"]
         if dtype == MIXED or mixed:
             precision = MIXED if dtype == MIXED else "full"

@@ -27,13 +27,14 @@ from tftrain.data.columns import (
 )
 from tftrain.data.fingerprint import fingerprint
 from tftrain.data.notation import numbers
-from tftrain.data.plan import Plan, fit_plan, require_representable, target_values
+from tftrain.data.plan import Embedding, Plan, fit_plan, require_representable, target_values
 from tftrain.data.sources.bundled import read_sklearn
 from tftrain.data.sources.csv import read_csv
 from tftrain.data.sources.frame import as_table, drop_unnamed
 from tftrain.data.sources.parquet import read_parquet
 from tftrain.data.split import Split, by_column, by_fractions, by_order
 from tftrain.errors import ConfigError, DataError, excerpt, naming
+from tftrain.experiment.custom import require_functions
 from tftrain.names import PARTS, TEST, VALIDATION
 from tftrain.runs.table import conventions_of
 
@@ -221,6 +222,7 @@ def prepare(config: Config, data: pd.DataFrame | None = None) -> Prepared:
             "output.tensorboard needs the package tensorboard: install tftrain[tensorboard], or "
             "set it to false"
         )
+    require_functions(config)
     frame = read_frame(config, data)
     with naming(place_of(config, data)):
         _require_columns_of(config, frame)
@@ -364,12 +366,21 @@ def _fit(
         missing=settings.missing,
         max_categories=settings.max_categories,
         target=settings.target,
+        embedding=_embedding(config),
     )
     for part in (VALIDATION, TEST):
         plan.raw_columns(frame.iloc[split[part]])
     names = [*config.data.target, *([config.data.weight] if config.data.weight else [])]
     conventions = conventions_of(config)
     return replace(plan, measured=tuple(understand(frame, n, conventions) for n in names))
+
+
+def _embedding(config: Config) -> Embedding | None:
+    """Return which columns of categories become codes, or None."""
+    wanted = getattr(config.model, "embeddings", None)
+    if wanted is None or wanted.kind == "none":
+        return None
+    return Embedding(**wanted.model_dump(exclude={"kind"}))
 
 
 def targets_of(
@@ -433,6 +444,11 @@ def row_weights(
     return weights
 
 
+def _embedded(plan: Plan) -> list[str]:
+    """Return a text for each embedded column: its codes, and the length of their vectors."""
+    return [f"{f.column.name} ({f.codes:,} codes, width {f.width})" for f in plan.embedded]
+
+
 def describe(prepared: Prepared) -> dict[str, Any]:
     """Return what a check tells of a config and its table."""
     plan, config = prepared.plan, prepared.config
@@ -443,6 +459,7 @@ def describe(prepared: Prepared) -> dict[str, Any]:
         "split": {part: len(prepared.split[part]) for part in PARTS},
         "columns": counts,
         "features": len(plan.names),
+        **({"embedded": _embedded(plan)} if plan.embedded else {}),
         "target": config.data.target,
         "notes": list(prepared.notes),
     }

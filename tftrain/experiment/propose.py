@@ -49,7 +49,7 @@ $split
 model:
   kind: mlp                   # or linear: a single neuron
   hidden: $hidden
-  activation: gelu
+  activation: gelu$embeddings
 
 loss: {kind: mse, l2: 0.0001} # mse, mae, huber or sum_squared_error
 
@@ -115,6 +115,7 @@ def propose(path: str | Path, targets: Sequence[str], folder: Path) -> str:
         target=_target(targets, unlabelled),
         features=_features(list(frame.columns), useless, splits),
         split=_split(splits, dates_of_rows(frame, columns)),
+        embeddings=_embeddings(frame, columns),
         **_settings(table.rows),
     )
     frame.attrs["place"] = str(path)
@@ -193,6 +194,20 @@ def _split(splits: Sequence[str], dates: Sequence[str]) -> str:
         f"  split:                      # at random; or kind: column, or {ordered}\n"
         "    kind: fractions\n    train: 0.7\n    validation: 0.15\n    test: 0.15"
     )
+
+
+MANY_CATEGORIES = 50
+"""Categories from which a column is better embedded than one-hot, where the rest share one."""
+
+
+def _embeddings(frame: pd.DataFrame, columns: Sequence[Column]) -> str:
+    """Return the line that embeds columns of many categories; nothing where there are none."""
+    counts = {column.name: frame[column.name].nunique() for column in columns if column.is_text}
+    many = [f"{count:,}" for count in counts.values() if count > MANY_CATEGORIES]
+    if not many:
+        return ""
+    what = f"{many[0]} categories in a column" if len(many) == 1 else f"{len(many)} such columns"
+    return f"\n  embeddings: auto            # a trained vector for each category: {what}"
 
 
 def _yaml(value: object) -> str:

@@ -3,12 +3,14 @@
 import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from tftrain.config import Config, load_config
+from tftrain.config.custom import UNTRUSTED, with_folder
 from tftrain.config.loading import config_text
 from tftrain.errors import ConfigError, RunError, TftrainWarning
+from tftrain.experiment.custom import hashes_of
 from tftrain.experiment.origin import require_same_data
 from tftrain.experiment.prepare import Prepared
 from tftrain.files import bounded_text
@@ -18,7 +20,10 @@ from tftrain.runs.environment import environment, packages
 from tftrain.runs.table import KEY, path_from_run, require_table, with_table_found
 from tftrain.training import Checkpoints
 
-FREE = ("output", "training.checkpoint", "training.time_budget", "data.source.path", "name")
+FREE = (
+    *("output", "training.checkpoint", "training.time_budget", "data.source.path", "name"),
+    *("model.folder", "loss.folder", "optimizer.folder"),
+)
 """Keys of the config that do not matter to what is computed: they may change."""
 
 FORCED = (
@@ -38,11 +43,13 @@ class Identity:
         config: its config.
         data: the fingerprint of its table.
         packages: their versions.
+        code: the hash of each file of the user's own code that the config names, by its section.
     """
 
     config: Mapping[str, Any]
     data: Mapping[str, Any]
     packages: Mapping[str, Any]
+    code: Mapping[str, str] = field(default_factory=dict)
 
 
 def checkpoints_of(directory: RunDirectory, prepared: Prepared) -> Checkpoints | None:
@@ -60,7 +67,7 @@ def checkpoints_of(directory: RunDirectory, prepared: Prepared) -> Checkpoints |
 def identity_of(prepared: Prepared) -> Identity:
     """Return what a run is that begins now."""
     config = prepared.config.model_dump(mode="json")
-    return Identity(config, prepared.fingerprint, packages())
+    return Identity(config, prepared.fingerprint, packages(), hashes_of(prepared.config))
 
 
 def write_identity(directory: RunDirectory, prepared: Prepared) -> None:
@@ -72,12 +79,15 @@ def write_identity(directory: RunDirectory, prepared: Prepared) -> None:
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         told = {**now, "data": identity.data}
     table = {KEY: path_from_run(directory, prepared.config)}
-    directory.write_json(directory.environment, {**told, "config": identity.config, **table})
+    own = {"config": identity.config, "code": identity.code}
+    directory.write_json(directory.environment, {**told, **own, **table})
     directory.write_text(directory.config, config_text(prepared.config))
 
 
-def config_of(directory: RunDirectory, overrides: Sequence[str], dataframe: bool) -> Config:
-    """Return the config with which a run is to go on.
+def config_of(
+    directory: RunDirectory, overrides: Sequence[str], dataframe: bool, trust: bool
+) -> Config:
+    """Return the config with which a run is to go on; code that it names is run only if trusted.
 
     Raises:
         RunError: its config cannot be read, and there is no other copy.
@@ -99,7 +109,7 @@ def config_of(directory: RunDirectory, overrides: Sequence[str], dataframe: bool
     found = with_table_found(directory, config)
     changed = load_config(found, overrides, dataframe=dataframe)
     require_table(changed)
-    return changed
+    return changed if trust else with_folder(changed, UNTRUSTED, anyway=True)
 
 
 def is_to_go_on(directory: RunDirectory, prepared: Prepared, force: bool) -> bool:
@@ -115,6 +125,7 @@ def is_to_go_on(directory: RunDirectory, prepared: Prepared, force: bool) -> boo
     changes = dict(_differences(before.config, now.config))
     _require_same_config(directory, changes, prepared.config, force)
     require_same_data(directory, before.data, now.data)
+    _require_same_code(directory, before.code, now.code, force)
     versions = [
         f"{package} {before.packages.get(package)} then, {version} now"
         for package, version in now.packages.items()
@@ -167,7 +178,7 @@ def _identity_before(directory: RunDirectory) -> Identity | None:
 
 def _identity(told: Mapping[str, Any]) -> Identity:
     """Return an identity out of what a file tells; raise KeyError or TypeError for what is none."""
-    parts = [told[field.name] for field in fields(Identity)]
+    parts = [told.get("code", {}) if f.name == "code" else told[f.name] for f in fields(Identity)]
     if not all(isinstance(part, Mapping) for part in parts):
         raise TypeError("no identity")
     return Identity(*parts)
@@ -193,6 +204,18 @@ def _require_same_config(
         "\n".join([f"{directory.path}: the config has changed since this run began:", *lines])
         + f"\n{remedy}."
     )
+
+
+def _require_same_code(
+    directory: RunDirectory, before: Mapping[str, str], now: Mapping[str, str], force: bool
+) -> None:
+    """Raise RunError where a file of the user's own code has changed, unless by force."""
+    changed = [key for key in now if before.get(key, now[key]) != now[key]]
+    if changed and not force:
+        raise RunError(
+            f"{directory.path}: the code of {' and '.join(changed)}.module has changed since this "
+            "run began: undo the change, or train a new run; or go on all the same, with --force"
+        )
 
 
 def _differences(before: Any, now: Any, path: str = "") -> Iterator[tuple[str, tuple[Any, Any]]]:

@@ -111,6 +111,7 @@ def resume(
     overrides: Sequence[str] = (),
     force: bool = False,
     observers: Sequence[Observer] = (),
+    trust: bool = False,
 ) -> Run:
     """Go on with a run that was killed, interrupted or failed, in its own directory.
 
@@ -122,6 +123,8 @@ def resume(
         overrides: `key.path=value` strings that replace single values of the run's config.
         force: whether to go on although the config has changed, where that is safe.
         observers: are told of every chunk and epoch.
+        trust: whether code that the run's config names (`kind: custom`) may be run: it could do
+            anything. Only for runs of your own.
 
     Raises:
         RunError: there is no run, or its config or its data have changed.
@@ -132,9 +135,9 @@ def resume(
     directory.require_plain()
     if directory.state == State.FINISHED and not overrides:
         say_finished(directory)
-        return Run(directory.path)
+        return Run(directory.path, trust)
     with directory.locked():
-        config = config_of(directory, overrides, dataframe=data is not None)
+        config = config_of(directory, overrides, data is not None, trust)
         return _train(directory, prepare(config, data), observers, True, force)
 
 
@@ -151,7 +154,7 @@ def _train(
     if not resume or not directory.summary.is_file():
         directory.require_empty()
     elif not is_to_go_on(directory, prepared, force):
-        return Run(directory.path)
+        return Run(directory.path, trust=True)
     training = Training(prepared, directory)
     try:
         training.run(observers)
@@ -165,7 +168,7 @@ def _train(
     except BaseException as error:
         training.fail(error)
         raise
-    return Run(directory.path)
+    return Run(directory.path, trust=True)  # this process has just made it
 
 
 def _what_was_asked(error: BaseException) -> str:
@@ -212,7 +215,7 @@ class Training:
         directory = self.directory
         self._write_summary(State.RUNNING)
         write_identity(directory, self.prepared)
-        self.network = network_of(self.config, len(self.prepared.plan.names))
+        self.network = network_of(self.config, self.prepared.plan)
         arrays = {name: arrays_of(self.prepared, self.preprocessor, name) for name in PARTS}
         for x, *_ in arrays.values():
             require_memory_to_predict(self.network, x)
@@ -286,8 +289,8 @@ class Training:
                 y,
                 weight=weight,
                 loss=loss_of(self.config),
-                optimizer=optimizer_of(self.config, len(x)),
-                validation=arrays[VALIDATION] if len(arrays[VALIDATION][0]) else None,
+                optimizer=optimizer_of(self.config, len(y)),
+                validation=arrays[VALIDATION] if len(arrays[VALIDATION][1]) else None,
                 observers=[*logs, *observers],
                 checkpoints=checkpoints_of(self.directory, self.prepared),
                 history=self.history,
@@ -300,12 +303,12 @@ class Training:
             return interruption
         return None
 
-    def _metrics(self, part: str, x: np.ndarray) -> dict[str, Any] | None:
+    def _metrics(self, part: str, x: Any) -> dict[str, Any] | None:
         """Return the metrics of the trained network on a part of the table."""
-        if not len(x):
-            return None
         prepared = self.prepared
         rows = prepared.split[part]
+        if not len(rows):
+            return None
         output = predict_in_blocks(self.network, x)
         prediction = self.preprocessor.unscale(output).numpy()
         weight = None if prepared.weights is None else prepared.weights[rows]

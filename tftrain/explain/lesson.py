@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tftrain import losses
 from tftrain.data.preprocessor import Preprocessor
+from tftrain.errors import InputError
 from tftrain.experiment.build import (
     arrays_of,
     loss_of,
@@ -100,7 +101,7 @@ class Lesson:
 def lesson_of(prepared: Prepared, row: int, run: Run | None = None) -> Lesson:
     """Make one step of a config's network on one row (counted from 0), in both engines."""
     config = prepared.config
-    network = network_of(config, len(prepared.plan.names))
+    network = network_of(config, prepared.plan)
     if run is not None:
         network = restored_network(run, network)
     parameters = network.trainable_variables
@@ -109,6 +110,12 @@ def lesson_of(prepared: Prepared, row: int, run: Run | None = None) -> Lesson:
     step = Step(network, parameters, objective, optimizer)
     batch = _batch(prepared, row, network)
     parts = parts_of(step, batch.x)
+    if unknown := [part.name.split(" ", 1)[1] for part in parts if part.reference is None]:
+        raise InputError(
+            f"the reference does not know {', '.join(dict.fromkeys(unknown))}, so that no second "
+            "derivation could stand beside TensorFlow's: register its mathematics with "
+            "@tftrain.reference.register"
+        )
     certificate = Certificate(step, parts, MODE)
     with np.errstate(all="ignore"):
         theirs = Tracer(step, batch, MODE, update=True).run()

@@ -10,10 +10,11 @@ from tftrain.errors import InputError
 from tftrain.experiment.origin import require_data_of
 from tftrain.experiment.prepare import Prepared
 from tftrain.explain.lesson import Lesson, lesson_of
-from tftrain.explain.network import network_text
+from tftrain.explain.network import network_text, output_name
 from tftrain.explain.norms import by_norms
 from tftrain.explain.text import ROUNDED, counted, unbroken, wrapped
 from tftrain.explain.units import unit_by_unit
+from tftrain.graph import leaves
 from tftrain.reference.expression import shown
 from tftrain.runs import Run
 
@@ -61,13 +62,18 @@ def _headline(prepared: Prepared, row: int, run: Run | None) -> str:
 def _row_text(prepared: Prepared, row: int, lesson: Lesson) -> str:
     """Return the raw values of a row, and what the network gets."""
     i = prepared.split.train[row - 1]
-    plan, first = prepared.plan, lesson.tensorflow.nodes[0]
-    x, t = first.x[0], lesson.tensorflow.target[0]
+    plan, (numbers, *codes) = prepared.plan, leaves(lesson.tensorflow.x)
+    x, t = numbers[0], lesson.tensorflow.target[0]
+    first = output_name(-1) if codes else output_name(0)
     raw = {column.name: prepared.frame[column.name].iloc[i] for column in plan.columns}
     raw.update(zip(plan.target.names, prepared.targets[i], strict=True))
-    taken = [f"x[{k + 1}] = {shown(v)} ({plan.names[k]})" for k, v in enumerate(x)]
+    taken = [f"{first}[{k + 1}] = {shown(v)} ({plan.names[k]})" for k, v in enumerate(x)]
+    taken += [
+        f"{output_name(-k)} = {code[0]} (code of {feature.column.name})"
+        for k, (code, feature) in enumerate(zip(codes, plan.embedded, strict=True), 2)
+    ]
     goals = [f"t[{j + 1}] = {shown(v)}" for j, v in enumerate(t)]
-    same = [_raw(value) for value in raw.values()] == [shown(value) for value in [*x, *t]]
+    same = [_raw(value) for value in raw.values()] == [shown(v) for v in [*x, *t]] and not codes
     lines = [
         "THE ROW" + (": the network takes it as it is" if same else ", raw and as preprocessed")
     ]

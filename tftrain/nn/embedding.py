@@ -1,5 +1,6 @@
 """Embeddings: a vector for each category, looked up by its code."""
 
+import numpy as np
 import tensorflow as tf
 
 from tftrain.errors import ShapeError, one_of, whole_number
@@ -69,3 +70,10 @@ class Embedding(tf.Module):
 
     def __repr__(self) -> str:
         return f"Embedding({self.categories}, {self.width})"
+
+
+def unknown_is_zero(rng: np.random.Generator, shape: initializers.Shape) -> np.ndarray:
+    """Return an initial table in which the vector of code 0, of unknown categories, is zero."""
+    table = initializers.get("uniform")(rng, shape)
+    table[0] = 0
+    return table

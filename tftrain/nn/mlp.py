@@ -10,7 +10,7 @@ from tftrain.nn.activation import Activation
 from tftrain.nn.bfloat16 import NARROW
 from tftrain.nn.dense import Dense, require_memory
 from tftrain.nn.dropout import Dropout
-from tftrain.nn.embedding import Embedding
+from tftrain.nn.embedding import Embedding, unknown_is_zero
 from tftrain.nn.fork import Concat, Parallel, Residual
 from tftrain.nn.normalization import BatchNorm, LayerNorm
 from tftrain.nn.prelu import PReLU
@@ -41,6 +41,7 @@ class MLP(Sequential):
         embeddings: categories and width of an `Embedding` for each input that holds codes. Then the
             network takes the tuple `(numbers, codes_1, codes_2, ...)`: numbers of shape
             `(cases, in_features)`, where `in_features` may be 0, and integers of shape `(cases,)`.
+            The vector of code 0 starts at zero: a category that no case has had adds nothing.
         seed: layer number `i` draws its parameters from `(seed, i)`; the embeddings come last.
 
     Raises:
@@ -106,7 +107,10 @@ class MLP(Sequential):
             layers += [Residual(*block)] if same else block
         if embeddings:
             numbered = enumerate(embeddings, len(names))
-            tables = [Embedding(*e, dtype=dtype, seed=seed, counter=i) for i, e in numbered]
+            tables = [
+                Embedding(*e, initializer=unknown_is_zero, dtype=dtype, seed=seed, counter=i)
+                for i, e in numbered
+            ]
             layers = [Parallel([[], *tables], Concat()), *layers]
         super().__init__(layers)
 

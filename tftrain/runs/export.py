@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from tftrain.data.preprocessor import Preprocessor
 from tftrain.files import flush
+from tftrain.graph import leaves
 from tftrain.runs.directory import FACTS, json_text, old_model
 from tftrain.runs.preprocessing import PREPROCESSING, plan_text
 from tftrain.tensorflow_files import tensorflow_writes
@@ -57,7 +58,7 @@ class ServingModel(tf.Module):
         """
         features = self.preprocessor(numbers, texts)
         predictions = self.preprocessor.unscale(self.network(features))
-        accepted = tf.reduce_all(tf.math.is_finite(features), axis=1, keepdims=True)
+        accepted = tf.reduce_all(tf.math.is_finite(leaves(features)[0]), axis=1, keepdims=True)
         accepted &= tf.math.is_finite(predictions)
         return tf.where(accepted, predictions, tf.constant(math.nan, tf.float64))
 

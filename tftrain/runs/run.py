@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tftrain.config import Config, load_config
+from tftrain.config.custom import UNTRUSTED, with_folder
 from tftrain.data.columns import Column
 from tftrain.data.plan import Plan, Unseen, require_scalable
 from tftrain.data.sources.frame import as_table
@@ -32,6 +33,8 @@ class Run:
 
     Args:
         path: the run directory.
+        trust: whether its SavedModel is loaded whatever it holds, and code that its config names
+            (`kind: custom`) may be run. Either could do anything: only for runs of your own.
 
     Attributes:
         directory: its files.
@@ -43,13 +46,16 @@ class Run:
         RunError: it is not a run directory, or the run has no model.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, trust: bool = False) -> None:
         self.directory = RunDirectory(Path(path))
+        self.trust = trust
         self.summary: dict[str, Any]
         self.summary, said = summary_of(self.directory)
         if self.directory.config.exists() and not self.directory.config.is_file():
             raise RunError(f"{self.directory.config}: is no file")  # a pipe would be waited for
         self.config: Config = with_table_found(self.directory, load_config(self.directory.config))
+        if not trust:
+            self.config = with_folder(self.config, UNTRUSTED, anyway=True)
         if not said.columns or not self.directory.find_model():
             again = self.directory.has_checkpoints
             raise RunError(
@@ -79,7 +85,7 @@ class Run:
         from tftrain.runs.export import serving_arguments
         from tftrain.runs.inspection import load_model
 
-        model = self.directory.read_model(load_model)
+        model = self.directory.read_model(lambda path: load_model(path, self.trust))
         try:
             serving = model.signatures["serving_default"]
             targets = {*serving.structured_outputs}
@@ -211,6 +217,14 @@ class Run:
         return type(self), (self.path.absolute(),)
 
 
-def load_run(path: str | Path) -> Run:
-    """Open a run directory; raise RunError if it is none, or holds no model."""
-    return Run(path)
+def load_run(path: str | Path, *, trust: bool = False) -> Run:
+    """Open a run directory.
+
+    Args:
+        path: the run directory.
+        trust: as for `Run`.
+
+    Raises:
+        RunError: it is not a run directory, or holds no model.
+    """
+    return Run(path, trust)
