@@ -41,11 +41,12 @@ def row(dtype: str) -> tuple[int, dict[str, float]]:
     x, y = rng.standard_normal((BATCH, 64)), rng.standard_normal((BATCH, 10))
     network = nn.MLP(64, [1024, 1024], 10, dtype=dtype)
     parameters = network.trainable_variables
-    step = Step(network, parameters, losses.MeanSquaredError(), optimizers.SGD(1e-6))
+    objective = losses.Objective(losses.MeanSquaredError())
+    step = Step(network, parameters, objective, optimizers.SGD(1e-6))
     step.build()
     batch = as_batch(x, y, None, parameters[0].dtype)
     train = Mode("graph", "").compile(lambda: step(batch))
-    loss = Mode("graph", "").compile(lambda: step.objective(batch))
+    loss = Mode("graph", "").compile(lambda: step.value(batch))
     weight = parameters[-1]
     train()
     loss()

@@ -68,14 +68,15 @@ class Objective:
         self.parameters = case.network.trainable_variables
         self.dtype = common_dtype(self.parameters)
         batch = as_batch(x, y, case.weight, self.dtype)
-        step = Step(case.network, self.parameters, losses.get(case.loss), optimizers.SGD(), case.l2)
+        objective = losses.Objective.with_l2(losses.get(case.loss), case.l2)
+        step = Step(case.network, self.parameters, objective, optimizers.SGD())
         start = [batch.x, *self.parameters]
         self.chosen = range(len(start)) if only is None else [only + 1]
         self.start = [start[i].numpy() for i in self.chosen]
         self._x, self._held = batch.x, list(self.start)
 
         def value(x: tf.Tensor) -> tf.Tensor:
-            return step.objective(Batch(x, batch.y, batch.weight))
+            return step.value(Batch(x, batch.y, batch.weight))
 
         def gradients(x: tf.Tensor) -> list[tf.Tensor]:
             sources = [x, *self.parameters]

@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 
 import tftrain
+from tftrain import losses
 from tftrain.config import load_config
 from tftrain.errors import InputError
 from tftrain.experiment.build import network_of
 from tftrain.experiment.prepare import Prepared, prepare
-from tftrain.explain import explain, explain_expression
+from tftrain.explain import explain, explain_expression, lesson
 from tftrain.reference.expression import Expression
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -395,3 +397,34 @@ def test_long_expressions_stay_within_the_page() -> None:
     formula = " + ".join(f"tanh(a * x ** {k})" for k in range(2, 16))
     text = explain_expression(Expression(formula), {"x": 0.5, "a": 1.25})
     assert max(map(len, text.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("width", [2, 40])
+def test_a_loss_without_a_formula_is_shown_by_its_name_and_numbers(
+    width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And never as a squared error; of a small network unit by unit, of a large one by norms."""
+
+    def log_cosh(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+        return tf.math.log(tf.cosh(prediction - target))
+
+    monkeypatch.setattr(lesson, "loss_of", lambda config: losses.get(log_cosh))
+    model = {"kind": "mlp", "hidden": [width], "activation": "tanh"}
+    text = explain(prepared_of(model=model, loss={"kind": "mse", "l2": 0.1}), row=4)
+    assert "L     = w * log_cosh(f_3, t) (of one row)" in text
+    assert "+ 0.1 / 2 * (the sum of squares of all W)" in text
+    assert "^2" not in text.partition("THE NETWORK")[2].partition("1. FORWARD")[0]
+    assert "the penalty adds 0.1 * W[i,j] to the former" in " ".join(text.split())
+    assert "CERTIFICATE: no fault found (by evidence, not all is proven)" in text
+    if width == 40:
+        assert rows(text)["L"][2] == "-"
+        return
+    assert "the reference does not know this loss" in text
+    found, target = numbers(text), re.search(r"t\[1\] = (\S+), t\[2\] = (\S+)", text)
+    assert target is not None
+    weights = [float(n) for n in re.findall(r"\+ 0\.1 \* (\S+)", text)]
+    penalty = 0.05 * sum(weight**2 for weight in weights)
+    errors = np.array([found[f"f_3[{j}]"] - float(target[j]) for j in (1, 2)])
+    assert found["L"] == pytest.approx(np.log(np.cosh(errors)).sum() / 6 + penalty, rel=1e-4)
+    deltas = [found["delta_3[1]"], found["delta_3[2]"]]
+    np.testing.assert_allclose(deltas, np.tanh(errors) / 6, rtol=1e-4)

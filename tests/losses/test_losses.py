@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as arrays
 
 from tftrain import losses
 from tftrain.errors import InputError, ShapeError
-from tftrain.losses import Huber, Loss, l2_penalty
+from tftrain.losses import L2, Huber, Loss
 
 FORMULAS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "mse": lambda e: e**2 / e.size,
@@ -121,7 +121,7 @@ def test_l2_penalty_takes_weights_only() -> None:
     kernel = tf.Variable(tf.ones([2, 2, 2]))
     variables = [bias, weight, kernel]
     with tf.GradientTape() as tape:
-        penalty = l2_penalty(variables, 0.5)
+        penalty = L2(0.5)(variables)
     assert float(penalty) == 0.25 * (14 + 8)
     gradient = tape.gradient(penalty, variables)
     assert gradient[0] is None
@@ -130,7 +130,7 @@ def test_l2_penalty_takes_weights_only() -> None:
 
 
 def test_l2_penalty_without_weights_is_zero() -> None:
-    assert float(l2_penalty([tf.Variable([3.0])], 0.5)) == 0
+    assert float(L2(0.5)([tf.Variable([3.0])])) == 0
 
 
 def test_by_name_or_as_it_is() -> None:

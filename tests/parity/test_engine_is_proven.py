@@ -30,7 +30,8 @@ def test_the_engine_makes_the_step_that_is_proven(
     trained, traced = network(precision), network(precision)
     parameters = traced.trainable_variables
     start = [parameter.numpy() for parameter in parameters]
-    step = Step(traced, parameters, losses.get("mse"), optimizers.get(optimizer))
+    objective = losses.Objective(losses.get("mse"))
+    step = Step(traced, parameters, objective, optimizers.get(optimizer))
     batch = as_batch(x, y, None, parameters[0].dtype)
     update = Tracer(step, batch, mode, update=True).run().update
     assert update is not None

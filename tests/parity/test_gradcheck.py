@@ -243,15 +243,6 @@ def test_wrong_arguments(arguments: dict, message: str) -> None:
         tftrain.gradcheck(network(), given.pop("x"), given.pop("y"), **given)
 
 
-def test_a_loss_without_a_reference_is_refused() -> None:
-    class Cubic(losses.Loss):
-        def term(self, error: tf.Tensor) -> tf.Tensor:
-            return tf.abs(error) ** 3
-
-    with pytest.raises(InputError, match=r"does not know Cubic.*reference\.register"):
-        tftrain.gradcheck(network(), X, Y, loss=Cubic())
-
-
 def test_a_reference_that_names_other_parameters_is_refused() -> None:
     @reference.register(Scale)
     @dataclass
@@ -804,7 +795,7 @@ def test_a_bound_that_is_loose_on_kinks_proves_nothing(
     assert report.ok == (factor == 1)
 
 
-class Lopsided(losses.Loss):
+class Lopsided(losses.Elementwise):
     """`max(e, -e / 2)` of each error, with a slope of `at_zero` at zero."""
 
     def __init__(self, at_zero: float) -> None:
@@ -820,7 +811,7 @@ class Lopsided(losses.Loss):
 
 
 @dataclass
-class LopsidedReference(reference.Loss):
+class LopsidedReference(reference.Elementwise):
     at_zero: float
 
     def term(self, error):

@@ -124,7 +124,7 @@ def test_more_kinks_than_can_be_looked_at_are_evidence() -> None:
     assert not is_certified(ByFormulas(pairs, backward), many)
 
 
-class SizeAndSquare(reference.Loss):
+class SizeAndSquare(reference.Elementwise):
     """`|e| + e^2`, with a slope of its own at zero."""
 
     def __init__(self, at_zero: float) -> None:
@@ -223,19 +223,20 @@ def test_what_drops_imaginary_parts_is_moved_by_real_numbers(factor: float) -> N
 class OfRows(reference.Loss):
     """The square error of each row as one number."""
 
-    def term(self, error):
-        return (error * error).sum(axis=1)
+    def __init__(self, factor: float = 2) -> None:
+        self.factor = factor
 
-    def slope(self, error):
-        return 2 * error
+    def terms(self, prediction, target):
+        return ((prediction - target) ** 2).sum(axis=1)
 
-    def scale(self, error):
-        return 1 / error.shape[0]
+    def slopes(self, prediction, target):
+        return self.factor * (prediction - target)
 
 
 @pytest.mark.parametrize("shape", [(8, 1), (8, 2), (8, 8)])
 def test_a_loss_whose_terms_are_those_of_rows(shape: tuple[int, int]) -> None:
     x, y = np.random.default_rng(11).standard_normal((2, *shape))
     layer = LossLayer(OfRows(), y, None)
-    np.testing.assert_allclose(layer.forward(x), np.mean(((x - y) ** 2).sum(axis=1)), rtol=1e-14)
+    np.testing.assert_allclose(layer.forward(x), ((x - y) ** 2).sum(axis=1) / 8, rtol=1e-14)
     assert is_certified(layer, x)
+    assert not is_certified(LossLayer(OfRows(2.001), y, None), x)

@@ -5,12 +5,13 @@ import pytest
 
 from tftrain.errors import InputError, ShapeError
 from tftrain.reference.losses import (
+    L2,
+    Elementwise,
     Huber,
     Loss,
     MeanAbsoluteError,
     MeanSquaredError,
     SumSquaredError,
-    l2_penalty,
 )
 
 LOSSES = [MeanSquaredError(), SumSquaredError(), MeanAbsoluteError(), Huber(), Huber(0.2)]
@@ -52,10 +53,10 @@ def test_nothing_is_broadcast(loss: Loss) -> None:
 
 def test_penalty_is_on_weights_only() -> None:
     weight, bias = np.array([[1.0, 2.0]]), np.array([10.0, 20.0])
-    assert l2_penalty([weight, bias], 0.4) == pytest.approx(0.2 * 5)
+    assert L2(0.4).value([weight, bias]) == pytest.approx(0.2 * 5)
 
 
-class Constant(Loss):
+class Constant(Elementwise):
     """The mean error, whose slope is one number for all."""
 
     def term(self, error):

@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 from tftrain.errors import InputError
-from tftrain.reference import SGD, Activation, Adam, Dense, MeanSquaredError, Network, fit
+from tftrain.reference import (
+    L2,
+    SGD,
+    Activation,
+    Adam,
+    Dense,
+    MeanSquaredError,
+    Network,
+    Objective,
+    fit,
+)
 from tftrain.reference.optimizers import Constant
 from tftrain.streams import batch_order
 
@@ -23,16 +33,16 @@ def test_every_gradient_by_complex_step() -> None:
     rng = np.random.default_rng(0)
     net, x, y = network(rng), rng.standard_normal((7, 3)), rng.standard_normal((7, 2))
     weight = rng.uniform(0.5, 1.5, 7)
-    loss = MeanSquaredError()
-    _, gradients = net.gradients(x, y, loss, weight, l2=0.3)
+    objective = Objective(MeanSquaredError(), [L2(0.3)])
+    _, gradients = net.gradients(x, y, objective, weight)
     for name, value in net.parameters.items():
         for index in np.ndindex(value.shape):
             moved = value.astype(complex)
             moved[index] += 1e-40j
             other = Network(net.layers).with_parameters(lambda p: p.copy())
             other.assign({**other.parameters, name: moved})
-            objective, _ = other.gradients(x, y, loss, weight, l2=0.3)
-            assert gradients[name][index] == pytest.approx(objective.imag / 1e-40, rel=1e-11)
+            found, _ = other.gradients(x, y, objective, weight)
+            assert gradients[name][index] == pytest.approx(found.imag / 1e-40, rel=1e-11)
 
 
 def test_trace_holds_the_chain() -> None:

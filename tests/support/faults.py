@@ -26,7 +26,6 @@ from tftrain.optimizers import SGD, Adagrad, Adam, AdamW, Lamb, Lion, Nadam, Opt
 from tftrain.optimizers import optimizer as optimizer_module
 from tftrain.optimizers.factors import resolved
 from tftrain.parity import Report
-from tftrain.training import step as step_module
 
 DTYPES = ("float32", "float64")
 CASES, FEATURES, WIDTH, UNITS = 5, 3, 6, 2
@@ -47,7 +46,7 @@ class Case:
     optimizer: Optimizer | None = None
     weight: np.ndarray | None = None
     l2: float = 0.0
-    patch: Patch = (losses, "l2_penalty", losses.l2_penalty)
+    patch: Patch = (losses.L2, "__call__", losses.L2.__call__)
 
     def patched(self) -> Any:
         """Return the context in which the fault is present."""
@@ -811,7 +810,11 @@ def _penalty(
     of: str = "gradient",
 ) -> Fault:
     """Return a case in which the training step takes another penalty."""
-    replaced = (step_module, "l2_penalty", penalty)
+
+    def penalised(self: losses.L2, parameters: Sequence[tf.Variable]) -> Tensor:
+        return penalty(parameters, self.strength)
+
+    replaced = (losses.L2, "__call__", penalised)
     return Fault(
         name,
         wrong,
@@ -820,6 +823,14 @@ def _penalty(
         "penalty",
         of,
     )
+
+
+def _right_penalty(
+    parameters: Sequence[tf.Variable],
+    strength: float,
+    right: Callable[..., Tensor] = losses.L2.__call__,
+) -> Tensor:
+    return right(losses.L2(strength), parameters)
 
 
 def _half_squares(values: Sequence[Any], strength: float) -> Tensor:
@@ -848,7 +859,7 @@ PENALTY = [
         "penalty without gradient",
         "value right, gradient forgotten",
         "1 Dense: weight",
-        lambda variables, strength: tf.stop_gradient(losses.l2_penalty(variables, strength)),
+        lambda variables, strength: tf.stop_gradient(_right_penalty(variables, strength)),
     ),
     _penalty(
         "penalty forgotten at one weight",
@@ -867,7 +878,7 @@ PENALTY = [
         "penalty doubled",
         "strength times the sum of squares",
         "1 Dense: weight",
-        lambda variables, strength: losses.l2_penalty(variables, 2 * strength),
+        lambda variables, strength: _right_penalty(variables, 2 * strength),
         "value",
     ),
     _penalty(

@@ -155,12 +155,19 @@ LAYERS = [
     _mlp("no-bias", [4], activation="tanh", use_bias=False),
 ]
 
+
+def pseudo_huber(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    """`sqrt(1 + e^2) - 1`, as a plain function."""
+    return tf.sqrt(1 + tf.square(prediction - target)) - 1
+
+
 LOSSES = [
     Row("mse", losses.MeanSquaredError),
     Row("sum_squared_error", losses.SumSquaredError),
     Row("mae", losses.MeanAbsoluteError),
     Row("huber", losses.Huber),
     Row("huber-narrow", lambda: losses.Huber(delta=0.2)),
+    Row("function", lambda: losses.get(pseudo_huber)),
 ]
 
 

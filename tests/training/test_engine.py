@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tests.support.parameters import slow_unless
 from tftrain.errors import InputError
-from tftrain.losses import MeanSquaredError
+from tftrain.losses import MeanSquaredError, Objective
 from tftrain.nn import Dense
 from tftrain.optimizers import SGD
 from tftrain.streams import batch_order
@@ -31,7 +31,7 @@ def make_engine(
     network, optimizer = Dense(2, 1, dtype="float64"), SGD(0.1)
     parameters = network.trainable_variables
     optimizer.build(parameters)
-    step = Step(network, parameters, MeanSquaredError(), optimizer)
+    step = Step(network, parameters, Objective(MeanSquaredError()), optimizer)
     data = Batch(tf.constant(rng.normal(size=(rows, 2))), tf.constant(rng.normal(size=(rows, 1))))
     watch = EpochEnd(
         parameters,

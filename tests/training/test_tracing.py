@@ -14,6 +14,7 @@ from tftrain.training.step import Step
 
 RNG = np.random.default_rng(0)
 X, Y, WEIGHT = RNG.standard_normal((6, 3)), RNG.standard_normal((6, 2)), RNG.uniform(0.5, 1.5, 6)
+OBJECTIVE = losses.Objective(losses.MeanSquaredError())
 every_mode = pytest.mark.parametrize("mode", ["eager", "graph", "xla"])
 
 
@@ -25,9 +26,8 @@ def network(dtype: str = "float64") -> nn.MLP:
 def test_both_engines_give_the_same_type_and_numbers(mode: str) -> None:
     net = network()
     ours = tftrain.trace(net, X, Y, weight=WEIGHT, l2=0.1, mode=mode)
-    theirs = reference.Network.of(net).trace(
-        X, Y, reference.MeanSquaredError(), WEIGHT / WEIGHT.mean(), l2=0.1
-    )
+    objective = reference.Objective(reference.MeanSquaredError(), [reference.L2(0.1)])
+    theirs = reference.Network.of(net).trace(X, Y, objective, WEIGHT / WEIGHT.mean())
     assert type(ours) is type(theirs) is Trace
     assert ours.engine == f"tensorflow {mode}"
     assert ours.names() == theirs.names() == ["1 Dense", "2 tanh", "3 Dense", "4 gelu", "5 Dense"]
@@ -55,7 +55,7 @@ def test_the_chain_is_whole(mode: str) -> None:
 @pytest.mark.parametrize("mode", ["eager", "graph"])
 def test_gradients_are_those_of_the_training_step_bit_for_bit(mode: str) -> None:
     net = network()
-    step = Step(net, net.trainable_variables, losses.MeanSquaredError(), optimizers.SGD())
+    step = Step(net, net.trainable_variables, OBJECTIVE, optimizers.SGD())
     tracer = Tracer(step, as_batch(X, Y, None, tf.float64), mode, update=False)
     trace = tracer.run()
     found = [node.gradients[name] for node in trace.nodes for name in sorted(node.gradients)]
@@ -66,7 +66,7 @@ def test_gradients_are_those_of_the_training_step_bit_for_bit(mode: str) -> None
 @every_mode
 def test_update_tells_before_and_after(mode: str) -> None:
     net = network()
-    step = Step(net, net.trainable_variables, losses.MeanSquaredError(), optimizers.Adam(0.1))
+    step = Step(net, net.trainable_variables, OBJECTIVE, optimizers.Adam(0.1))
     tracer = Tracer(step, as_batch(X, Y, None, tf.float64), mode, update=True)
     first, second = tracer.run().update, tracer.run().update
     assert first is not None

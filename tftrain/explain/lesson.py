@@ -7,6 +7,7 @@ from itertools import accumulate
 import numpy as np
 import tensorflow as tf
 
+from tftrain import losses
 from tftrain.data.preprocessor import Preprocessor
 from tftrain.errors import InputError
 from tftrain.experiment.build import (
@@ -27,7 +28,9 @@ from tftrain.parity.certificate import (
     reference_network,
 )
 from tftrain.parity.check import Check
+from tftrain.parity.loss_evidence import node_of, of_loss
 from tftrain.reference.layers import Activation, Dense, reference_of
+from tftrain.reference.losses import Objective
 from tftrain.reference.optimizers import Optimizer
 from tftrain.runs import Run
 from tftrain.traces import Node, Trace, Update
@@ -49,6 +52,7 @@ class Lesson:
 
     Attributes:
         step: the training step.
+        objective: the reference of its objective.
         parts: the nodes of its network on both sides.
         tensorflow: TensorFlow's trace, with the update.
         numpy: NumPy's.
@@ -57,6 +61,7 @@ class Lesson:
     """
 
     step: Step
+    objective: Objective
     parts: Sequence[Pair]
     tensorflow: Trace
     numpy: Trace
@@ -81,6 +86,17 @@ class Lesson:
         """Return the check of a quantity."""
         return next(c for c in self.report.checks if (c.node, c.quantity) == (node, quantity))
 
+    def check_of_loss(self, quantity: str) -> Check:
+        """Return the check of a quantity of the loss, or the worst where evidence has none."""
+        found = [c for c in self.report.checks if c.node == self.loss_node]
+        own = [c for c in found if c.quantity == quantity]
+        return max(own or found, key=lambda check: check.ratio)
+
+    @property
+    def loss_node(self) -> str:
+        """What the report calls the loss."""
+        return "loss" if self.objective.is_known else node_of(self.step.objective.loss)
+
 
 def lesson_of(prepared: Prepared, row: int, run: Run | None = None) -> Lesson:
     """Make one step of a config's network on one row (counted from 0), in both engines."""
@@ -90,7 +106,8 @@ def lesson_of(prepared: Prepared, row: int, run: Run | None = None) -> Lesson:
         network = restored_network(run, network)
     parameters = network.trainable_variables
     optimizer = optimizer_of(config, len(prepared.split.train))
-    step = Step(network, parameters, loss_of(config), optimizer, config.loss.l2)
+    objective = losses.Objective.with_l2(loss_of(config), config.loss.l2)
+    step = Step(network, parameters, objective, optimizer)
     batch = _batch(prepared, row, network)
     parts = parts_of(step, batch.x)
     if unknown := [part.name.split(" ", 1)[1] for part in parts if part.reference is None]:
@@ -101,12 +118,15 @@ def lesson_of(prepared: Prepared, row: int, run: Run | None = None) -> Lesson:
         )
     certificate = Certificate(step, parts, MODE)
     with np.errstate(all="ignore"):
-        ours = _trace_in_numpy(step, parts, batch)
         theirs = Tracer(step, batch, MODE, update=True).run()
         assert theirs.update is not None
         checks = [*certificate.of_trace(theirs), *certificate.of_update(theirs.update)]
+        if not certificate.objective.is_known:
+            certificate.borrow(theirs)
+            checks += of_loss(certificate, theirs)
+        ours = _trace_in_numpy(step, certificate.objective, parts, batch)
         distance = certificate.end_to_end(theirs)
-    return Lesson(step, parts, theirs, ours, Report(checks), distance)
+    return Lesson(step, certificate.objective, parts, theirs, ours, Report(checks), distance)
 
 
 def _batch(prepared: Prepared, row: int, network: tf.Module) -> Batch:
@@ -121,15 +141,14 @@ def _batch(prepared: Prepared, row: int, network: tf.Module) -> Batch:
     return replace(batch, weight=tf.constant(weight / mean, dtype))
 
 
-def _trace_in_numpy(step: Step, parts: Sequence[Pair], batch: Batch) -> Trace:
+def _trace_in_numpy(step: Step, objective: Objective, parts: Sequence[Pair], batch: Batch) -> Trace:
     """Return NumPy's own trace of the step, its update included."""
     weight = None if batch.weight is None else batch.weight.numpy()
     trace = reference_network(parts).trace(
         mapped(lambda one: one.numpy(), batch.x),
         batch.y.numpy(),
-        reference_of(step.loss),
+        objective,
         weight,
-        step.l2,
     )
     owners = {
         place: (node, name)

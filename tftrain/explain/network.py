@@ -1,15 +1,14 @@
 """The network as a compound function, and its loss, in symbols."""
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
 from tftrain.explain.lesson import Lesson, layers_of
+from tftrain.explain.loss import objective_formula
 from tftrain.explain.text import counted, wrapped
 from tftrain.graph import INPUT, forward
 from tftrain.parity.certificate import Pair
-from tftrain.reference.layers import Dense, reference_of
-from tftrain.reference.losses import Loss
+from tftrain.reference.layers import Dense
 
 
 def network_text(lesson: Lesson) -> str:
@@ -23,7 +22,7 @@ def network_text(lesson: Lesson) -> str:
         inputs = " + ".join(f"{one.shape[-1]:,}" for one in node.inputs)
         sizes = f"{inputs} to {node.y.shape[-1]:,}"
         lines.append(f"  f_{n:<3} = {formula:<{wide}}   {node.label}, {sizes}")
-    return "\n".join([*lines, *(wrapped(line, 2) for line in _loss_formula(lesson))])
+    return "\n".join([*lines, *(wrapped(line, 2) for line in objective_formula(lesson))])
 
 
 def _compound(parts: Sequence[Pair]) -> str:
@@ -66,19 +65,3 @@ def output_name(n: int) -> str:
     Node 0 stands for the input; where there are several, -1, -2, ... stand for them.
     """
     return f"f_{n}" if n > 0 else f"x_{-n}" if n else "x"
-
-
-def _loss_formula(lesson: Lesson) -> list[str]:
-    """Return the loss as symbols."""
-    loss: Loss = reference_of(lesson.step.loss)
-    units = lesson.tensorflow.target.shape[-1]
-    error = "e" if units == 1 else "e[j]"
-    term = loss.term_text(error)
-    total = term if units == 1 else f"(sum over j of {term})"
-    weight = "" if lesson.tensorflow.weight is None else "w * "
-    where = ", ".join([f"e = f_{len(lesson.parts)} - t", *loss.definitions()])
-    name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(loss).__name__).lower()
-    lines = [f"L     = {weight}{total}{loss.scale_text(units)}, {where} ({name} of one row)"]
-    if lesson.step.l2:
-        lines.append(f"        + {lesson.step.l2:g} / 2 * (the sum of squares of all W)")
-    return lines

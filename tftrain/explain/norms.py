@@ -44,8 +44,9 @@ def _output_norms(lesson: Lesson) -> str:
         ratio = _ratio(lesson.check(part.name, "y"))
         units = f"{one.y.shape[-1]:,}"
         rows.append([f"f_{n + 1} = {formulas[n]}", units, *_norms(one.y, other.y), ratio])
-    loss = [shown(lesson.tensorflow.loss), shown(lesson.numpy.loss)]
-    rows.append(["L", "1", *loss, _ratio(lesson.check("loss", "value"))])
+    by_hand = shown(lesson.numpy.loss) if lesson.objective.is_known else "-"
+    loss = [shown(lesson.tensorflow.loss), by_hand]
+    rows.append(["L", "1", *loss, _ratio(lesson.check_of_loss("value"))])
     return table_of(["", "units", "TensorFlow", "NumPy", "error / bound"], rows)
 
 
@@ -81,7 +82,7 @@ def _of_delta(lesson: Lesson, n: int) -> Check:
         for place, source in enumerate(part.wire.sources)
         if source == n
     ]
-    return max(found or [lesson.check("loss", "delta")], key=lambda check: check.ratio)
+    return max(found or [lesson.check_of_loss("delta")], key=lambda check: check.ratio)
 
 
 def _gradient_norms(lesson: Lesson) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tftrain.explain.lesson import Lesson, layers_of, parameters_of
+from tftrain.explain.loss import first_delta_lines, value_lines
 from tftrain.explain.network import (
     formulas_of,
     output_name,
@@ -15,17 +16,16 @@ from tftrain.explain.update import gradient_title, update_title
 from tftrain.parity.certificate import Pair
 from tftrain.parity.check import Check
 from tftrain.reference.expression import in_parentheses, shown
-from tftrain.reference.layers import ACTIVATIONS, Dense, reference_of
-from tftrain.reference.losses import Loss, l2_penalty
-from tftrain.traces import Node, Trace
+from tftrain.reference.layers import ACTIVATIONS, Dense
+from tftrain.traces import Node
 
 
 def unit_by_unit(lesson: Lesson) -> list[str]:
     """Return the four parts, from forward pass to update, with the numbers of every unit."""
     return [
-        "\n".join(["1. FORWARD", *_forward_lines(lesson), *_loss_lines(lesson)]),
+        "\n".join(["1. FORWARD", *_forward_lines(lesson), *value_lines(lesson)]),
         "\n".join(["2. BACKWARD: delta_n = dL/df_n, from the last node to the input",
-                   *_first_delta_lines(lesson), *_delta_lines(lesson)]),
+                   *first_delta_lines(lesson), *_delta_lines(lesson)]),
         gradient_title(lesson) + "\n" + _gradient_elements(lesson),
         update_title(lesson) + "\n" + _update_elements(lesson),
     ]  # fmt: skip
@@ -44,44 +44,6 @@ def _forward_lines(lesson: Lesson) -> Iterator[str]:
             else:
                 written = f"{node.label}({shown(node.x[0, j])})"
             yield wrapped(f"f_{n}[{j + 1}] = {written} = {shown(y)}", 4)
-
-
-def _loss_lines(lesson: Lesson) -> Iterator[str]:
-    trace, step = lesson.tensorflow, lesson.step
-    loss: Loss = reference_of(step.loss)
-    errors = _errors(trace)
-    units = len(errors)
-    yield f"  e = f_{len(lesson.parts)} - t"
-    for j, (y, t, e) in enumerate(zip(trace.prediction[0], trace.target[0], errors, strict=True)):
-        yield f"    e[{j + 1}] = {shown(y)} - {in_parentheses(t)} = {shown(e)}"
-    terms = " + ".join(loss.term_text(shown(e)) for e in errors)
-    written = terms if units == 1 else f"({terms})"
-    weight = "" if trace.weight is None else f"{shown(trace.weight[0])} * "
-    penalty = ""
-    if step.l2:
-        weights = [node.parameters["weight"] for node in trace.nodes if node.parameters]
-        squares = float(l2_penalty(weights, 2.0))
-        penalty = f" + {step.l2:g} / 2 * {shown(squares)}"
-    total = f"{weight}{written}{loss.scale_text(units)}{penalty}"
-    yield wrapped(f"L = {total} = {shown(trace.loss)}", 2)
-    yield f"      TensorFlow {trace.loss:.10g}, NumPy {lesson.numpy.loss:.10g}"
-
-
-def _errors(trace: Trace) -> np.ndarray:
-    return trace.prediction[0] - trace.target[0]
-
-
-def _first_delta_lines(lesson: Lesson) -> Iterator[str]:
-    """Yield the delta of every unit of the last node, as the loss makes it."""
-    trace, n = lesson.tensorflow, len(lesson.parts)
-    loss: Loss = reference_of(lesson.step.loss)
-    share = loss.scale_text(len(trace.target[0]))
-    weight = "" if trace.weight is None else f"{shown(trace.weight[0])} * "
-    yield f"  delta_{n} = dL/df_{n} = {'w * ' * bool(weight)}{loss.slope_text('e')}{share}"
-    for j, (e, delta) in enumerate(zip(_errors(trace), trace.delta[0], strict=True)):
-        written = f"{weight}{loss.slope_text(shown(e))}{share}"
-        equals = "" if written == shown(delta) else f"{written} = "
-        yield f"    delta_{n}[{j + 1}] = {equals}{shown(delta)}"
 
 
 def _delta_lines(lesson: Lesson) -> Iterator[str]:
@@ -145,8 +107,8 @@ def _gradient_elements(lesson: Lesson) -> str:
             terms = [shown(node.dy[0, index[-1]])]
             if len(index) == 2:
                 terms = _products(node.dy[0, index[1:]], node.x[0, index[:1]])
-                if lesson.step.l2:
-                    terms.append(f"{lesson.step.l2:g} * {shown(parameter.value[index])}")
+                weight = shown(parameter.value[index])
+                terms += [one.gradient_text(weight) for one in lesson.objective.penalties]
             rows.append(
                 [
                     f"dL/d{parameter.element(index)}",

@@ -15,8 +15,8 @@ def gradient_title(lesson: Lesson) -> str:
     text = (
         "3. GRADIENTS: delta times input, dL/dW[i,j] = delta[j] * input[i] and dL/db[j] = delta[j]"
     )
-    if lesson.step.l2:
-        text += f"; the penalty adds {lesson.step.l2:g} * W[i,j] to the former"
+    for penalty in lesson.objective.penalties:
+        text += f"; the penalty adds {penalty.gradient_text('W[i,j]')} to the former"
     return textwrap.fill(text, WIDTH)
 
 

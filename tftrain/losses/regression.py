@@ -3,17 +3,17 @@
 import tensorflow as tf
 
 from tftrain.errors import number
-from tftrain.losses.loss import Loss
+from tftrain.losses.loss import Elementwise
 
 
-class MeanSquaredError(Loss):
+class MeanSquaredError(Elementwise):
     """`mse`: the mean over cases and units of the squared error."""
 
     def term(self, error: tf.Tensor) -> tf.Tensor:
         return tf.square(error)
 
 
-class SumSquaredError(Loss):
+class SumSquaredError(Elementwise):
     """`sum_squared_error`: half the sum over cases and units of the squared error.
 
     Source: Rumelhart, Hinton and Williams (1986), "Learning representations by back-propagating
@@ -29,14 +29,14 @@ class SumSquaredError(Loss):
         return tf.constant(0.5, terms.dtype)
 
 
-class MeanAbsoluteError(Loss):
+class MeanAbsoluteError(Elementwise):
     """`mae`: the mean over cases and units of the absolute error."""
 
     def term(self, error: tf.Tensor) -> tf.Tensor:
         return tf.abs(error)
 
 
-class Huber(Loss):
+class Huber(Elementwise):
     """`huber`: squared near zero, linear beyond `delta`.
 
     The term is `e^2 / 2` where `|e| <= delta`, else `delta * (|e| - delta / 2)`.

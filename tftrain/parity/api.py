@@ -8,17 +8,19 @@ import numpy as np
 import tensorflow as tf
 
 from tftrain import losses, nn, optimizers
-from tftrain.errors import InputError, number, of_type, one_of
+from tftrain.errors import InputError, of_type, one_of
 from tftrain.names import MIXED, MODES
 from tftrain.optimizers.schedules import rate_of
 from tftrain.parity.certificate import Certificate, Pair, parts_of, precision_of
 from tftrain.parity.check import CERTIFICATE, EVIDENCE, RATE, Check, compare
 from tftrain.parity.evidence import CANCELLED, alike, evidence, lost_in, rounding, share_of, within
+from tftrain.parity.loss_evidence import node_of, of_loss
 from tftrain.parity.reference_check import check_loss, check_node
 from tftrain.parity.report import Report
 from tftrain.parity.steps import FIRST, Plan
 from tftrain.reference import PRECISIONS
 from tftrain.reference.layers import reference_of
+from tftrain.reference.losses import Objective
 from tftrain.traces import Node, Trace, is_discrete
 from tftrain.training.batch import Batch, as_batch
 from tftrain.training.engine import Mode
@@ -68,7 +70,7 @@ def gradcheck(
     x: Any,
     y: Any,
     *,
-    loss: str | losses.Loss = "mse",
+    loss: str | losses.Loss | losses.Terms = "mse",
     optimizer: str | optimizers.Optimizer | None = None,
     weight: Any = None,
     l2: float = 0.0,
@@ -78,16 +80,16 @@ def gradcheck(
 
     The training step is run in each mode and leaves a trace; each node of the trace is compared
     with the NumPy reference, element by element, against a bound computed from magnitudes. There is
-    no tolerance to choose. Layers that the reference does not know are checked by forward mode and
-    by central differences instead, and the report says so.
+    no tolerance to choose. Layers and losses that the reference does not know are checked by
+    forward mode and by central differences instead, and the report says so.
 
     Args:
         network: any `tf.Module` with a `__call__` and trainable variables of one dtype. The layers
             of a `tftrain.nn.Sequential` are its nodes; any other module is a single node. It is
             left as it was.
         x: inputs, shape `(cases, ...)`.
-        y: targets, of the shape of the network's output.
-        loss: a loss or its name.
+        y: targets, as for `fit`.
+        loss: a loss, its name, or a function `(prediction, target) -> terms`.
         optimizer: an optimizer or its name, to check its updates too; it is left as it was, but
             belongs to this network afterwards.
         weight: weight of each case, shape `(cases,)`, scaled here to a mean of one.
@@ -96,8 +98,8 @@ def gradcheck(
 
     Raises:
         InputError: an argument is wrong, shapes do not agree, XLA cannot compile the network, the
-            reference does not know the loss or the optimizer, the schedule does not compute in
-            float64, or the loss does not depend on a trainable variable.
+            reference does not know the optimizer, the schedule does not compute in float64, or the
+            loss does not depend on a trainable variable.
     """
     dtype = dtype_of(network)
     of_type("modes", modes, (list, tuple), f"a list of {', '.join(MODES)}")
@@ -105,14 +107,14 @@ def gradcheck(
         one_of("mode", mode, MODES)
     if not modes:
         raise InputError(f"modes names none of {', '.join(MODES)}")
-    batch = as_batch(x, y, weight, dtype, network)
+    objective = losses.Objective.with_l2(losses.get(loss), l2)
+    batch = as_batch(x, y, weight, dtype, network, objective.loss.integer_targets)
     used = used_by(network, batch.x, batch.rows)
     chosen = optimizers.get("sgd" if optimizer is None else optimizer)
-    penalty = number("l2", l2)
-    step = Step(network, used.parameters, losses.get(loss), chosen, penalty, used.others)
+    step = Step(network, used.parameters, objective, chosen, used.others)
     precision_of(step)
     _require_owners(step, batch)
-    for thing in (step.loss, step.optimizer, step.optimizer.schedule):
+    for thing in (step.optimizer, step.optimizer.schedule):
         reference_of(thing)
     plan = None
     if optimizer is not None:
@@ -183,21 +185,21 @@ def _check(tracer: Tracer, *, first: bool, plan: Plan | None) -> Report:
     _require_real(trace)
     checks = list(certificate.of_trace(trace))
     figures: dict[str, float] = {}
-    known = all(part.reference for part in parts)
+    known = certificate.knows_all
     dtype = nn.precision_name(step.network)
     if known:
         name = f"NumPy in float64 against TensorFlow {mode} in {dtype}, end to end"
         figures[name] = certificate.end_to_end(trace)
     else:
-        checks += _by_evidence(step, parts, trace, mode)
+        checks += _by_evidence(certificate, trace)
         checks += _of_shared(certificate, trace)
     if known and dtype != MIXED:
         checks += certificate.as_trained(trace, plain)
     else:  # in bfloat16 a bound through the whole network is as large as the gradient
-        checks += _as_recorded(parts, trace, plain, mode, unit=rounding(dtype), proven=known)
-    own, more = _of_reference(parts, step, trace) if first else ([], [])
+        checks += _as_recorded(certificate, trace, plain)
+    own, more = _of_reference(certificate, trace) if first else ([], [])
     checks += own
-    notes = [*_notes(parts, trace, checks), *more]
+    notes = [*_notes(certificate, trace, checks), *more]
     checks += _of_later_steps(tracer, certificate, plan)
     if plan:
         checks += _of_rates(tracer, plan.rates.chosen)
@@ -260,9 +262,11 @@ def _of_steps_left_out(optimizer: optimizers.Optimizer, plan: Plan) -> list[str]
     return [*left_out, *unread]
 
 
-def _notes(parts: Sequence[Pair], trace: Trace, checks: Sequence[Check]) -> list[str]:
+def _notes(certificate: Certificate, trace: Trace, checks: Sequence[Check]) -> list[str]:
     """Return what must be read with the verdict."""
+    parts, loss = certificate.parts, certificate.step.objective.loss
     strangers = [part.name.split(" ", 1)[1] for part in parts if part.reference is None]
+    strangers += [] if certificate.objective.is_known else [f"the {node_of(loss)}"]
     notes = [BY_EVIDENCE.format(", ".join(dict.fromkeys(strangers)))] if strangers else []
     gradients = {
         f"{name}: {of}": gradient
@@ -303,13 +307,23 @@ def _holders(parts: Sequence[Pair], trace: Trace) -> dict[int, list[tuple[Pair, 
     return found
 
 
-def _by_evidence(step: Step, parts: Sequence[Pair], trace: Trace, mode: str) -> Iterator[Check]:
-    """Check the layers that the reference does not know."""
+def _by_evidence(certificate: Certificate, trace: Trace) -> Iterator[Check]:
+    """Check the layers and the loss that the reference does not know."""
+    parts, objective, mode = certificate.parts, certificate.objective, certificate.mode
     holders = _holders(parts, trace)
     for part, node in zip(parts, trace.nodes, strict=True):
         if part.reference is None:
             shared = [name for name, place in part.places.items() if len(holders[place]) > 1]
-            yield from evidence(part, node, mode, shared, step.l2)
+            penalties = {name: _of_penalty(objective, p) for name, p in node.parameters.items()}
+            yield from evidence(part, node, mode, penalties, shared)
+    if not objective.is_known:
+        yield from of_loss(certificate, trace)
+
+
+def _of_penalty(objective: Objective, parameter: np.ndarray) -> np.ndarray:
+    """Return the gradient of the penalties alone."""
+    found: np.ndarray = objective.penalised(np.zeros_like(parameter), parameter)
+    return found
 
 
 def _of_shared(certificate: Certificate, trace: Trace) -> Iterator[Check]:
@@ -329,8 +343,7 @@ def _of_shared(certificate: Certificate, trace: Trace) -> Iterator[Check]:
         if place in certificate.totals:
             known = certificate.totals[place]
             shares.append(known.value.astype(np.float64))
-        if actual.ndim >= 2:
-            shares.append(step.l2 * node.parameters[name].astype(np.float64))
+        shares.append(_of_penalty(certificate.objective, node.parameters[name].astype(np.float64)))
         size = float(np.max(np.sum(np.abs(shares), axis=0), initial=0.0))
         bound = rounding(nn.precision_name(step.network)) * size
         if place in certificate.totals:
@@ -341,25 +354,29 @@ def _of_shared(certificate: Certificate, trace: Trace) -> Iterator[Check]:
 
 
 def _as_recorded(
-    parts: Sequence[Pair],
-    trace: Trace,
-    plain: Sequence[np.ndarray],
-    mode: str,
-    **judged: Any,
+    certificate: Certificate, trace: Trace, plain: Sequence[np.ndarray]
 ) -> Iterator[Check]:
     """Compare the gradients of the step that records nothing with those of the one that does.
 
-    How they are `judged`: `unit` and `proven` of `alike`.
+    Deltas that begin with a loss which the reference does not know may differ by more than the
+    proven bound of a node, where they cancel.
     """
-    for part, node in zip(parts, trace.nodes, strict=True):
+    unit, proven = rounding(nn.precision_name(certificate.step.network)), certificate.knows_all
+    bounds = {} if certificate.objective.is_known else certificate.totals
+    for part, node in zip(certificate.parts, trace.nodes, strict=True):
         lost = 0.0 if part.reference else CANCELLED * lost_in(node, inside=True)
         for name, place in part.places.items():
             what, recorded = f"{name} as trained", node.gradients[name]
             least = lost / max(1.0, float(np.max(np.abs(node.parameters[name]), initial=0.0)))
-            yield alike(plain[place], recorded, mode, part.name, what, lost=least, **judged)
+            if place in bounds:
+                least += CANCELLED * float(np.max(bounds[place].bound, initial=0.0))
+            mode, actual = certificate.mode, plain[place]
+            yield alike(
+                actual, recorded, mode, part.name, what, unit=unit, proven=proven, lost=least
+            )
 
 
-def _of_reference(parts: Sequence[Pair], step: Step, trace: Trace) -> tuple[list[Check], list[str]]:
+def _of_reference(certificate: Certificate, trace: Trace) -> tuple[list[Check], list[str]]:
     """Check the reference's own backward pass by complex steps through its forward pass.
 
     Returns:
@@ -367,10 +384,11 @@ def _of_reference(parts: Sequence[Pair], step: Step, trace: Trace) -> tuple[list
     """
     found = {
         part.name: check_node(part.name, part.reference, node)
-        for part, node in zip(parts, trace.nodes, strict=True)
+        for part, node in zip(certificate.parts, trace.nodes, strict=True)
         if part.reference is not None
     }
-    found["the loss"] = check_loss(reference_of(step.loss), trace)
+    if certificate.objective.is_known:
+        found["the loss"] = check_loss(certificate.objective.loss, trace)
     left = [name for name, check in found.items() if check is None]
     unclear = [
         name for name, check in found.items() if check and check.ok and check.kind == EVIDENCE

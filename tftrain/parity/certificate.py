@@ -20,9 +20,8 @@ from tftrain.graph import Wire, consumers, mapped
 from tftrain.names import DTYPES
 from tftrain.parity.check import END_TO_END, Check, compare, same
 from tftrain.reference import PRECISIONS, Bounded, Layer, Network, Precision
-from tftrain.reference.functions import allow
 from tftrain.reference.layers import Array, reference_class, reference_of, sent_back
-from tftrain.reference.losses import l2_penalty
+from tftrain.reference.losses import Foreign, Objective
 from tftrain.traces import Node, Trace, Update, is_discrete
 from tftrain.training.step import Step
 
@@ -125,6 +124,7 @@ class Certificate:
         mode: how the traces were made.
 
     Attributes:
+        objective: its reference.
         names: of the parameters, by their places.
         totals: of each parameter of the last trace, by its place, the sum of the gradients that the
             layers which the reference knows contribute, without the penalty's.
@@ -134,9 +134,20 @@ class Certificate:
         self.step = step
         self.parts = parts
         self.mode = mode
+        self.objective: Objective = reference_of(step.objective)
         self.precision = precision_of(step)
         self.names = names_of_parameters(parts)
         self.totals: dict[int, Bounded] = {}
+
+    @property
+    def knows_all(self) -> bool:
+        """Whether there are references of all nodes and of the loss."""
+        return self.objective.is_known and all(part.reference for part in self.parts)
+
+    def borrow(self, trace: Trace) -> None:
+        """Take value and delta of a loss that the reference does not know from a trace."""
+        penalty = self.objective.penalty(list(self.values(trace).values()))
+        self.objective = replace(self.objective, loss=Foreign(trace.loss - penalty, trace.delta))
 
     def of_trace(self, trace: Trace) -> Iterator[Check]:
         """Check the nodes, the loss and the chain of a trace."""
@@ -145,7 +156,8 @@ class Certificate:
             if part.reference is not None:
                 yield from self._node(part, node, totals)
         yield from self._parameters(trace, totals)
-        yield from self._loss(trace)
+        if self.objective.is_known:
+            yield from self._loss(trace)
         yield from self._chain(trace)
 
     def of_update(self, update: Update) -> Iterator[Check]:
@@ -221,18 +233,20 @@ class Certificate:
         """
         network = reference_network(self.parts).with_parameters(kind)
         weight = None if trace.weight is None else kind(trace.weight)
-        x = mapped(lambda one: one if is_discrete(one) else kind(one), trace.x)
-        _, gradients = network.gradients(
-            x, kind(trace.target), reference_of(self.step.loss), weight
+        x, target = (
+            mapped(lambda one: one if is_discrete(one) else kind(one), nest)
+            for nest in (trace.x, trace.target)
         )
+        _, gradients = network.gradients(x, target, self.objective.loss, weight)
         totals: dict[int, Array] = {}
         for n, part in enumerate(self.parts):
             for name, place in part.places.items():
                 own = gradients[f"layers.{n}.{name}"]
                 totals[place] = totals[place] + own if place in totals else own
-        values = self._values(trace)
+        values = self.values(trace)
         cases = len(trace.target)
-        return {i: self._penalised(g, kind(values[i]), cases) for i, g in totals.items()}
+        penalised = self.objective.penalised
+        return {i: penalised(g, kind(values[i]), cases) for i, g in totals.items()}
 
     def _node(self, part: Pair, node: Node, totals: dict[int, Bounded]) -> Iterator[Check]:
         """Check forward value and delta of a node; add its parameter gradients to `totals`."""
@@ -281,27 +295,25 @@ class Certificate:
                 if place in seen:
                     continue
                 seen.add(place)
-                expected = self._penalised(
+                expected = self.objective.penalised(
                     totals[place], self._exact(node.parameters[name]), len(trace.target)
                 )
                 yield compare(node.gradients[name], expected, self.mode, part.name, name)
 
     def _loss(self, trace: Trace) -> Iterator[Check]:
         """Check the loss, and the delta with which the backward pass begins."""
-        reference = reference_of(self.step.loss)
-        prediction, target = self._exact(trace.prediction), self._exact(trace.target)
+        prediction = self._exact(trace.prediction)
+        target = trace.target if is_discrete(trace.target) else self._exact(trace.target)
         weight = None if trace.weight is None else self._exact(trace.weight)
-        value = reference.value(prediction, target, weight)
-        if self.step.l2:
-            parameters = self._exact_all(list(self._values(trace).values()))
-            value = value + l2_penalty(parameters, self.step.l2)
-        delta = reference.delta(prediction, target, weight)
+        parameters = self._exact_all(list(self.values(trace).values()))
+        value = self.objective.value(parameters, prediction, target, weight)
+        delta = self.objective.loss.delta(prediction, target, weight)
         for quantity, actual, expected in (
             ("value", np.asarray(trace.loss), value),
             ("delta", trace.delta, delta),
         ):
             check = compare(actual, expected, self.mode, "loss", quantity)
-            yield check if check.ok else replace(check, remark=_inherited(self.step.loss))
+            yield check if check.ok else replace(check, remark=_inherited(self.step.objective.loss))
 
     def _chain(self, trace: Trace) -> Iterator[Check]:
         """Check that what leaves a node is what arrives at each of its consumers.
@@ -320,13 +332,7 @@ class Certificate:
                 total = np.stack(terms).sum(axis=0)  # in any order
                 yield compare(node.dy, total, self.mode, name, "dy arrives")
 
-    def _penalised(self, gradient: Array, parameter: Array, cases: int) -> Array:
-        """Add the penalty's gradient, to which an engine may add the products case by case."""
-        if not self.step.l2 or gradient.ndim < 2:
-            return gradient
-        return gradient + allow(self.step.l2 * parameter, cases)
-
-    def _values(self, trace: Trace) -> dict[int, np.ndarray]:
+    def values(self, trace: Trace) -> dict[int, np.ndarray]:
         """Return the parameters that a trace was made with, by their places in the step."""
         return {
             place: node.parameters[name]

@@ -170,7 +170,11 @@ def within(
 
 
 def evidence(
-    part: Pair, node: Node, mode: str, shared: Collection[str] = (), l2: float = 0.0
+    part: Pair,
+    node: Node,
+    mode: str,
+    penalties: Mapping[str, np.ndarray],
+    shared: Collection[str] = (),
 ) -> Iterator[Check]:
     """Check the deltas and gradients of a node along random directions.
 
@@ -178,11 +182,10 @@ def evidence(
         part: the layer.
         node: its node in the trace.
         mode: how the trace was made.
+        penalties: gradients of the penalties, which are no part of the layer's, by variable.
         shared: names of those of its variables that other nodes have as well. The trace has the sum
             of their gradients, so the layer's own share is taken from a tape of its own.
-        l2: strength of the penalty, whose gradient is no part of the layer's.
     """
-    penalties = {n: l2 * p if p.ndim >= 2 else 0 * p for n, p in node.parameters.items()}
     _require_repeatable(part, node)
     claim = _Claim(part, node, mode, shared, penalties)
     for number in range(min(max(DIRECTIONS, claim.count), MOST_DIRECTIONS)):

@@ -14,13 +14,13 @@ from tftrain.parity.check import EVIDENCE, Check
 from tftrain.parity.complex_step import Line, Point, as_float64, proves
 from tftrain.reference import Layer, Loss
 from tftrain.reference.layers import Array
-from tftrain.traces import Node, Trace
+from tftrain.traces import Node, Trace, is_discrete
 
 
 class LossLayer(Layer):
     """A loss as the last node: its input is the prediction, and the delta at its output is 1.
 
-    Its output is the share of each error, where the loss is a sum of them, so that none is lost
+    Its output is the share of each term, where the loss is a sum of them, so that none is lost
     in the sum; else the loss.
     """
 
@@ -38,18 +38,20 @@ class LossLayer(Layer):
         given = x, self.target, self.weight
         if type(self.loss).value is Loss.value:
             shares = self.loss.shares(*given)
-            if shares.shape == x.shape:
+            if shares.shape == x.shape[: shares.ndim]:
                 return shares
         return self.loss.value(*given)
 
     def backward(self, x: Array, y: Array, dy: Array) -> tuple[Array, dict[str, Array]]:
-        return dy * self.loss.delta(x, self.target, self.weight), {}
+        per_case = dy.reshape(dy.shape + (1,) * (x.ndim - dy.ndim))
+        return per_case * self.loss.delta(x, self.target, self.weight), {}
 
 
 def check_loss(loss: Loss, trace: Trace) -> Check | None:
     """Check a reference loss at the prediction of a trace."""
     weight = None if trace.weight is None else as_float64(trace.weight)
-    layer, x = LossLayer(loss, as_float64(trace.target), weight), as_float64(trace.prediction)
+    target = trace.target if is_discrete(trace.target) else as_float64(trace.target)
+    layer, x = LossLayer(loss, target, weight), as_float64(trace.prediction)
     return _check(Point("loss", layer, [x], np.ones_like(layer.forward(x))))
 
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tftrain import nn
 from tftrain.graph import mapped
+from tftrain.losses import get as loss_of
 from tftrain.reference.layers import reference_of
 from tftrain.reference.network import Network, train_steps
 from tftrain.training import EpochRecord, Observer, fit
@@ -87,7 +88,7 @@ def trajectory(
         steps: number of steps, rounded up to whole epochs.
         batch_size: rows per step.
         mode: eager, graph or xla.
-        loss: a loss.
+        loss: a loss that the reference knows, or its name.
         optimizer: an optimizer that has not been used.
         weight: weight of each row.
         l2: strength of the L2 penalty.
@@ -95,9 +96,10 @@ def trajectory(
         seed: of the batch order.
 
     Raises:
-        InputError: the reference does not know a layer.
+        InputError: the reference does not know a layer or the loss.
     """
-    batch = as_batch(x, y, weight, dtype_of(network), network)
+    loss = loss_of(loss)
+    batch = as_batch(x, y, weight, dtype_of(network), network, loss.integer_targets)
     epochs = -(-steps // -(-len(batch.y) // batch_size))
     shared: dict[str, Any] = {
         "epochs": epochs,

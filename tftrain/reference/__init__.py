@@ -17,10 +17,13 @@ from tftrain.reference.layers import (
     register,
 )
 from tftrain.reference.losses import (
+    L2,
+    Elementwise,
     Huber,
     Loss,
     MeanAbsoluteError,
     MeanSquaredError,
+    Objective,
     SumSquaredError,
 )
 from tftrain.reference.network import Network, fit
@@ -45,6 +48,7 @@ from tftrain.reference.optimizers import (
 from tftrain.reference.prelu import PReLU
 
 __all__ = [
+    "L2",
     "PRECISIONS",
     "SGD",
     "Activation",
@@ -60,6 +64,7 @@ __all__ = [
     "Dense",
     "Dropout",
     "Elementary",
+    "Elementwise",
     "Embedding",
     "Exponential",
     "Huber",
@@ -72,6 +77,7 @@ __all__ = [
     "MeanSquaredError",
     "Nadam",
     "Network",
+    "Objective",
     "Optimizer",
     "PReLU",
     "Precision",

@@ -1,23 +1,69 @@
 """Losses by hand: the value, and the delta with which the backward pass begins.
 
-With `e = prediction - target` and the weight `w` of a case, a loss is `scale * sum(w * term(e))`,
-so that `delta_N = dL/dprediction = scale * w * term'(e)`. The references of `tftrain.losses`.
+A loss is `scale * sum(w * terms)`, with the weight `w` of a case, and the terms of a case depend on
+the prediction for this case alone. So
+
+    delta_N = dL/dprediction = scale * w * d(sum of the case's terms)/dprediction
+
+Of an elementwise loss, with `e = prediction - target`, the last factor is `term'(e)`. These
+are the references of `tftrain.losses`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from tftrain.errors import InputError, ShapeError
 from tftrain.reference.bounded import Bounded
-from tftrain.reference.functions import absolute
-from tftrain.reference.layers import Array, Reference, as_numbers_of, register
+from tftrain.reference.functions import absolute, allow
+from tftrain.reference.layers import (
+    Array,
+    Reference,
+    as_numbers_of,
+    reference_class,
+    reference_of,
+    register,
+)
 
 
 class Loss(Reference):
-    """A loss; subclasses give `term` and `slope`."""
+    """A loss; subclasses give `terms` and `slopes`. Arguments as for `tftrain.losses.Loss`."""
+
+    def terms(self, prediction: Array, target: Array) -> Array:
+        """Return one number for each case, or for each case and unit."""
+        raise _missing(self, "terms")
+
+    def slopes(self, prediction: Array, target: Array) -> Array:
+        """Return the derivative of the sum of each case's terms, of the prediction's shape."""
+        raise _missing(self, "slopes")
+
+    def scale(self, terms: Array) -> float:
+        """Return the factor in front of the sum: here one over the number of terms."""
+        return 1 / terms.size
+
+    def value(self, prediction: Array, target: Array, weight: Array | None = None) -> Array:
+        """Return the loss, `scale * sum(w * terms)`."""
+        terms = self.terms(prediction, target)
+        return _weighted(terms, weight).sum() * self.scale(terms)
+
+    def shares(self, prediction: Array, target: Array, weight: Array | None = None) -> Array:
+        """Return what each term adds to the loss, of the shape of the terms."""
+        terms = self.terms(prediction, target)
+        return _weighted(terms, weight) * self.scale(terms)
+
+    def delta(self, prediction: Array, target: Array, weight: Array | None = None) -> Array:
+        """Return `delta_N = scale * w * slopes`, of the shape of the prediction."""
+        slopes, factor = self.slopes(prediction, target), self._factor(prediction, target)
+        return slopes * (factor if weight is None else factor * _per_case(weight, slopes))
+
+    def _factor(self, prediction: Array, target: Array) -> float:
+        return self.scale(self.terms(prediction, target))
+
+
+class Elementwise(Loss):
+    """A loss of the error of each case and unit; subclasses give `term` and `slope`."""
 
     def term(self, error: Array) -> Array:
         """Return the loss of each error."""
@@ -26,10 +72,6 @@ class Loss(Reference):
     def slope(self, error: Array) -> Array:
         """Return the derivative of `term`."""
         raise NotImplementedError
-
-    def scale(self, error: Array) -> float:
-        """Return the factor in front of the sum: here one over the number of terms."""
-        return 1 / error.size
 
     def term_text(self, error: str) -> str:
         """Return `term` as text, for an error that is a name or a number."""
@@ -49,25 +91,16 @@ class Loss(Reference):
             return f" * {self.scale(np.zeros((1, units))):g}"
         return "" if units == 1 else f" / {units}"
 
-    def value(self, prediction: Array, target: Array, weight: Array | None = None) -> Array:
-        """Return the loss, `scale * sum(w * term(e))`; arguments as for `tftrain.losses.Loss`."""
-        error = _error(prediction, target)
-        return self._weighted(error, weight).sum() * self.scale(error)
+    def terms(self, prediction: Array, target: Array) -> Array:
+        """Return `term` of each error."""
+        return self._of_each(_error(prediction, target), "term")
 
-    def shares(self, prediction: Array, target: Array, weight: Array | None = None) -> Array:
-        """Return what each error adds to the loss, of the shape of the prediction."""
-        error = _error(prediction, target)
-        return self._weighted(error, weight) * self.scale(error)
+    def slopes(self, prediction: Array, target: Array) -> Array:
+        """Return `slope` of each error."""
+        return self._of_each(_error(prediction, target), "slope")
 
-    def delta(self, prediction: Array, target: Array, weight: Array | None = None) -> Array:
-        """Return `delta_N = scale * w * term'(e)`, of the shape of the prediction."""
-        error = _error(prediction, target)
-        slope, factor = self._of_each(error, "slope"), self.scale(error)
-        return slope * (factor if weight is None else factor * _per_case(weight, error))
-
-    def _weighted(self, error: Array, weight: Array | None) -> Array:
-        terms = self._of_each(error, "term")
-        return terms if weight is None else terms * _per_case(weight, error)
+    def _factor(self, prediction: Array, target: Array) -> float:
+        return self.scale(prediction)  # there are as many terms as predictions
 
     def _of_each(self, error: Array, name: str) -> Array:
         """Return the term or the slope of each error; a number counts for each."""
@@ -80,6 +113,35 @@ class Loss(Reference):
         if not isinstance(value, Bounded) and np.ndim(value) == 0:
             value = np.full(error.shape, value)
         return as_numbers_of(error, value)
+
+
+@dataclass
+class Foreign(Loss):
+    """A loss that the reference does not know: its numbers are those that an engine found.
+
+    Attributes:
+        found: its value.
+        first: the delta with which it begins.
+    """
+
+    found: Array = np.nan
+    first: Array = np.nan
+
+    def value(self, prediction: Array, target: Array, weight: Array | None = None) -> Array:
+        """Return the value that was found."""
+        return self.found
+
+    def delta(self, prediction: Array, target: Array, weight: Array | None = None) -> Array:
+        """Return the delta that was found."""
+        return self.first
+
+
+def _missing(loss: Loss, method: str) -> InputError:
+    """Return the error for a reference without a method."""
+    remedy = "write it in NumPy"
+    if hasattr(loss, "term"):
+        remedy = "it has 'term', so make it a subclass of tftrain.reference.Elementwise"
+    return InputError(f"the reference {type(loss).__name__} has no method {method!r}: {remedy}")
 
 
 def _error(prediction: Array, target: Array) -> Array:
@@ -96,13 +158,17 @@ def _base(error: str) -> str:
     return f"({error})" if error.startswith("-") else error
 
 
-def _per_case(weight: Array, error: Array) -> Array:
-    return weight.reshape([-1] + [1] * (error.ndim - 1))
+def _per_case(weight: Array, values: Array) -> Array:
+    return weight.reshape([-1] + [1] * (values.ndim - 1))
+
+
+def _weighted(terms: Array, weight: Array | None) -> Array:
+    return terms if weight is None else terms * _per_case(weight, terms)
 
 
 @register("tftrain.losses.regression.MeanSquaredError")
 @dataclass
-class MeanSquaredError(Loss):
+class MeanSquaredError(Elementwise):
     """`e^2`, with the derivative `2 e`."""
 
     def term(self, error: Array) -> Array:
@@ -123,7 +189,7 @@ class MeanSquaredError(Loss):
 class SumSquaredError(MeanSquaredError):
     """`e^2 / 2` summed: Rumelhart, Hinton and Williams (1986), equation 3."""
 
-    def scale(self, error: Array) -> float:
+    def scale(self, terms: Array) -> float:
         return 0.5
 
     def term_text(self, error: str) -> str:
@@ -138,7 +204,7 @@ class SumSquaredError(MeanSquaredError):
 
 @register("tftrain.losses.regression.MeanAbsoluteError")
 @dataclass
-class MeanAbsoluteError(Loss):
+class MeanAbsoluteError(Elementwise):
     """`|e|`, with the derivative `sign(e)`; at zero anything from -1 to 1 is a subgradient."""
 
     def term(self, error: Array) -> Array:
@@ -156,7 +222,7 @@ class MeanAbsoluteError(Loss):
 
 @register("tftrain.losses.regression.Huber")
 @dataclass
-class Huber(Loss):
+class Huber(Elementwise):
     """`e^2 / 2` where `|e| <= delta`, else `delta (|e| - delta / 2)`; derivative: `e` clipped.
 
     Attributes:
@@ -197,9 +263,89 @@ LOSSES: dict[str, type[Loss]] = {
 """By the names that `tftrain.fit` takes."""
 
 
-def l2_penalty(parameters: Iterable[Array], strength: float) -> Array:
-    """Return `strength / 2` times the sum of squares of all weights (not biases).
+@register("tftrain.losses.objective.L2")
+@dataclass
+class L2(Reference):
+    """`strength / 2` times the sum of squares of all weights `W` (not biases)."""
 
-    Its gradient with respect to a weight `W` is `strength * W`.
+    strength: float
+
+    def value(self, parameters: Iterable[Array]) -> Array:
+        """Return the penalty on all parameters."""
+        return self.strength / 2 * self.sum_of(parameters)
+
+    def sum_of(self, parameters: Iterable[Array]) -> Array:
+        """Return the sum of squares."""
+        return sum(((p * p).sum() for p in parameters if p.ndim >= 2), start=0.0)
+
+    def gradient(self, parameter: Array) -> Array | None:
+        """Return `strength * W`; None for a bias."""
+        return self.strength * parameter if parameter.ndim >= 2 else None
+
+    def text(self, squares: str) -> str:
+        """Return the penalty as text, for a sum of squares that is a name or a number."""
+        return f"{self.strength:g} / 2 * {squares}"
+
+    def gradient_text(self, weight: str) -> str:
+        """Return the gradient as text, likewise for a weight."""
+        return f"{self.strength:g} * {weight}"
+
+
+@register("tftrain.losses.objective.Objective")
+@dataclass
+class Objective(Reference):
+    """What is minimised: a loss, plus penalties on the parameters.
+
+    Attributes:
+        loss: of predictions and targets; `Foreign` where the reference does not know it.
+        penalties: each of them added.
     """
-    return strength / 2 * sum(((p * p).sum() for p in parameters if p.ndim >= 2), start=0.0)
+
+    loss: Loss
+    penalties: Sequence[L2] = ()
+
+    @classmethod
+    def of(cls, original: Any) -> Self:
+        """Return the reference of an objective, whether or not there is one of its loss."""
+        loss = original.loss
+        known = reference_class(loss) is not None
+        penalties = [reference_of(penalty) for penalty in original.penalties]
+        return cls(reference_of(loss) if known else Foreign(), penalties)
+
+    @classmethod
+    def with_l2(cls, loss: Loss, l2: float) -> Self:
+        """Return a loss with an L2 penalty, where that has any strength."""
+        return cls(loss, [L2(l2)] if l2 else [])
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the loss has a reference."""
+        return not isinstance(self.loss, Foreign)
+
+    def value(
+        self,
+        parameters: Sequence[Array],
+        prediction: Array,
+        target: Array,
+        weight: Array | None = None,
+    ) -> Array:
+        """Return the objective; arguments as for `tftrain.losses.Objective`."""
+        value = self.loss.value(prediction, target, weight)
+        return value + self.penalty(parameters) if self.penalties else value
+
+    def penalty(self, parameters: Sequence[Array]) -> Array:
+        """Return the sum of the penalties."""
+        return sum((penalty.value(parameters) for penalty in self.penalties), start=0.0)
+
+    def penalised(self, gradient: Array, parameter: Array, cases: int = 0) -> Array:
+        """Return the gradient of a parameter with that of the penalties.
+
+        Args:
+            gradient: that of the loss.
+            parameter: the parameter.
+            cases: how many there are, where an engine may add the products case by case.
+        """
+        for penalty in self.penalties:
+            own = penalty.gradient(parameter)
+            gradient = gradient if own is None else gradient + allow(own, cases)
+        return gradient

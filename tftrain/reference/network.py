@@ -25,7 +25,7 @@ from tftrain.graph import (
     named,
 )
 from tftrain.reference.layers import Array, Layer, reference_of, register, sent_back
-from tftrain.reference.losses import LOSSES, Loss, l2_penalty
+from tftrain.reference.losses import LOSSES, Loss, Objective
 from tftrain.reference.optimizers import OPTIMIZERS, Optimizer
 from tftrain.streams import batch_order
 from tftrain.traces import Node, Trace
@@ -138,38 +138,35 @@ class Network(Layer):
         return found.at_input, _named(found.gradients)
 
     def gradients(
-        self, x: Array, y: Array, loss: Loss, weight: Array | None = None, l2: float = 0.0
+        self, x: Array, y: Array, objective: Objective | Loss, weight: Array | None = None
     ) -> tuple[Array, dict[str, Array]]:
-        """Return the loss with its penalty, and its gradient for each parameter by name."""
-        passes = self._both_ways(x, y, loss, weight, l2)
+        """Return the objective, or the loss, and its gradient for each parameter by name."""
+        passes = self._both_ways(x, y, objective, weight)
         return passes.objective, passes.gradients
 
     def _both_ways(
-        self, x: Array, y: Array, loss: Loss, weight: Array | None, l2: float
+        self, x: Array, y: Array, given: Objective | Loss, weight: Array | None
     ) -> _Passes:
-        """Go forward, and back from the loss; add the penalty and its gradient."""
-        outputs = self.outputs(x)
-        deltas = self.deltas(x, outputs, loss.delta(outputs[-1], y, weight))
-        objective, gradients = loss.value(outputs[-1], y, weight), _named(deltas.gradients)
-        if l2:
-            parameters = self.parameters
-            objective = objective + l2_penalty(parameters.values(), l2)
-            gradients = {
-                name: g + l2 * parameters[name] if g.ndim >= 2 else g
-                for name, g in gradients.items()
-            }
-        return _Passes(outputs, deltas, objective, gradients)
+        """Go forward, and back from the loss; add the penalties and their gradients."""
+        objective = Objective(given) if isinstance(given, Loss) else given
+        outputs, parameters = self.outputs(x), self.parameters
+        deltas = self.deltas(x, outputs, objective.loss.delta(outputs[-1], y, weight))
+        value = objective.value(list(parameters.values()), outputs[-1], y, weight)
+        gradients = {
+            name: objective.penalised(gradient, parameters[name])
+            for name, gradient in _named(deltas.gradients).items()
+        }
+        return _Passes(outputs, deltas, value, gradients)
 
     def trace(
         self,
         x: np.ndarray,
         y: np.ndarray,
-        loss: Loss,
+        objective: Objective | Loss,
         weight: np.ndarray | None = None,
-        l2: float = 0.0,
     ) -> Trace:
         """Return the trace of one forward and backward pass."""
-        outputs, found, objective, gradients = self._both_ways(x, y, loss, weight, l2)
+        outputs, found, value, gradients = self._both_ways(x, y, objective, weight)
         nodes = [
             Node(
                 label=wire.label,
@@ -184,7 +181,7 @@ class Network(Layer):
             )
             for n, wire in enumerate(self.wires_for(x))
         ]
-        return Trace("numpy", nodes, y, weight, float(objective), None)
+        return Trace("numpy", nodes, y, weight, float(value), None)
 
     def assign(self, values: dict[str, Array]) -> None:
         """Give the parameters new values, by the names of `parameters`."""
@@ -280,6 +277,7 @@ def train_steps(
     optimizer = chosen(
         "optimizer", optimizer, Optimizer, OPTIMIZERS, reference.format("Optimizer", "optimizer")
     )
+    objective = Objective.with_l2(loss, l2)
     for name, array in (("y", y), *named("x", x)):
         of_type(name, array, np.ndarray, "a NumPy array")
         if len(array) != len(y):
@@ -298,7 +296,7 @@ def train_steps(
                 mapped(itemgetter(rows), x),
                 None if weight is None else weight[rows],
             )
-            value, gradients = network.gradients(own_x, y[rows], loss, own_weight, l2)
+            value, gradients = network.gradients(own_x, y[rows], objective, own_weight)
             names, parameters = zip(*network.parameters.items(), strict=True)
             after, slots = optimizer.apply(
                 [gradients[name] for name in names], parameters, slots, step, names

@@ -44,7 +44,7 @@ def fit(
     x: Any,
     y: Any,
     *,
-    loss: str | losses.Loss = "mse",
+    loss: str | losses.Loss | losses.Terms = "mse",
     optimizer: str | optimizers.Optimizer = "adam",
     epochs: int = 200,
     batch_size: int | Literal["full"] = 32,
@@ -72,8 +72,10 @@ def fit(
             a dictionary of such inputs, for a network that takes several. Integers are numbers,
             unless an `nn.Embedding` takes them; those in a tuple or a dictionary stay integers for
             a layer of one's own.
-        y: targets, of the shape of the network's output.
-        loss: a loss or its name.
+        y: targets, of the shape of the network's output; or of whatever shape the loss takes.
+            Integers are numbers, but stay integers for a loss that is not `losses.Elementwise`.
+        loss: a loss, its name, or a function `(prediction, target) -> terms` that returns one
+            number for each case, unreduced.
         optimizer: an optimizer or its name. One that has been used goes on where it stopped.
         epochs: most passes over the rows.
         batch_size: rows per step, or `"full"`; the last step of an epoch takes what is left.
@@ -118,17 +120,20 @@ def fit(
         raise InputError("early stopping needs validation rows: give validation=(x, y)")
     epochs = whole_number("epochs", epochs)
     dtype = dtype_of(network)
-    data = as_batch(x, y, weight, dtype, network)
+    objective = losses.Objective.with_l2(losses.get(loss), l2)
+    integers = objective.loss.integer_targets
+    data = as_batch(x, y, weight, dtype, network, integers)
     size = _rows_per_step(batch_size, data.rows)
     parameters, others = used_by(network, data.x, size)
     if nn.is_mixed(network) and not nn.has_bfloat16():
         warnings.warn(NO_BFLOAT16, TftrainWarning, stacklevel=2)
-    loss, optimizer = losses.get(loss), optimizers.get(optimizer)
+    optimizer = optimizers.get(optimizer)
     evaluator = None
     if validation is not None:
         x_val, y_val, weight_val = (*validation, None)[:3]
-        evaluator = Evaluator(network, loss, as_batch(x_val, y_val, weight_val, dtype, network))
-    step = Step(network, parameters, loss, optimizer, number("l2", l2), others, seed)
+        rows = as_batch(x_val, y_val, weight_val, dtype, network, integers)
+        evaluator = Evaluator(network, objective.loss, rows)
+    step = Step(network, parameters, objective, optimizer, others, seed)
     operations, steps = _workload(parameters, data.rows, size, epochs)
     mode = choose_mode(compile, operations, steps, nn.is_mixed(network))
     require_memory(
@@ -205,8 +210,9 @@ def _told(step: Step, data: Batch, watch: EpochEnd) -> dict[str, Any]:
     """Return what else a training that goes on must share, if nobody else tells."""
     evaluator, stopping = watch.evaluator, watch.early_stopping
     return {
-        "loss": described(step.loss),
-        "l2": step.l2,
+        "loss": described(step.objective.loss),
+        "l2": 0.0,
+        **{penalty.name: penalty.strength for penalty in step.objective.penalties},
         "optimizer": described(step.optimizer),
         "validate_every": watch.validate_every,
         "early stopping": None if stopping is None else f"with min_delta {stopping.min_delta:g}",

@@ -77,7 +77,12 @@ class Batch:
 
 
 def as_batch(
-    x: Any, y: Any, weight: Any, dtype: tf.DType, network: tf.Module | None = None
+    x: Any,
+    y: Any,
+    weight: Any,
+    dtype: tf.DType,
+    network: tf.Module | None = None,
+    integer_targets: bool = False,
 ) -> Batch:
     """Return arrays or tensors as a batch, with the weights scaled to a mean of one.
 
@@ -88,6 +93,7 @@ def as_batch(
         dtype: of the tensors. Integers keep their type where they choose: the codes that an
             `nn.Embedding` takes, and integers in a nest that goes to a layer of the user's own.
         network: decides where integers choose.
+        integer_targets: whether targets that are integers stay so, as a loss may want them.
 
     Raises:
         ShapeError: they do not have the same number of rows, or have none.
@@ -98,8 +104,8 @@ def as_batch(
     takers = nn.takers(network, x) if network is not None else [[] for _ in leaves(x)]
     inputs = []
     for (name, value), layers in zip(named("x", x), takers, strict=True):
-        inputs.append(_as_tensor(name, value, dtype, layers, choosing=is_nest(x)))
-    y = _as_tensor("y", y, dtype)
+        inputs.append(_as_tensor(name, value, dtype, layers, _choose(layers, x)))
+    y = _as_tensor("y", y, dtype, choosing=integer_targets)
     for (name, _), one in zip(named("x", x), inputs, strict=True):
         if one.shape.rank == 0 or y.shape.rank == 0 or not 0 < one.shape[0] == y.shape[0]:
             raise ShapeError(
@@ -137,6 +143,11 @@ def _nest_of(x: Any) -> Any:
     return x
 
 
+def _choose(layers: Sequence[Any], x: Any) -> bool:
+    """Return whether integers in a nest choose: where they go to a layer of the user's own."""
+    return is_nest(x) and not all(map(nn.is_ours, layers))
+
+
 def _has_rows(value: Any) -> bool:
     return len(getattr(value, "shape", ())) > 0
 
@@ -151,7 +162,7 @@ def _as_tensor(
         value: the numbers.
         dtype: of the tensor, unless the numbers are integers that choose:
         layers: that take the tensor; an `nn.Embedding` takes codes.
-        choosing: whether integers that go to a layer of the user's own stay integers.
+        choosing: whether integers stay integers.
     """
     for kind, remedy in NO_ARRAYS.items():
         if isinstance(value, kind):
@@ -167,7 +178,7 @@ def _as_tensor(
     for layer in layers:
         if isinstance(layer, nn.Embedding):
             return _as_codes(name, given, layer)
-    if choosing and given.dtype.kind in "iu" and not all(map(nn.is_ours, layers)):
+    if choosing and given.dtype.kind in "iu":
         return tf.constant(given, tf.int64 if given.dtype.itemsize > 4 else tf.int32)
     tensor = tf.cast(value, dtype) if tf.is_tensor(value) else tensor_of(given, dtype)
     values = np.asarray(tensor)  # a view, where `tensor.numpy()` would copy

@@ -212,7 +212,7 @@ class Engine:
         self.state = State.first()
         self.traces = 0
         width = 1 + watch.with_norm
-        self._results = tf.zeros([self.capacity * self.steps, width], data.y.dtype)
+        self._results = tf.zeros([self.capacity * self.steps, width], step.parameters[0].dtype)
         self._orders = (
             None
             if seed is None

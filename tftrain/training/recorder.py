@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tftrain import graph, losses, nn, optimizers
-from tftrain.errors import number, one_of
+from tftrain.errors import one_of
 from tftrain.graph import Wire
 from tftrain.names import MODES
 from tftrain.traces import Arrays, Node, Trace, Update
@@ -221,7 +221,7 @@ def trace(
     x: Any,
     y: Any,
     *,
-    loss: str | losses.Loss = "mse",
+    loss: str | losses.Loss | losses.Terms = "mse",
     weight: Any = None,
     l2: float = 0.0,
     mode: str = "graph",
@@ -232,8 +232,8 @@ def trace(
         network: any `tf.Module` with a `__call__` and trainable variables of one dtype. The layers
             of a `tftrain.nn.Sequential` are its nodes; any other module is a single node.
         x: inputs, shape `(cases, ...)`.
-        y: targets, of the shape of the network's output.
-        loss: a loss or its name.
+        y: targets, as for `fit`.
+        loss: a loss, its name, or a function `(prediction, target) -> terms`.
         weight: weight of each case, shape `(cases,)`, scaled here to a mean of one.
         l2: strength of the L2 penalty.
         mode: eager, graph or xla.
@@ -243,11 +243,11 @@ def trace(
             trainable variable.
     """
     one_of("mode", mode, MODES)
-    batch = as_batch(x, y, weight, dtype_of(network), network)
+    objective = losses.Objective.with_l2(losses.get(loss), l2)
+    integers = objective.loss.integer_targets
+    batch = as_batch(x, y, weight, dtype_of(network), network, integers)
     used = used_by(network, batch.x, batch.rows)
-    step = Step(
-        network, used.parameters, losses.get(loss), optimizers.SGD(), number("l2", l2), used.others
-    )
+    step = Step(network, used.parameters, objective, optimizers.SGD(), used.others)
     with step.unchanged(), Mode(mode).runnable():
         tracer = Tracer(step, batch, mode, update=False)
         found = tracer.run()

@@ -26,6 +26,7 @@ import numpy as np
 import tensorflow as tf
 
 from tftrain.arrays import digest_of
+from tftrain.losses import FunctionLoss
 from tftrain.training.history import Observer
 from tftrain.training.holders import attributes, cells_of, is_of_a_library
 
@@ -88,10 +89,49 @@ def _elements_of(value: Any) -> Iterable[Any] | None:
             return [value.func, value.args, value.keywords]
         case MethodType():
             return [value.__self__, value.__func__]
+        case FunctionLoss():
+            return [digest_of_code(value.function)[:16]]
         case FunctionType() if not is_of_a_library(value):
             code, given = value.__code__, [value.__defaults__, value.__kwdefaults__]
             return [value.__qualname__, *cells_of(value), *given, constants_of(code)]
     return None
+
+
+def digest_of_code(function: Any) -> str:
+    """Return a digest of what a function does: its code, and that of the functions that it calls.
+
+    So far as these are the user's, and named as globals or held in attributes or cells; numbers
+    that it names as globals are part of it.
+    """
+    digest = hashlib.sha256()
+    left, seen = [inspect.unwrap(function) if callable(function) else function], set[int]()
+    for value in left:
+        if id(value) in seen or is_of_a_library(value):
+            continue
+        seen.add(id(value))
+        if isinstance(value, FunctionType):
+            digest.update(repr(_code_of(value.__code__)).encode())
+            left += [*globals_of(value), *cells_of(value)]
+        elif isinstance(value, MethodType):
+            left.append(value.__func__)
+        elif isinstance(value, partial):
+            left.append(value.func)
+        elif _is_object(value):
+            left += methods_of(value)
+        else:
+            digest.update(described(value).encode())
+    return digest.hexdigest()
+
+
+def _code_of(code: CodeType) -> list[Any]:
+    """Return the instructions, names and constants of a function, and of those inside it."""
+    return [code.co_code.hex(), code.co_names, [_constant(one) for one in code.co_consts]]
+
+
+def _constant(value: Any) -> Any:
+    if isinstance(value, frozenset):  # whose order differs from one process to the next
+        return sorted(map(repr, value))
+    return _code_of(value) if isinstance(value, CodeType) else repr(value)
 
 
 def _are_many_numbers(values: Sequence[Any]) -> bool:

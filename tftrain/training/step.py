@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tftrain import nn
 from tftrain.errors import InputError
-from tftrain.losses import Loss, l2_penalty
+from tftrain.losses import Objective
 from tftrain.optimizers import Optimizer, global_norm
 from tftrain.training.batch import Batch
 from tftrain.training.holders import variables_of
@@ -25,9 +25,8 @@ class Step:
     Attributes:
         network: any `tf.Module` that maps a batch of inputs to a batch of predictions.
         parameters: the variables that are trained.
-        loss: the loss.
+        objective: what is minimised: the loss and its penalties.
         optimizer: built for `parameters`.
-        l2: strength of the L2 penalty.
         others: variables that the network uses besides those of its modules.
         seed: of the random numbers that layers draw.
         call: calls the network.
@@ -35,9 +34,8 @@ class Step:
 
     network: tf.Module
     parameters: Sequence[tf.Variable]
-    loss: Loss
+    objective: Objective
     optimizer: Optimizer
-    l2: float = 0.0
     others: Sequence[tf.Variable] = ()
     seed: int = 0
     call: Callable[[tf.Module, tf.Tensor, nn.Draw], tf.Tensor] = nn.call
@@ -68,12 +66,10 @@ class Step:
             for variable, value in before:
                 variable.assign(value)
 
-    def objective(self, batch: Batch) -> tf.Tensor:
-        """Return what is minimised: the loss of the batch plus the penalty."""
-        loss = self.loss(self._prediction(batch.x), batch.y, batch.weight)
-        if self.l2:
-            loss += l2_penalty(self.parameters, self.l2)
-        return loss
+    def value(self, batch: Batch) -> tf.Tensor:
+        """Return the objective of a batch."""
+        prediction = self._prediction(batch.x)
+        return self.objective(self.parameters, prediction, batch.y, batch.weight)
 
     def _prediction(self, x: tf.Tensor) -> tf.Tensor:
         """Return the network's output.
@@ -115,7 +111,7 @@ class Step:
         """
         with tape or parameter_tape() as tape:
             tape.watch(self.parameters)
-            objective = self.objective(batch)
+            objective = self.value(batch)
         try:
             gradients = tape.gradient(objective, list(sources))
         except LookupError as error:
