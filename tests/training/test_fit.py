@@ -620,7 +620,7 @@ def square(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
         ({"network": [Dense(3, 2)]}, r"or tftrain\.nn\.Sequential\(\[\.\.\.\]\); got \[Dense\(3"),
         (
             {"loss": square},
-            r"loss must be one of .*subclass with term\(error\)\); got the function",
+            r"the loss square makes terms of .*: return one float64 for each case, shape \(cases,\)",
         ),
         ({"loss": losses.Huber}, r"loss must be an object, got the class Huber: give Huber\("),
         ({"optimizer": square}, r"optimizer must be one of .*Adam\(0\.001\).*got the function squ"),
