@@ -218,9 +218,9 @@ def test_unknown_kind_hides_no_unknown_key_of_its_section() -> None:
         "c.yaml:1:13: optimizer.kind: expected sgd, adagrad, rmsprop, adam, adamw, nadam, lamb, "
         "lion or custom, got 'adan', did you mean adam?",
         "c.yaml:1:25: optimizer.learning_rat: unknown key, did you mean learning_rate?",
-        "c.yaml:1:67: optimizer.x: unknown key, known keys: arguments, beta_1, beta_2, "
-        "clip_norm, clip_value, epsilon, factors, folder, kind, learning_rate, module, momentum, "
-        "nesterov, rho, schedule, weight_decay",
+        "c.yaml:1:67: optimizer.x: unknown key, known keys: arguments, average, "
+        "beta_1, beta_2, clip_norm, clip_value, epsilon, factors, folder, kind, learning_rate, "
+        "module, momentum, nesterov, rho, schedule, weight_decay",
         "c.yaml:2:1: model: expected linear, mlp or custom, got 'mlpp', did you mean mlp?",
         "c.yaml:3:17: data.source.kind: expected csv, parquet, sklearn or dataframe, got 'cvs', "
         "did you mean csv?",

@@ -21,6 +21,7 @@ from tests.support.parameters import slow
 from tftrain.errors import ConfigError, InputError, OutputError, RunError
 from tftrain.experiment.build import network_of, restored_network
 from tftrain.experiment.evaluate import evaluate
+from tftrain.experiment.resume import FORCED, FREE, REOPENING
 from tftrain.experiment.train import resume
 from tftrain.runs import RunDirectory
 from tftrain.runs.listing import runs_in
@@ -646,3 +647,22 @@ def test_the_first_bad_node_is_named() -> None:
     for name in reader.get_variable_to_shape_map():
         if name.startswith("variables"):
             assert np.isfinite(reader.get_tensor(name)).all()
+
+
+def test_the_keys_that_may_change_are_marked_on_the_config() -> None:
+    """A key that is renamed keeps its mark, and one that has none must not change."""
+    assert {
+        "name",
+        "output",
+        "data.source.path",
+        "model.folder",
+        "training.checkpoint",
+        "training.time_budget",
+    } < FREE
+    assert {
+        "training.epochs",
+        "training.early_stopping.patience",
+        "training.compile",
+        "training.threads",
+    } == FORCED
+    assert {*FORCED, "training.time_budget"} == REOPENING

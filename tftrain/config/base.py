@@ -1,6 +1,7 @@
 """The base of all config sections, and how sections of different kinds are told apart."""
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import Annotated, Any
 
 from pydantic import (
@@ -59,6 +60,21 @@ class Short:
         if self.default:
             spellings.append({"type": "object", "not": {"required": ["kind"]}})
         return {"anyOf": spellings}
+
+
+class Change(Enum):
+    """What it means for a run that goes on if a key has changed since it began; most must not.
+
+    Attributes:
+        FREE: it does not matter to what is computed.
+        FREE_REOPENS: likewise, and a finished run may have something left to do.
+        FORCED: the run can go on, but may end elsewhere than it would have. Only with force; a
+            finished run may have something left to do.
+    """
+
+    FREE = "free"
+    FREE_REOPENS = "free, reopens"
+    FORCED = "forced"
 
 
 BY_KIND = Field(discriminator="kind")

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tftrain.config.base import Count, NonNegative, PathText, Positive, Section, Whole
+from tftrain.config.base import Change, Count, NonNegative, PathText, Positive, Section, Whole
 from tftrain.config.data import Data
 from tftrain.config.loss import LossConfig, NamedLoss
 from tftrain.config.network import Mlp, Model
@@ -15,7 +15,7 @@ from tftrain.names import Compile
 class EarlyStopping(Section):
     """Stop when the validation loss no longer improves; the best weights are restored."""
 
-    patience: Count = 20
+    patience: Annotated[Count, Change.FORCED] = 20
     """Epochs without improvement before training stops."""
     min_delta: NonNegative = 0.0
     """Smallest decrease of the validation loss that counts as an improvement."""
@@ -70,7 +70,7 @@ class Threads(Section):
 class Training(Section):
     """The loop."""
 
-    epochs: Count = 200
+    epochs: Annotated[Count, Change.FORCED] = 200
     """Most passes over the training rows."""
     batch_size: Count | Literal["full"] = 32
     """Rows per step; `full` is plain gradient descent on all of them."""
@@ -80,13 +80,13 @@ class Training(Section):
     """Epochs from one validation to the next."""
     early_stopping: EarlyStopping | None = None
     convergence: Convergence | None = None
-    time_budget: Positive | None = None
+    time_budget: Annotated[Positive | None, Change.FREE_REOPENS] = None
     """Seconds after which training stops, at the end of a chunk of steps: about half a second, or
     one step and the validation after it."""
-    compile: Compile = "auto"
+    compile: Annotated[Compile, Change.FORCED] = "auto"
     """How steps are run: one XLA program, a TensorFlow graph, or op by op (to debug)."""
-    threads: Threads = Threads()
-    checkpoint: Checkpoint | None = Checkpoint(every_seconds=60)
+    threads: Annotated[Threads, Change.FORCED] = Threads()
+    checkpoint: Annotated[Checkpoint | None, Change.FREE] = Checkpoint(every_seconds=60)
     """null saves nothing: what is killed begins again."""
 
     @model_validator(mode="after")
@@ -112,7 +112,9 @@ class Output(Section):
 class Config(Section):
     """One training run."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)] = "run"
+    name: Annotated[
+        str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100), Change.FREE
+    ] = "run"
     """Name of the run: letters, digits, dot, dash and underscore; the file's name by default."""
     seed: Annotated[Whole, Field(ge=0, lt=2**64)] = 0
     """Initial weights, split and batch order are pure functions of it."""
@@ -121,4 +123,4 @@ class Config(Section):
     loss: LossConfig = NamedLoss(kind="mse")
     optimizer: OptimizerConfig = AdamConfig(kind="adam")
     training: Training = Training()
-    output: Output = Output()
+    output: Annotated[Output, Change.FREE] = Output()

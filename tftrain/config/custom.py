@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from tftrain.config.base import Section
+from tftrain.config.base import Change, Section
 
 if TYPE_CHECKING:
     from tftrain.config.config import Config
@@ -27,7 +27,7 @@ class Custom(Section):
     """Module and function, such as `my_networks:build`."""
     arguments: dict[str, Any] | None = None
     """Keyword arguments of the function."""
-    folder: Annotated[str, Field(max_length=4096)] | None = None
+    folder: Annotated[Annotated[str, Field(max_length=4096)] | None, Change.FREE] = None
     """Folder in which the module lies; by default that of the config file."""
 
 

@@ -17,6 +17,7 @@ from pydantic import (
 from tftrain.config.base import (
     BY_KIND,
     BelowOne,
+    Change,
     Count,
     Fraction,
     Names,
@@ -110,7 +111,7 @@ class CsvSource(Written):
     """Text tables."""
 
     kind: Literal["csv"]
-    path: PathText
+    path: Annotated[PathText, Change.FREE]
     """File or glob pattern; gzip, bzip2, zstd and lz4 are decompressed. A relative path starts at
     the config file's folder."""
     delimiter: Annotated[str, AfterValidator(_delimiter)] = ","
@@ -142,7 +143,7 @@ class ParquetSource(Written):
     """Parquet tables."""
 
     kind: Literal["parquet"]
-    path: PathText
+    path: Annotated[PathText, Change.FREE]
     """File or glob pattern. A relative path starts at the config file's folder."""
 
 

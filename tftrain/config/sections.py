@@ -6,6 +6,8 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
+from tftrain.config.base import Change
+
 Path_ = tuple[str | int, ...]
 """Keys and list indices from the root of the config to a value."""
 
@@ -55,6 +57,17 @@ def paths_below(sections: Sections, path: Path_ = ()) -> Iterator[Path_]:
     for key in dict.fromkeys(key for section in sections for key in section.model_fields):
         yield (*path, key)
         yield from paths_below(sections_below(sections, key), (*path, key))
+
+
+def marked(model: type[BaseModel], *marks: Change) -> set[str]:
+    """Return the dotted keys of a config whose fields have one of some marks."""
+    found = set()
+    for path in paths_below([model]):
+        for section in sections_at(model, path[:-1]):
+            field = section.model_fields.get(str(path[-1]))
+            if field and any(mark in marks for mark in field.metadata if isinstance(mark, Change)):
+                found.add(".".join(map(str, path)))
+    return found
 
 
 def _sections_in(annotation: Any) -> Sections:

@@ -2,13 +2,15 @@
 
 import json
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from tftrain.config import Config, load_config
+from tftrain.config.base import Change
 from tftrain.config.custom import UNTRUSTED, with_folder
 from tftrain.config.loading import config_text
+from tftrain.config.sections import marked
 from tftrain.errors import ConfigError, RunError, TftrainWarning
 from tftrain.experiment.custom import hashes_of
 from tftrain.experiment.origin import require_same_data
@@ -20,19 +22,10 @@ from tftrain.runs.environment import environment, packages
 from tftrain.runs.table import KEY, path_from_run, require_table, with_table_found
 from tftrain.training import Checkpoints
 
-FREE = (
-    *("output", "training.checkpoint", "training.time_budget", "data.source.path", "name"),
-    *("model.folder", "loss.folder", "optimizer.folder"),
-)
-"""Keys of the config that do not matter to what is computed: they may change."""
-
-FORCED = (
-    "training.epochs",
-    "training.early_stopping.patience",
-    "training.compile",
-    "training.threads",
-)
-"""Keys with which a run can go on, but may end elsewhere than it would have: with force."""
+FREE = marked(Config, Change.FREE, Change.FREE_REOPENS)
+FORCED = marked(Config, Change.FORCED)
+REOPENING = marked(Config, Change.FORCED, Change.FREE_REOPENS)
+"""Keys of the config by what their change means, see `Change`."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +131,7 @@ def is_to_go_on(directory: RunDirectory, prepared: Prepared, force: bool) -> boo
             TftrainWarning,
             stacklevel=2,
         )
-    reopened = any(_is_under(key, (*FORCED, "training.time_budget")) for key in changes)
+    reopened = any(_is_under(key, REOPENING) for key in changes)
     if directory.state != State.FINISHED or reopened:
         return True
     say_finished(directory)
@@ -230,6 +223,6 @@ def _differences(before: Any, now: Any, path: str = "") -> Iterator[tuple[str, t
         yield path, (before, now)
 
 
-def _is_under(key: str, sections: Sequence[str]) -> bool:
+def _is_under(key: str, sections: Collection[str]) -> bool:
     """Return whether a dotted key is one of `sections`, or in one."""
     return any(key == section or key.startswith(section + ".") for section in sections)
