@@ -23,7 +23,7 @@ class TftrainError(Exception):
 
 
 class TftrainWarning(UserWarning):
-    """Something that goes on in another way than was asked. The command line prints it."""
+    """Something happens in another way than was asked. The command line prints it."""
 
 
 class InputError(TftrainError, ValueError):
@@ -118,7 +118,7 @@ def number(name: str, value: Any, *, positive: bool = False, below: float = math
     """Return an argument as a float.
 
     Raises:
-        InputError: it is no number, or not below `below`, or negative, or zero where it must be
+        InputError: it is not a number, or not below `below`, or negative, or zero where it must be
             positive.
     """
     if isinstance(value, bool) or not isinstance(value, Real):
@@ -224,7 +224,7 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
 
 
 LONGEST_GUESS = 200
-"""Characters of a name that may be guessed; longer ones cannot be told apart at a glance."""
+"""Characters of a name that may be guessed; longer ones cannot be compared at a glance."""
 
 
 def first_line(error: BaseException) -> str:

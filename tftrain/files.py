@@ -126,7 +126,7 @@ def _sha256(path: Path) -> str:
 
 
 def flush(path: Path) -> None:
-    """Have a file or a folder written to disk, before the system sees fit to."""
+    """Flush a file or folder to disk (fsync)."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -148,7 +148,7 @@ def bounded_text(path: Path, most: int = 1 << 24) -> str:
     Raises:
         FileNotFoundError: there is none.
         OSError: it cannot be read.
-        ValueError: it is no file, such as a pipe, or it is too large or not UTF-8.
+        ValueError: it is not a file, such as a pipe, or it is too large or not UTF-8.
     """
     if path.exists() and not path.is_file():
         raise ValueError("is no file")

@@ -28,7 +28,7 @@ def stream(seed: int, purpose: Purpose, counter: int = 0) -> np.random.Generator
     """Return the generator that belongs to `(seed, purpose, counter)` and to nothing else.
 
     Raises:
-        InputError: the seed is no whole number of zero or more; NumPy would take None for "any".
+        InputError: the seed is not a whole number of zero or more; NumPy would take None for "any".
     """
     seed = whole_number("seed", seed, minimum=0)
     sequence = np.random.SeedSequence(seed, spawn_key=(int(purpose), counter))

@@ -1,4 +1,4 @@
-"""What TensorFlow writes, and what it says where it cannot."""
+"""Turn TensorFlow's write errors into OutputError."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

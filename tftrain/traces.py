@@ -76,7 +76,7 @@ class Update:
         before: the parameters before, in the same order.
         after: the parameters after.
         slots_before: for each parameter the slots by name, before.
-        slots_after: likewise after.
+        slots_after: for each parameter the slots by name, after.
     """
 
     step: int

@@ -32,7 +32,7 @@ from tftrain.terminal import say
 @click.option(
     "--steps",
     type=click.IntRange(min=1),
-    help="Also train so many steps in TensorFlow and in NumPy, and tell how far they part.",
+    help="Also train this many steps in TensorFlow and in NumPy, and report their drift.",
 )
 @click.option("--json", "json_file", metavar="FILE", help="Write every check to FILE as JSON.")
 @click.option("--force", is_flag=True, help="Overwrite the JSON file if it exists.")

@@ -22,7 +22,7 @@ source_option = click.option(
 force_option = click.option(
     "--force",
     is_flag=True,
-    help="Go on with a run although its config has changed, where that is safe: more epochs, "
+    help="Resume a run although its config has changed, where that is safe: more epochs, "
     "more patience, another way to compile, other threads.",
 )
 

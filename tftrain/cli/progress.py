@@ -79,7 +79,7 @@ class LiveProgress(Observer):
 
 
 class PlainProgress(Observer):
-    """A line now and then: about twenty for a whole training, more if it is slow."""
+    """An occasional line: about twenty for a whole training, more if it is slow."""
 
     looks_at_network = False
 

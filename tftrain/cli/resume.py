@@ -16,7 +16,7 @@ from tftrain.cli.options import force_option, json_option, quiet_option, set_opt
 def resume(
     run: str, overrides: tuple[str, ...], force: bool, quiet: bool, as_json: bool, trust: bool
 ) -> None:
-    """Go on with RUN, which was killed, interrupted or failed, in its own directory.
+    """Resume RUN, which was killed, interrupted or failed, in its own directory.
 
     It ends bit for bit as if it had never stopped.
     """

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def runs(folder: str, states: tuple[str, ...], clean: bool, yes: bool, as_json: bool) -> None:
     """List the runs in FOLDER: state, best metric, age and size.
 
-    `running`: a process is at it. `stopped`: it was killed, and `tftrain resume` goes on with it.
+    `running`: a process is working on it. `stopped`: it was killed; `tftrain resume` resumes it.
     """
     from tftrain.runs.directory import json_text
     from tftrain.runs.listing import remove, runs_in

@@ -1,4 +1,4 @@
-"""The base of all config sections, and how sections of different kinds are told apart."""
+"""The base of all config sections, and how sections of different kinds are distinguished."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -63,13 +63,13 @@ class Short:
 
 
 class Change(Enum):
-    """What it means for a run that goes on if a key has changed since it began; most must not.
+    """Whether a key of the config may change before a run is resumed; most may not.
 
     Attributes:
-        FREE: it does not matter to what is computed.
-        FREE_REOPENS: likewise, and a finished run may have something left to do.
-        FORCED: the run can go on, but may end elsewhere than it would have. Only with force; a
-            finished run may have something left to do.
+        FREE: it has no effect on what is computed.
+        FREE_REOPENS: the same, and a finished run may have something left to do.
+        FORCED: only with force, as the run may end elsewhere than it would have; a finished run
+            may have something left to do.
     """
 
     FREE = "free"
@@ -78,7 +78,7 @@ class Change(Enum):
 
 
 BY_KIND = Field(discriminator="kind")
-"""Annotates a union of sections that are told apart by their `kind`."""
+"""Annotates a union of sections that differ in their `kind`."""
 
 
 def _a_number(value: Any) -> Any:

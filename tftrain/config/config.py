@@ -40,19 +40,19 @@ class Convergence(Section):
 
 
 class Checkpoint(Section):
-    """How often all that training knows is saved, so that a run that was killed can go on.
+    """How often the complete training state is saved, so that a run that was killed can resume.
 
-    Besides, it is saved at the end, and when Ctrl-C, SIGTERM or SIGHUP ends the run.
+    It is also saved at the end, and when Ctrl-C, SIGTERM or SIGHUP ends the run.
     """
 
     every_epochs: Count | None = None
     """Epochs from one checkpoint to the next."""
     every_steps: Count | None = None
-    """Steps, likewise."""
+    """Steps from one checkpoint to the next."""
     every_seconds: Positive | None = None
-    """Seconds, likewise; it is saved at the end of a chunk of steps."""
+    """Seconds from one checkpoint to the next, which ends a chunk of steps."""
     keep: Count = 2
-    """How many of the last checkpoints stay, besides the best."""
+    """Number of the last checkpoints that stay, in addition to the best."""
 
 
 ThreadCount = Annotated[Count, Field(le=1024)]
@@ -87,7 +87,7 @@ class Training(Section):
     """How steps are run: one XLA program, a TensorFlow graph, or op by op (to debug)."""
     threads: Annotated[Threads, Change.FORCED] = Threads()
     checkpoint: Annotated[Checkpoint | None, Change.FREE] = Checkpoint(every_seconds=60)
-    """null saves nothing: what is killed begins again."""
+    """null saves nothing: a run that is killed starts again."""
 
     @model_validator(mode="after")
     def _gradient_norm_of_the_full_batch(self) -> Self:

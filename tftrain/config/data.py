@@ -35,7 +35,7 @@ NOT_OF_FILES = ("idna", "punycode", "unicode_escape", "raw_unicode_escape")
 
 def _known_encoding(name: str) -> str:
     try:
-        "".encode(name)  # refuses what is no encoding of text, such as zip
+        "".encode(name)  # refuses codecs that do not encode text, such as zip
         if codecs.lookup(name).name.replace("-", "_") in NOT_OF_FILES:
             raise LookupError
     except (LookupError, ValueError, OSError):
@@ -226,7 +226,7 @@ class Preprocess(Section):
     """standard: mean 0, deviation 1. robust: median 0, interquartile range 1. minmax: 0 to 1. none:
     as they are, except that dates are standard all the same."""
     missing: Literal["mean", "median", "error"] = "mean"
-    """What stands for a missing number (an indicator column tells where), or error."""
+    """What stands for a missing number (an indicator column marks it), or error."""
     categorical: Names = Field(default=[])
     """Columns of numbers that are really categories, one-hot encoded like text."""
     max_categories: Count = 50

@@ -33,7 +33,7 @@ from tftrain.files import expanded
 MAX_BYTES = 1_000_000
 
 MAX_PROBLEMS = 50
-"""Mistakes that are told at once, at most."""
+"""Most mistakes that are reported at once."""
 
 YAML_REMEDIES = {
     r"'\t'": ": a tab cannot indent; replace it with blanks",

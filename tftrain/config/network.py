@@ -108,13 +108,13 @@ class Embeddings(Section):
 
     kind: Literal["auto"]
     min_categories: Count = 20
-    """Columns with at least so many categories in the training rows; the others are one-hot."""
+    """Fewest categories in the training rows of a column that is embedded; others are one-hot."""
     max_width: Annotated[Count, Field(le=1024)] = 16
     """Longest vector. Up to that it has `1.6 * categories^0.56` numbers, rounded."""
     max_categories: Annotated[Count, Field(le=1_000_000)] = 100_000
     """Most categories of one column that get a vector of their own."""
     hash_buckets: Annotated[Count, Field(le=1_000_000)] = 1
-    """Vectors that the categories beyond these share, told apart by a hash."""
+    """Vectors that the categories beyond these share; a hash chooses one."""
 
 
 EmbeddingsConfig = Annotated[NoEmbeddings | Embeddings, BY_KIND, Short("auto")]

@@ -25,7 +25,7 @@ MAX_DETAILS = 200
 """What pydantic found that is put into words, at most."""
 
 MAX_PLACES = 4
-"""Places of a key from which an unknown one tells too little to offer them."""
+"""Possible places of a key above which an unknown key is too vague to suggest them."""
 
 MISSING = "is required"
 
@@ -252,7 +252,7 @@ def _unknown_key(path: Path_, sections: Sections) -> str:
 
 
 def _continued(key: str, known: list[str]) -> str:
-    """Return `", did you mean X?"` for the known keys that begin with a key and go on after it."""
+    """Return `", did you mean X?"` for the known keys of which a key is the beginning."""
     longer = [name for name in known if name.startswith(f"{key}_")]
     return f", did you mean {_listed(longer, 'or')}?" if 0 < len(longer) <= MAX_PLACES else ""
 

@@ -61,7 +61,7 @@ class Source:
 
     @property
     def compression(self) -> str | None:
-        """The name of its compression, told by the first bytes."""
+        """The name of its compression, found from the first bytes."""
         return compression_of(self.name) if self.data is None else None
 
     def open(self) -> Any:
@@ -75,7 +75,7 @@ class Lines:
     """The lines of a CSV file, without those that are skipped and, outside of values, comments.
 
     Runs of blanks become one tab where they are the delimiter. A line end inside quotes is part of
-    a value, so what follows it is no comment.
+    a value, so what follows it is not a comment.
 
     Args:
         stream: binary, unpacked.

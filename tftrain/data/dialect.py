@@ -1,4 +1,4 @@
-"""How an unknown CSV file is written, as options of `read_csv`, told from its first megabytes."""
+"""How an unknown CSV file is written, as options of `read_csv`, found from its first megabytes."""
 
 import codecs
 import csv

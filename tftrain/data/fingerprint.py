@@ -1,4 +1,4 @@
-"""What tells one table from another."""
+"""The fingerprint of a table."""
 
 import hashlib
 

@@ -37,7 +37,7 @@ class LimitedStream(io.RawIOBase):
     """A stream that stops with a DataError when more is made of it than memory can hold.
 
     A file of some kilobytes can unpack to terabytes, and numbers of one digit take eight bytes; the
-    DataFrame takes as much again. It tells what Arrow has made so far where Arrow reads serially.
+    DataFrame takes as much again. It reports what Arrow has made so far if Arrow reads serially.
 
     Args:
         stream: to read from; it has `read` and is closed by whoever opened it.

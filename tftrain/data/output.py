@@ -32,7 +32,7 @@ def check_writable(path: str | Path, read: Iterable[str | int] = (), force: bool
 
 
 def write_table(frame: pd.DataFrame, path: str | Path) -> None:
-    """Write a table as csv or parquet, told by the ending, whole or not at all.
+    """Write a table as csv or parquet, by the ending of the path, whole or not at all.
 
     Raises:
         OutputError: it cannot be written.

@@ -67,7 +67,7 @@ def sniff(path: str | Path) -> Sniffed:
 
 
 REMARKS = {
-    "comment": "lines that begin so are no rows",
+    "comment": "lines that begin so are not rows",
     "header": "the first line looks like the others: columns are column_1, column_2 ...",
     "skip_rows": "lines above the header",
 }
@@ -190,7 +190,7 @@ FEWEST_ROWS = 10
 
 
 def numbers_rows(name: str, values: np.ndarray) -> bool:
-    """Return whether a column of numbers tells rows apart and says nothing of them.
+    """Return whether a column of numbers identifies rows and says nothing else about them.
 
     Args:
         name: of the column.

@@ -51,7 +51,7 @@ class Prepared:
         targets: targets of all rows in their own units, float64, shape `(rows, targets)`.
         weights: weights of all rows, shape `(rows,)`, or None where there are none.
         seconds: spent on reading and preparing.
-        notes: what is allowed, but perhaps not what was meant: a sentence each.
+        notes: a sentence for each thing that is allowed, but may not be what was meant.
     """
 
     config: Config
@@ -172,7 +172,7 @@ def feature_names(config: Config, frame: pd.DataFrame) -> list[str]:
     """Return the columns that are features, in the order of the table.
 
     With `auto` or `exclude` these are all columns but the targets, the weight, and the column
-    that tells or orders the split.
+    that defines or orders the split.
 
     Raises:
         DataError: none is left, one is missing, or one is a target.
@@ -450,7 +450,7 @@ def _embedded(plan: Plan) -> list[str]:
 
 
 def describe(prepared: Prepared) -> dict[str, Any]:
-    """Return what a check tells of a config and its table."""
+    """Return what a check reports of a config and its table."""
     plan, config = prepared.plan, prepared.config
     kinds = [column.role for column in plan.columns]
     counts = {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}

@@ -1,4 +1,4 @@
-"""Whether a run may go on: what it is, and what of that has changed since."""
+"""Whether a run may be resumed: its identity, and what of that has changed."""
 
 import json
 import warnings
@@ -30,7 +30,7 @@ REOPENING = marked(Config, Change.FORCED, Change.FREE_REOPENS)
 
 @dataclass(frozen=True)
 class Identity:
-    """What a run is, in plain values.
+    """The identity of a run, in plain values.
 
     Attributes:
         config: its config.
@@ -46,7 +46,7 @@ class Identity:
 
 
 def checkpoints_of(directory: RunDirectory, prepared: Prepared) -> Checkpoints | None:
-    """Return the checkpoints of a run, where its config wants any or there are some to go on from.
+    """Return the checkpoints of a run, if its config asks for any or there are some to resume from.
 
     In the latter case there is one more, at the end.
     """
@@ -58,13 +58,13 @@ def checkpoints_of(directory: RunDirectory, prepared: Prepared) -> Checkpoints |
 
 
 def identity_of(prepared: Prepared) -> Identity:
-    """Return what a run is that begins now."""
+    """Return the identity of a run that begins now."""
     config = prepared.config.model_dump(mode="json")
     return Identity(config, prepared.fingerprint, packages(), hashes_of(prepared.config))
 
 
 def write_identity(directory: RunDirectory, prepared: Prepared) -> None:
-    """Write environment and config; of a run that goes on, the environment tells each time."""
+    """Write environment and config; the environment lists each time that a run was resumed."""
     now, identity = environment(), identity_of(prepared)
     try:
         before = json.loads(bounded_text(directory.environment))
@@ -80,7 +80,7 @@ def write_identity(directory: RunDirectory, prepared: Prepared) -> None:
 def config_of(
     directory: RunDirectory, overrides: Sequence[str], dataframe: bool, trust: bool
 ) -> Config:
-    """Return the config with which a run is to go on; code that it names is run only if trusted.
+    """Return the config with which a run is resumed; code that it names is run only if trusted.
 
     Raises:
         RunError: its config cannot be read, and there is no other copy.
@@ -148,7 +148,7 @@ def say_finished(directory: RunDirectory) -> None:
 
 
 def _identity_before(directory: RunDirectory) -> Identity | None:
-    """Return what a run is that has begun: as `environment.json` says, or a checkpoint.
+    """Return the identity of a run that has begun, from `environment.json` or a checkpoint.
 
     Raises:
         RunError: neither can be read, or the directory is that of something else.
@@ -170,7 +170,7 @@ def _identity_before(directory: RunDirectory) -> Identity | None:
 
 
 def _identity(told: Mapping[str, Any]) -> Identity:
-    """Return an identity out of what a file tells; raise KeyError or TypeError for what is none."""
+    """Return the identity in a file's content; raise KeyError or TypeError if there is none."""
     parts = [told.get("code", {}) if f.name == "code" else told[f.name] for f in fields(Identity)]
     if not all(isinstance(part, Mapping) for part in parts):
         raise TypeError("no identity")
@@ -180,7 +180,7 @@ def _identity(told: Mapping[str, Any]) -> Identity:
 def _require_same_config(
     directory: RunDirectory, changes: Mapping[str, Any], config: Config, force: bool
 ) -> None:
-    """Raise RunError, which names what has changed, where a run cannot go on with a config."""
+    """Raise RunError, which names what has changed, if a run cannot be resumed with a config."""
     told = {key: change for key, change in changes.items() if not _is_under(key, FREE)}
     schedule = config.optimizer.schedule
     bound = ["training.epochs"] if schedule.kind == "cosine" and schedule.epochs is None else []

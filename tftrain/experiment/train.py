@@ -62,16 +62,16 @@ def train(
         data: a DataFrame in place of the config's source.
         overrides: `key.path=value` strings that replace single values of the config.
         output: this run's own directory; by default the next of `<output.directory>/<name>`.
-        resume: whether to go on with the run that is in `output`, if there is one; a finished one
+        resume: whether to resume the run that is in `output`, if there is one; a finished one
             is left as it is, with a warning that says so.
-        force: whether to go on although the config has changed, where that is safe.
-        observers: are told of every chunk and epoch.
+        force: whether to resume although the config has changed, where that is safe.
+        observers: called after every chunk and epoch.
 
     Raises:
         InputError: the config or the data are wrong; no run directory is left behind. Or they
             differ from those of the run that is to be resumed.
         DivergedError: the loss became NaN or infinite; the run directory says that it failed.
-        OutOfMemoryError: there is not enough memory; likewise.
+        OutOfMemoryError: there is not enough memory; the run is marked as failed.
         KeyboardInterrupt: what was known is in the run directory, the model included if an epoch
             was over. `errors.Terminated` if it was SIGTERM or SIGHUP.
     """
@@ -113,7 +113,7 @@ def resume(
     observers: Sequence[Observer] = (),
     trust: bool = False,
 ) -> Run:
-    """Go on with a run that was killed, interrupted or failed, in its own directory.
+    """Resume a run that was killed, interrupted or failed, in its own directory.
 
     It ends bit for bit as if it had never stopped: on the same machine, with the same versions.
 
@@ -121,8 +121,8 @@ def resume(
         run: the run directory.
         data: the DataFrame that the run was trained on, if it was one.
         overrides: `key.path=value` strings that replace single values of the run's config.
-        force: whether to go on although the config has changed, where that is safe.
-        observers: are told of every chunk and epoch.
+        force: whether to resume although the config has changed, where that is safe.
+        observers: called after every chunk and epoch.
         trust: whether code that the run's config names (`kind: custom`) may be run: it could do
             anything. Only for runs of your own.
 
@@ -172,7 +172,7 @@ def _train(
 
 
 def _what_was_asked(error: BaseException) -> str:
-    """Return the part of an error that tells how much memory was wanted."""
+    """Return the part of an error that says how much memory was requested."""
     asked = re.search(r"OOM when allocating tensor with shape\[[^]]*\] and type \w+", str(error))
     if asked:
         return asked.group()
@@ -181,7 +181,7 @@ def _what_was_asked(error: BaseException) -> str:
 
 
 class Stopwatch:
-    """Tells the seconds since it was last asked."""
+    """Measures the seconds since its last lap."""
 
     def __init__(self) -> None:
         self.last = time.monotonic()
@@ -210,7 +210,7 @@ class Training:
         self.ended = False
 
     def run(self, observers: Sequence[Observer]) -> None:
-        """Train, evaluate, export; `observers` besides those that write into the directory."""
+        """Train, evaluate, export; `observers` are added to those that write into the directory."""
         watch = Stopwatch()
         directory = self.directory
         self._write_summary(State.RUNNING)
@@ -246,7 +246,7 @@ class Training:
     def fail(self, error: BaseException) -> None:
         """Say in the summary that the run failed, or was interrupted, and what is known of it.
 
-        A run with a model, which was to go on but did not come to it, is as it was before.
+        A run with a model that failed to resume is left as it was.
         """
         error.add_note(f"run: {self.directory.path}")
         if self.ended:

@@ -43,7 +43,7 @@ MODE = "graph"
 
 SMALL_PARAMETERS = 40
 SMALL_WIDTH = 4
-"""Up to so many parameters, and units in a layer, a network is shown unit by unit."""
+"""Most parameters, and units of a layer, of a network that is shown unit by unit."""
 
 
 @dataclass(frozen=True)

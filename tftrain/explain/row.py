@@ -19,7 +19,7 @@ from tftrain.reference.expression import shown
 from tftrain.runs import Run
 
 SHOWN_COLUMNS = 8
-"""Of a large network so many inputs are named."""
+"""Number of inputs that are named of a large network."""
 
 
 def explain(prepared: Prepared, *, row: int = 1, run: Run | None = None) -> str:

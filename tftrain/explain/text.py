@@ -13,7 +13,7 @@ from tftrain.terminal import rendered
 WIDTH = 100
 
 SHORT_SUM = 26
-"""A sum of up to so many characters stands on one line of a table."""
+"""Most characters of a sum that is shown on one line of a table."""
 
 NO_BREAK = "\u00a0"
 

@@ -50,7 +50,7 @@ class Loss:
 
         Args:
             prediction: the network's output, shape `(cases, ...)`, floating point.
-            target: what the terms are computed from besides.
+            target: the targets, as for `terms`.
             weight: weight of each case, shape `(cases,)`, dtype of the prediction; all ones by
                 default.
 

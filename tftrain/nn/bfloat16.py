@@ -33,7 +33,7 @@ def has_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     """Return whether the processor at hand multiplies bfloat16 faster than float32.
 
     Args:
-        cpuinfo: the file in which Linux tells of the processor; other systems tell nothing.
+        cpuinfo: the file in which Linux describes the processor; other systems have none.
     """
     if gpus := tf.config.list_physical_devices("GPU"):
         details = tf.config.experimental.get_device_details(gpus[0])

@@ -38,13 +38,13 @@ class Dense(tf.Module):
         initializer: name of an initializer for the weight, or a function of
             `(numpy.random.Generator, shape)`.
         bias_initializer: the same for the bias.
-        dtype: `"float32"` or `"float64"`, of the parameters, and if there is no `compute_dtype` of
-            inputs and outputs too.
+        dtype: `"float32"` or `"float64"`: dtype of the parameters and, without a `compute_dtype`,
+            of inputs and outputs.
         compute_dtype: `"bfloat16"` rounds inputs and parameters to 8 significant bits, multiplies
             in that type, which newer processors do twice as fast, and gives outputs of that type.
             Parameters stay float32, and so do their gradients.
         seed: the initial parameters are a pure function of `(seed, counter)`.
-        counter: tells layers with the same seed apart; networks number their layers.
+        counter: distinguishes layers with the same seed; networks number their layers.
 
     Attributes:
         weight: variable of shape `(in_features, out_features)`.

@@ -25,7 +25,7 @@ class Embedding(tf.Module):
             `(numpy.random.Generator, shape)`.
         dtype: `"float32"` or `"float64"`.
         seed: the initial table is a pure function of `(seed, counter)`.
-        counter: tells layers with the same seed apart; networks number their layers.
+        counter: distinguishes layers with the same seed; networks number their layers.
 
     Attributes:
         table: variable of shape `(categories, width)`.

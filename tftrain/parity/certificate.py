@@ -201,7 +201,7 @@ class Certificate:
     def as_trained(self, trace: Trace, gradients: Sequence[np.ndarray]) -> Iterator[Check]:
         """Check the gradients of the step that records nothing, from end to end.
 
-        A program that need not tell what passes between its nodes may be compiled otherwise. So
+        A program that does not record what passes between its nodes may be compiled otherwise. So
         these bounds follow the errors through the whole network, and are wider than those of nodes.
         """
         expected = self._end_to_end(trace, self._exact)

@@ -22,7 +22,7 @@ class Check:
     Attributes:
         mode: eager, graph or xla; `numpy` for a check of the reference itself.
         dtype: float32 or float64.
-        node: the node by number and name, or the part of the step that is no node.
+        node: the node by number and name, or another part of the step.
         quantity: what is compared, such as `dx` or `weight`.
         error: the difference at the worst element.
         bound: what it may be there.

@@ -124,7 +124,7 @@ def alike(
         node: whose gradient it is.
         quantity: which gradient.
         unit: how far apart the two may be, over the largest element; to be near is evidence.
-        lost: how far apart they may be besides.
+        lost: further distance that is allowed.
         proven: whether the recorded one is; then one that equals it bit by bit is proven as well.
     """
     bound = unit * _largest(recorded) + lost
@@ -182,7 +182,7 @@ def evidence(
         part: the layer.
         node: its node in the trace.
         mode: how the trace was made.
-        penalties: gradients of the penalties, which are no part of the layer's, by variable.
+        penalties: gradients of the penalties, which are not the layer's own, by variable.
         shared: names of those of its variables that other nodes have as well. The trace has the sum
             of their gradients, so the layer's own share is taken from a tape of its own.
     """
@@ -288,7 +288,7 @@ class _Claim:
     def _direction(
         self, number: int, rng: np.random.Generator, sources: Sequence[np.ndarray]
     ) -> list[np.ndarray]:
-        """Return where the sources are moved: only every so many of them, the others stay."""
+        """Return where the sources are moved: only some of them, in turn; the others stay."""
         groups = min(self.count, MOST_DIRECTIONS)
         return [
             _direction(rng, value, gradient) if i % groups == number % groups else 0 * value

@@ -27,10 +27,10 @@ FIRST = 3
 """Updates that are checked: slots start at zero, so that the first one shows little."""
 
 LATE = {100, 10_000}
-"""Steps whose update is checked besides."""
+"""Further steps whose update is checked."""
 
 SAMPLED = 6
-"""Steps whose update is checked besides, drawn from the first million, small ones more often."""
+"""Further steps whose update is checked, drawn from the first million, mostly small ones."""
 
 MOST_UPDATES = 40
 """Steps about which a setting may change something, at most, whose whole update is checked."""
@@ -216,7 +216,7 @@ def _as_floats(values: np.ndarray) -> np.ndarray | None:
 
 
 def _first_and_last(values: np.ndarray, most: int) -> np.ndarray:
-    """Return at most so many values of an array, half from its beginning and half from its end."""
+    """Return at most `most` values of an array, half from its beginning and half from its end."""
     if len(values) <= most:
         return values
     last = most - most // 2

@@ -79,7 +79,7 @@ def trajectory(
     shuffle: bool = True,
     seed: int = 0,
 ) -> Trajectory:
-    """Train a network in TensorFlow and its reference in NumPy, and tell how far they part.
+    """Train a network in TensorFlow and its reference in NumPy, and report their drift.
 
     Args:
         network: a `tftrain.nn.Sequential` of layers that the reference knows; it is trained.

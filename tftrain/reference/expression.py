@@ -294,7 +294,7 @@ class Expression:
         return OPERATIONS[node.kind].formula.format(*operands)
 
     def written_partial(self, i: int, place: int, values: Sequence[Scalar] | None = None) -> str:
-        """Return the derivative of node `i` by one of its operands as text, likewise."""
+        """Return the derivative of node `i` by one of its operands as text, as `written` does."""
         node = self.nodes[i]
         *operands, result = self._texts([*node.sources, i], values)
         return OPERATIONS[node.kind].partials[place].formula.format(*operands, y=result)

@@ -334,7 +334,7 @@ def _selu(z: Array) -> Array:
 
 
 def _selu_back(dy: Array, z: Array, y: Array) -> Array:
-    """TensorFlow tells the sides apart by `y`, which is rounded to 0 where `z` is nearly 0."""
+    """TensorFlow chooses the side by `y`, which is rounded to 0 where `z` is nearly 0."""
     return dy * by_sign(y, y + SELU_SCALE_ALPHA, SELU_SCALE, at_zero=SELU_SCALE)
 
 

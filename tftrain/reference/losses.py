@@ -78,7 +78,7 @@ class Elementwise(Loss):
         return f"term({error})"
 
     def slope_text(self, error: str) -> str:
-        """Return `slope` as text, likewise."""
+        """Return `slope` as text, as `term_text` does."""
         return f"term'({error})"
 
     def definitions(self) -> list[str]:

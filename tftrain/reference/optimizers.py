@@ -405,7 +405,7 @@ def _one_minus_power(beta: float, step: int) -> Array:
 @register("tftrain.optimizers.adam.AdamW")
 @dataclass(kw_only=True)
 class AdamW(Adam):
-    """Adam, and `e * weight_decay * w` off every weight besides."""
+    """Adam, and `e * weight_decay * w` off every weight."""
 
     weight_decay: float = 0.01
 

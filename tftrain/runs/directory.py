@@ -180,7 +180,7 @@ class RunDirectory:
 
     @property
     def state(self) -> str | None:
-        """The state that the summary tells, or None where it cannot be read."""
+        """The state that the summary gives, or None where it cannot be read."""
         try:
             return str(self.read_summary().get("state"))
         except RunError:

@@ -72,7 +72,7 @@ class ServingModel(tf.Module):
 def serving_arguments(columns: list[str]) -> dict[str, str]:
     """Return the argument of each column in the serving signature, all different.
 
-    Arguments are identifiers, told apart without regard to case: other characters become
+    Arguments are identifiers that differ without regard to case: other characters become
     underscores, and a column whose name cannot be used, or not for it alone, is `column_NUMBER`.
     """
     cleaned = [re.sub(r"\W", "_", column, flags=re.ASCII) for column in columns]

@@ -73,7 +73,7 @@ def require_harmless(path: Path) -> None:
 
     Raises:
         OSError: it cannot be read.
-        DecodeError: it is no SavedModel.
+        DecodeError: it is not a SavedModel.
     """
     _require_known_files(path)
     graph = _only_graph(path / "saved_model.pb")

@@ -1,4 +1,4 @@
-"""The runs in a folder: what `tftrain runs` tells of them, and their removal."""
+"""The runs in a folder: what `tftrain runs` lists, and their removal."""
 
 import os
 import shutil
@@ -130,6 +130,6 @@ def _metric(summary: dict[str, Any]) -> tuple[str | None, float | None]:
     for part in RANKED:
         metrics = summary.get(part)
         value = metrics.get("rmse") if isinstance(metrics, dict) else None
-        if isinstance(value, (int, float)) and not abs(value) > MOST:  # NaN is told as it is
+        if isinstance(value, (int, float)) and not abs(value) > MOST:  # NaN is shown as it is
             return f"{part} rmse", float(value)
     return None, None

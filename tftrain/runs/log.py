@@ -18,7 +18,7 @@ from tftrain.training import EpochRecord, Observer
 class MetricsLog(Observer):
     """Writes one JSON line an epoch, whole or not at all.
 
-    The file is that of this training: it begins empty, or with the epochs that training goes on
+    The file is that of this training: it begins empty, or with the epochs that training resumes
     after, neither more nor fewer, whatever a process that died has left in it.
 
     Args:

@@ -188,7 +188,7 @@ def _read_csv(
 def _misfits(run: "Run", frame: pd.DataFrame) -> int:
     """Return how many columns that the model needs are missing, or texts in place of numbers.
 
-    A target may be missing, but is no text if it is there.
+    A target may be missing, but is not text if it is there.
     """
     numbers = [column.name for column in run.columns if not column.is_read_as_text]
     missing = sum(column.name not in frame.columns for column in run.columns)

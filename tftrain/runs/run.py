@@ -108,7 +108,7 @@ class Run:
             `(rows, targets)`.
 
         Raises:
-            InputError: it is no DataFrame.
+            InputError: it is not a DataFrame.
             DataError: a column is missing, or holds something else than it should.
         """
         return self.predict_rows(as_table(frame, self.reads))

@@ -34,7 +34,7 @@ NO_BFLOAT16 = (
 
 UNREPEATABLE = (
     "the network draws from the global state of tf.random ({}), which no checkpoint holds: this "
-    "training goes on, but not as it would have without the stop. A tf.random.Generator that the "
+    "training resumes, but not as it would have without the stop. A tf.random.Generator that the "
     "network keeps in an attribute does repeat"
 )
 
@@ -76,7 +76,7 @@ def fit(
             Integers are numbers, but stay integers for a loss that is not `losses.Elementwise`.
         loss: a loss, its name, or a function `(prediction, target) -> terms` that returns one
             number for each case, unreduced.
-        optimizer: an optimizer or its name. One that has been used goes on where it stopped.
+        optimizer: an optimizer or its name. One that has been used continues where it stopped.
         epochs: most passes over the rows.
         batch_size: rows per step, or `"full"`; the last step of an epoch takes what is left.
         weight: weight of each row, shape `(rows,)`, zero or more, scaled here to a mean of one.
@@ -85,7 +85,7 @@ def fit(
         shuffle: whether each epoch visits the rows in the order `batch_order(rows, seed, epoch)`.
         seed: of the batch order. A second call repeats the orders of the first, unless it says
             otherwise:
-        first_epoch: which of the seed's orders the first epoch takes, counted from 1. To go on
+        first_epoch: which of the seed's orders the first epoch takes, counted from 1. To continue
             after `n` epochs as if there had been one call, give `n + 1`.
         validate_every: epochs from one validation to the next; the last epoch is always validated.
         early_stopping: needs `validation`; the best weights are restored at the end.
@@ -93,13 +93,13 @@ def fit(
         time_budget: seconds after which training stops, at the end of a chunk of steps. A chunk
             aims at half a second, but holds at least one step, and the validation after it.
         compile: auto, xla, graph or eager.
-        observers: are told of every chunk and epoch.
-        checkpoints: where to save what training knows, and how often. If the folder has a
-            checkpoint, training goes on there, and ends bit for bit as if it had never stopped: on
+        observers: called after every chunk and epoch.
+        checkpoints: where to save the training state, and how often. If the folder has a
+            checkpoint, training resumes there, and ends bit for bit as if it had never stopped: on
             the same machine, with the same versions. Network and optimizer must be those that it
             began with, in any state.
-        history: filled as training goes on, so that what is known survives an interruption;
-            a new one by default.
+        history: filled during training, so that it survives an interruption; a new one by
+            default.
 
     Returns:
         What happened; the network and the optimizer have been changed in place. With
@@ -191,7 +191,7 @@ def fit(
 def _told_always(
     step: Step, data: Batch, batch_size: int, order_seed: int | None, first_epoch: int
 ) -> dict[str, Any]:
-    """Return what decides where a step is: a training that goes on must share it."""
+    """Return what decides where a step is, which a resumed training must share."""
     by_seed = f"by seed {order_seed}" + (f" from epoch {first_epoch + 1}" if first_epoch else "")
     return {
         "number of rows": data.rows,
@@ -207,7 +207,7 @@ def _draws(network: tf.Module) -> bool:
 
 
 def _told(step: Step, data: Batch, watch: EpochEnd) -> dict[str, Any]:
-    """Return what else a training that goes on must share, if nobody else tells."""
+    """Return what else a resumed training must share, if the caller does not say it."""
     evaluator, stopping = watch.evaluator, watch.early_stopping
     return {
         "loss": described(step.objective.loss),

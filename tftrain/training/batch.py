@@ -227,7 +227,7 @@ def _warn_of_rounded(name: str, given: np.ndarray, values: np.ndarray) -> None:
 
 
 def _as_array(name: str, value: Any) -> np.ndarray:
-    """Return what is no tensor as an array of numbers."""
+    """Return anything but a tensor as an array of numbers."""
     try:
         array = np.asarray(value)
     except (ValueError, TypeError, RuntimeError) as error:  # as of a torch.Tensor with a gradient

@@ -1,4 +1,4 @@
-"""Checkpoints: all that a training knows at one position, so that it can go on from there exactly.
+"""Checkpoints: the complete state of a training at one position, from which it resumes exactly.
 
 A checkpoint is a folder named by the number of steps made. It is written aside, checksummed,
 flushed to disk and only then renamed; older ones go after that. So whenever the process dies, the
@@ -26,23 +26,23 @@ from tftrain.files import bounded_text, cannot_write, damage, seal
 from tftrain.tensorflow_files import tensorflow_writes
 
 FORMAT = 1
-"""Of what a checkpoint holds; raised where an older one can no longer be read."""
+"""Version of a checkpoint's contents; raised when older ones can no longer be read."""
 
 DIGITS = 12
-"""Of a checkpoint's name, so that names sort as numbers."""
+"""Zero-padded width of a checkpoint's name, so that names sort numerically."""
 
 NAME = re.compile(rf"\d{{{DIGITS}}}")
-"""Of a checkpoint's folder; what is called otherwise is not ours."""
+"""Form of a checkpoint's name; folders with other names are left alone."""
 
 
 class Progress(tf.Module):
-    """What a training knows besides the variables of network and optimizer, as variables.
+    """The training state outside the variables of network and optimizer, as variables.
 
     Args:
         state: a `watch.State`, as one array.
         results: of the steps of an epoch that is not over, as `Engine` gives them.
         lines: a `watch.EpochLine` for each epoch that is over.
-        times: rows per second and seconds since training began, likewise.
+        times: rows per second, and seconds since training began, of each of these epochs.
         losses: of all steps of these epochs, shape `(steps,)`.
     """
 
@@ -71,11 +71,11 @@ class Manifest:
         epoch: in which the next step is, counted from 1.
         step: the next one in that epoch, counted from 1.
         loss: of the last epoch that is over: on validation rows where there are any, or None.
-        stop_reason: why training is over, or None where it goes on.
+        stop_reason: the reason that training is over, or None if it is not.
         seconds: spent training.
         epoch_seconds: of these, in the epoch that is not over.
         mode: of the program, and why.
-        settings: what a training that goes on from here must share, by name.
+        settings: what a training that resumes from here must share, by name.
         about: what the caller wants to be remembered.
     """
 
@@ -95,16 +95,16 @@ class Manifest:
 class Checkpoints:
     """A folder of checkpoints, and when the next one is due.
 
-    `fit` goes on from the newest one in the folder, where there is one.
+    `fit` resumes from the newest one in the folder, if there is any.
 
     Args:
         folder: made where it does not exist.
         every_epochs: epochs from one checkpoint to the next.
-        every_steps: steps, likewise.
-        every_seconds: seconds, likewise, at the end of a chunk of steps. Where nothing is said,
-            there is one at the end of training only, for whatever reason it ends.
-        keep: how many of the last ones are kept, besides the best.
-        about: what checkpoints should remember besides, such as a config: anything JSON can say.
+        every_steps: steps from one checkpoint to the next.
+        every_seconds: seconds from one to the next, at the end of a chunk of steps. Without any
+            period there is one checkpoint, when training ends for whatever reason.
+        keep: number of the last ones that are kept, in addition to the best.
+        about: what else checkpoints record, such as a config: anything that JSON can express.
             Where it is None, hashes of the rows are remembered, and other rows refused.
 
     Raises:
@@ -278,7 +278,7 @@ class Saver:
 
     Args:
         checkpoints: where and when.
-        settings: what the training must share with one that it goes on from, by name.
+        settings: what the training must share with the one that it resumes, by name.
 
     Attributes:
         before: the newest checkpoint and its facts, if there is one.

@@ -34,14 +34,14 @@ CHUNK_ROWS = 1_048_576
 """Most rows that a chunk of several epochs visits, which bounds their orders."""
 
 COMPILE_SECONDS = 0.4
-"""XLA takes so much longer to compile a training than graph mode does."""
+"""Extra seconds that XLA needs to compile a training, compared with graph mode."""
 
 STEP_SECONDS = 30e-6
-"""XLA saves so much of every step, however small."""
+"""Seconds that XLA saves in every step, however small."""
 
 OPERATION_SECONDS = 3e-13
-"""And so much for each of its floating-point operations, a twentieth of what one takes. These four
-are rounded from the rates of fourteen networks, 6e4 to 2e10 operations a step, in both modes and
+"""Seconds that XLA saves per floating-point operation, about 5 % of its cost. These four are
+rounded from the rates of fourteen networks, 6e4 to 2e10 operations a step, in both modes and
 precisions, on two cores with AVX-512."""
 
 NARROW_STEP = 2e7
@@ -132,7 +132,7 @@ class Chunk:
             needs it, shape `(steps, 1 or 2)`.
         lines: a `watch.EpochLine` for each epoch that it touched, shape `(epochs, width)`.
         done: steps that have been made now, since training began.
-        seconds: spent.
+        seconds: wall-clock time of the call.
     """
 
     epoch: int
@@ -152,7 +152,7 @@ class Snapshot:
         values: of the variables of network and optimizer. They share memory with the variables
             until these change, which takes a copy then.
         state: a `State` as one tensor.
-        results: as of `Engine.unfinished`, among others.
+        results: those of `Engine.unfinished`, in a larger array.
     """
 
     done: int
@@ -173,7 +173,7 @@ class Engine:
         order_seed: seed of the batch order, or None for the order of the table.
         first_epoch: which of the seed's orders the first epoch takes, counted from 0.
         automatic: whether graph mode may take the place of XLA where that cannot compile a program.
-        together: whether a chunk may run over the end of an epoch, where that is of use.
+        together: whether a chunk may run over the end of an epoch.
 
     Attributes:
         steps: number of steps in an epoch.
@@ -286,11 +286,11 @@ class Engine:
         return Chunk(epoch, start, results, lines, done, spent)
 
     def _whole(self, stop: int) -> int:
-        """Return where a chunk ends that should end at `stop`: none breaks off a second epoch."""
+        """Round `stop` down to the end of an epoch, unless the chunk stays within the first."""
         return stop - stop % self.steps if stop > self.steps else stop
 
     def _steps_within(self, seconds: float, done: int) -> int:
-        """Return how many steps after `done` take about so long, validations included.
+        """Return the number of steps after `done` that take about `seconds`, validations included.
 
         At least one; and none beyond the first validation, which may take any time.
         """
@@ -312,7 +312,7 @@ class Engine:
 
     @property
     def state(self) -> State:
-        """What goes from epoch to epoch besides variables."""
+        """The state that training carries from epoch to epoch outside variables."""
         return State(*tf.unstack(self._state))
 
     @state.setter
@@ -379,7 +379,7 @@ class Engine:
 
         Returns:
             The results of all steps, the lines of all epochs, and the state afterwards; those of
-            steps and epochs that were not run mean nothing.
+            steps and epochs that were not run are undefined.
         """
         self.traces += not tf.executing_eagerly()
         steps = self.steps

@@ -27,7 +27,7 @@ class Verdict(IntEnum):
 
 
 class State(NamedTuple):
-    """What training carries from epoch to epoch besides variables: float64 scalars.
+    """The state that training carries from epoch to epoch outside variables: float64 scalars.
 
     Attributes:
         last_loss: loss of the epoch before; NaN in the first.
@@ -51,7 +51,7 @@ class State(NamedTuple):
 
 
 class EpochLine(NamedTuple):
-    """What the program tells of one epoch: float64 scalars, and `sums` of the evaluator.
+    """What the program reports of one epoch: float64 scalars, and `sums` of the evaluator.
 
     Attributes:
         verdict: a `Verdict`.

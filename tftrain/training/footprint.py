@@ -40,7 +40,7 @@ def require_memory(
         batch_size: rows per step.
         given: the arrays that the rows come from.
         validation: the validation rows, if there are any.
-        copies: of the parameters, kept besides, as for early stopping.
+        copies: further copies of the parameters, as for early stopping.
         fused: whether products of two vectors may never be stored, as in a program of XLA.
     """
     if not _on_host(step.parameters):
@@ -76,7 +76,7 @@ def require_memory_to_predict(network: tf.Module, x: Any, *more: Need) -> None:
     Args:
         network: the network.
         x: the rows, of which `BATCH_ROWS` are predicted at a time.
-        more: what is in memory besides; the network's parameters by default.
+        more: what else is in memory; the network's parameters by default.
     """
     parameters = network.trainable_variables
     given = leaves(x)
@@ -98,7 +98,7 @@ def least(
     gathered: bool,
     fused: bool = True,
 ) -> Peak:
-    """Return the least memory of a function of so many rows of some arrays, without calling it.
+    """Return the least memory of a function of a number of rows, without calling it.
 
     It is traced, which computes nothing. Where the memory cannot matter even by a generous guess,
     that is left out; and so it is where the function cannot be traced, as with `if tensor:`: the

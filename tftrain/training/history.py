@@ -1,4 +1,4 @@
-"""What a training leaves in memory, and who is told of it as it goes on."""
+"""The history of a training, and the observers that follow it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ class EpochRecord(NamedTuple):
             before its update.
         gradient_norm: of its last step, where a convergence test needs it; else None.
         validation_loss: loss on the validation rows after the epoch, where it was due.
-        validation: error sums on the validation rows, likewise.
+        validation: error sums on the validation rows, or None.
         steps: number of steps made since training began.
         rows_per_second: training rows per second in this epoch, its validation included.
         seconds: from the start of training until the epoch was recorded, compilation left out.
@@ -36,7 +36,7 @@ class EpochRecord(NamedTuple):
 
 
 class Observer:
-    """Is told how training goes on, and may stop it. Every method may be left as it is.
+    """Follows training, and may stop it. Every method is optional.
 
     A text that `on_chunk` or `on_epoch` returns ends training, and becomes its `stop_reason`. Where
     epochs run together, the whole chunk is made first. Settings of the optimizer do not change
@@ -54,7 +54,7 @@ class Observer:
         """Training begins: at most `epochs` epochs of `steps` steps over `rows` rows."""
 
     def on_restore(self, records: Sequence[EpochRecord]) -> None:
-        """Training goes on where a process before this one has left it; `on_start` comes next.
+        """Training resumes where an earlier process left it; `on_start` comes next.
 
         Args:
             records: of all epochs that were over then.

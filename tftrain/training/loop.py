@@ -194,7 +194,7 @@ class Loop:
 
         Args:
             epoch: its number, counted from 1.
-            row: what the program told of it: a `EpochLine`.
+            row: its `EpochLine`, as the program returned it.
             losses: of its steps.
             stop: why it must be the last one, if there is a reason.
         """
@@ -222,7 +222,7 @@ class Loop:
         """Write a checkpoint, if there are to be any.
 
         Args:
-            reason: why training is over, or None where it would go on if nothing stopped it.
+            reason: the reason to stop, or None if training would continue.
             more: an epoch that is over, but not recorded yet.
         """
         if not self.saver:
@@ -249,7 +249,7 @@ class Loop:
         return {"variables": variables, "best": self.watch.best, "progress": progress}
 
     def _progress(self, epochs: Sequence[Epoch]) -> Progress:
-        """Return what is known besides the variables of network and optimizer."""
+        """Return the training state that is not in the variables of network and optimizer."""
         engine = self.engine
         times = [(e.record.rows_per_second, e.record.seconds) for e in epochs]
         return Progress(

@@ -37,7 +37,7 @@ class Orders:
     def of(self, epoch: int, count: int) -> tf.Tensor:
         """Return the orders of `count` epochs from `epoch` on, int32, shape `(capacity, rows)`.
 
-        What is beyond `count` means nothing.
+        Rows beyond `count` are undefined.
         """
         wanted = range(epoch, epoch + count)
         if count and wanted != self._last:

@@ -1,4 +1,4 @@
-"""The trace of a TensorFlow network: the training step, made to tell what passes between nodes."""
+"""The trace of a TensorFlow network: a training step that records what passes between nodes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields

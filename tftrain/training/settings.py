@@ -135,7 +135,7 @@ def _constant(value: Any) -> Any:
 
 
 def _are_many_numbers(values: Sequence[Any]) -> bool:
-    """Return whether a container holds so many plain numbers that an array had better hold them."""
+    """Return whether a container holds enough plain numbers to be better held as an array."""
     return len(values) > MANY and set(map(type, values)) <= {bool, int, float}
 
 
@@ -160,7 +160,7 @@ NUMBERS = (int, float, tuple, frozenset)
 
 
 def methods_of(thing: Any) -> list[FunctionType]:
-    """Return the methods and properties of an object that are no library's, as functions."""
+    """Return the methods and properties of an object that no library defines, as functions."""
     own = (kind for kind in type(thing).__mro__ if not is_of_a_library(kind))
     found = (_function_of(value) for kind in own for value in vars(kind).values())
     return [one for one in found if isinstance(one, FunctionType)]

@@ -27,7 +27,7 @@ class Step:
         parameters: the variables that are trained.
         objective: what is minimised: the loss and its penalties.
         optimizer: built for `parameters`.
-        others: variables that the network uses besides those of its modules.
+        others: variables that the network uses and none of its modules holds.
         seed: of the random numbers that layers draw.
         call: calls the network.
     """

@@ -16,7 +16,7 @@ from tftrain.errors import DataError, did_you_mean, excerpt
 
 
 def read_table(path: str | Path, **options: Any) -> pd.DataFrame:
-    """Read a CSV or Parquet file, told apart by the first bytes; for CSV as `read_csv`."""
+    """Read a CSV or Parquet file, recognised by its first bytes; CSV as `read_csv` does."""
     if is_parquet(path):
         return read_parquet(path, **{k: options[k] for k in BOTH if k in options})
     return read_csv(path, **options)

@@ -55,7 +55,7 @@ def read_csv(
     A column without a name is called `column_N`, counted from 1; see `drop_unnamed`.
 
     Args:
-        path: file or pattern; compression is told by the first bytes.
+        path: file or pattern; compression is recognised by the first bytes.
         needed: which columns are read by their names; of two others of one name, the first stays.
         allow_empty: whether there may be no rows.
         **options: `delimiter`, character between columns, or `blanks` for any number of blanks and
@@ -201,7 +201,7 @@ def arrow_table(
 
     Raises:
         UnicodeError: it is in another encoding.
-        pyarrow.ArrowInvalid: it is no CSV table.
+        pyarrow.ArrowInvalid: it is not a CSV table.
         DataError: there is more in it than memory can hold.
     """
     nulls = [*MISSING, *form.missing_values]

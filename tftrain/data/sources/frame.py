@@ -27,7 +27,7 @@ def as_table(frame: pd.DataFrame, needed: Needed = every_column) -> pd.DataFrame
         needed: which columns are read by their names; of two others of one name, the first stays.
 
     Raises:
-        InputError: it is no DataFrame.
+        InputError: it is not a DataFrame.
         DataError: its columns have several levels, or the same name twice.
     """
     of_type("the table", frame, pd.DataFrame, "a pandas DataFrame: pandas.DataFrame(...) makes one")
