@@ -9,6 +9,8 @@ import pytest
 import tensorflow as tf
 
 import tftrain
+from scripts.lectures.family_trees_1986 import table
+from tftrain.experiment.gradcheck import check_file
 from tftrain.experiment.prepare import prepare
 from tftrain.runs import Run
 
@@ -95,3 +97,17 @@ def test_million_parameters(tmp_path: Path) -> None:
     test = prepared.frame.iloc[prepared.split.test]
     digits = run.predict(test).argmax(axis=1)
     assert np.mean(digits == test.digit) > 0.95
+
+
+def test_family_trees_1986(tmp_path: Path) -> None:
+    found, written = table(), pd.read_csv(CONFIGS / "data" / "family_trees_1986.csv")
+    pd.testing.assert_frame_equal(found, written)
+    assert len(found) == 104
+    aunts = found[(found["Colin"] == 1) & (found["aunt"] == 1)].filter(like="is_")
+    assert {name for name in aunts if aunts[name].iloc[0]} == {"is_Jennifer", "is_Margaret"}
+    run = trained("family_trees_1986", tmp_path, "seed=5")
+    assert (run.summary["train"]["rows"], run.summary["test"]["rows"]) == (100, 4)
+    right = (run.predict(found) > 0.5) == (found.filter(like="is_") == 1)
+    assert right.all(axis=1).sum() > 90
+    report = check_file(CONFIGS / "family_trees_1986.yaml", ["model.dtype=float32"])
+    assert report.certified, report

@@ -147,13 +147,28 @@ def reported(key: str, section: Custom) -> Iterator[None]:
     except TftrainError as error:
         raise ConfigError(f"{what}: {error}") from error
     except Exception as error:
-        source = source_of(key, section)
-        frames = traceback.extract_tb(error.__traceback__)
-        own = [frame for frame in frames if _is_in(Path(frame.filename), source.parent)]
-        place = f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""
-        if isinstance(error, SyntaxError):
-            place = f" ({error.filename}, line {error.lineno})"
+        place = _place_of(error, source_of(key, section).parent)
         raise ConfigError(f"{what}: {type(error).__name__}: {first_line(error)}{place}") from error
+
+
+def of_own_code(error: BaseException, config: Config) -> ConfigError | None:
+    """Return the error for one that the user's code has raised while it trained, with its place."""
+    if not isinstance(error, Exception) or isinstance(error, TftrainError):
+        return None
+    for key, section in customs(config):
+        if place := _place_of(error, source_of(key, section).parent):
+            what = f"{key}.module: {section.module}: {type(error).__name__}"
+            return ConfigError(f"{what}: {first_line(error)}{place}")
+    return None
+
+
+def _place_of(error: BaseException, folder: Path) -> str:
+    """Return the last line of code in a folder that an error comes from, or nothing."""
+    if isinstance(error, SyntaxError):
+        return f" ({error.filename}, line {error.lineno})"
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if _is_in(Path(frame.filename), folder)]
+    return f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""
 
 
 def _module(section: Custom, file: Path) -> Any:

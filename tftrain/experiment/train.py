@@ -23,6 +23,7 @@ from tftrain.experiment.build import (
     network_of,
     optimizer_of,
 )
+from tftrain.experiment.custom import of_own_code
 from tftrain.experiment.evaluate import metrics_of
 from tftrain.experiment.prepare import Prepared, prepare
 from tftrain.experiment.resume import (
@@ -166,7 +167,10 @@ def _train(
         training.fail(failure)
         raise failure from None
     except BaseException as error:
-        training.fail(error)
+        found = of_own_code(error, prepared.config)
+        training.fail(found or error)
+        if found:
+            raise found from error
         raise
     return Run(directory.path, trust=True)  # this process has just made it
 
