@@ -22,9 +22,9 @@ from tftrain.reference import PRECISIONS
 from tftrain.reference.layers import reference_of
 from tftrain.reference.losses import Objective
 from tftrain.traces import Node, Trace, is_discrete
-from tftrain.training.batch import Batch, as_batch
+from tftrain.training.batch import Batch
 from tftrain.training.engine import Mode
-from tftrain.training.parameters import dtype_of, used_by
+from tftrain.training.parameters import dtype_of
 from tftrain.training.recorder import Tracer
 from tftrain.training.step import Step
 
@@ -101,17 +101,15 @@ def gradcheck(
             reference does not know the optimizer, the schedule does not compute in float64, or the
             loss does not depend on a trainable variable.
     """
-    dtype = dtype_of(network)
+    dtype_of(network)
     of_type("modes", modes, (list, tuple), f"a list of {', '.join(MODES)}")
     for mode in modes:
         one_of("mode", mode, MODES)
     if not modes:
         raise InputError(f"modes names none of {', '.join(MODES)}")
-    objective = losses.Objective.with_l2(losses.get(loss), l2)
-    batch = as_batch(x, y, weight, dtype, network, objective.loss.integer_targets)
-    used = used_by(network, batch.x, batch.rows)
-    chosen = optimizers.get("sgd" if optimizer is None else optimizer)
-    step = Step(network, used.parameters, objective, chosen, used.others)
+    asked = "sgd" if optimizer is None else optimizer
+    step, batch = Step.of(network, x, y, weight, loss=loss, l2=l2, optimizer=asked)
+    chosen = step.optimizer
     precision_of(step)
     _require_owners(step, batch)
     for thing in (step.optimizer, step.optimizer.schedule):

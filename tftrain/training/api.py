@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from operator import itemgetter
 from typing import Any, Literal
 
@@ -20,7 +21,7 @@ from tftrain.training.evaluator import Evaluator
 from tftrain.training.footprint import require_memory
 from tftrain.training.history import History, Observer
 from tftrain.training.loop import Loop
-from tftrain.training.parameters import dtype_of, used_by
+from tftrain.training.parameters import dtype_of
 from tftrain.training.settings import described
 from tftrain.training.step import Step
 from tftrain.training.stopping import Convergence, EarlyStopping
@@ -116,25 +117,15 @@ def fit(
     """
     _check_kinds(validation, early_stopping, convergence, observers, history)
     of_type("checkpoints", checkpoints, Checkpoints, "Checkpoints of a folder", optional=True)
-    if early_stopping and validation is None:
-        raise InputError("early stopping needs validation rows: give validation=(x, y)")
-    epochs = whole_number("epochs", epochs)
-    dtype = dtype_of(network)
-    objective = losses.Objective.with_l2(losses.get(loss), l2)
-    integers = objective.loss.integer_targets
-    data = as_batch(x, y, weight, dtype, network, integers)
-    size = _rows_per_step(batch_size, data.rows)
-    parameters, others = used_by(network, data.x, size)
+    epochs, rows = whole_number("epochs", epochs), partial(_rows_per_step, batch_size)
+    step, data = Step.of(
+        network, x, y, weight, loss=loss, l2=l2, optimizer=optimizer, seed=seed, rows=rows
+    )
+    size = rows(data.rows)
     if nn.is_mixed(network) and not nn.has_bfloat16():
         warnings.warn(NO_BFLOAT16, TftrainWarning, stacklevel=2)
-    optimizer = optimizers.get(optimizer)
-    evaluator = None
-    if validation is not None:
-        x_val, y_val, weight_val = (*validation, None)[:3]
-        rows = as_batch(x_val, y_val, weight_val, dtype, network, integers)
-        evaluator = Evaluator(network, objective.loss, rows)
-    step = Step(network, parameters, objective, optimizer, others, seed)
-    operations, steps = _workload(parameters, data.rows, size, epochs)
+    evaluator = None if validation is None else _evaluator(step, *validation)
+    operations, steps = _workload(step.parameters, data.rows, size, epochs)
     mode = choose_mode(compile, operations, steps, nn.is_mixed(network))
     require_memory(
         step,
@@ -147,26 +138,28 @@ def fit(
     )
     step.build()
     watch = EpochEnd(
-        parameters,
+        step.parameters,
         step.network_variables,
         evaluator,
         epochs=epochs,
         validate_every=whole_number("validate_every", validate_every),
         early_stopping=early_stopping,
         convergence=convergence,
-        averages=None if optimizer.average is None else optimizer.averages,
+        averages=None if step.optimizer.average is None else step.optimizer.averages,
     )
     order_seed = whole_number("seed", seed, minimum=0) if shuffle else None
     first = whole_number("first_epoch", first_epoch) - 1
     saver = None
     if checkpoints is not None:
-        told = _told(step, data, watch) if checkpoints.about is None else {}
-        saver = Saver(checkpoints, _told_always(step, data, size, order_seed, first) | told)
-    few = mapped(itemgetter(slice(size)), data.x)
-    if saver and saver.before and (draws := stateful_draws(network, few)):
-        warnings.warn(UNREPEATABLE.format(", ".join(draws)), TftrainWarning, stacklevel=2)
-    if saver and saver.before and compile == "auto":
-        mode = Mode(**saver.before[1].mode)
+        shared = _always_shared(step, data, size, order_seed, first)
+        more = _also_shared(step, data, watch) if checkpoints.about is None else {}
+        saver = Saver(checkpoints, shared | more)
+    if saver and saver.before:
+        draws = stateful_draws(network, mapped(itemgetter(slice(size)), data.x))
+        if draws:
+            warnings.warn(UNREPEATABLE.format(", ".join(draws)), TftrainWarning, stacklevel=2)
+        if compile == "auto":
+            mode = Mode(**saver.before[1].mode)
     engine = Engine(
         step,
         data,
@@ -188,7 +181,14 @@ def fit(
     return loop.run()
 
 
-def _told_always(
+def _evaluator(step: Step, x: Any, y: Any, weight: Any = None) -> Evaluator:
+    """Return the evaluator of a step's network and loss on validation rows."""
+    dtype, loss = dtype_of(step.network), step.objective.loss
+    rows = as_batch(x, y, weight, dtype, step.network, loss.integer_targets)
+    return Evaluator(step.network, loss, rows)
+
+
+def _always_shared(
     step: Step, data: Batch, batch_size: int, order_seed: int | None, first_epoch: int
 ) -> dict[str, Any]:
     """Return what decides where a step is, which a resumed training must share."""
@@ -206,7 +206,7 @@ def _draws(network: tf.Module) -> bool:
     return any(nn.takes_draw(wire.node) for wire in nn.wires(network))
 
 
-def _told(step: Step, data: Batch, watch: EpochEnd) -> dict[str, Any]:
+def _also_shared(step: Step, data: Batch, watch: EpochEnd) -> dict[str, Any]:
     """Return what else a resumed training must share, if the caller does not say it."""
     evaluator, stopping = watch.evaluator, watch.early_stopping
     return {
@@ -242,6 +242,8 @@ def _check_kinds(
         raise InputError(f"validation must be {pair}; got {len(validation)} values")
     patience = "an EarlyStopping such as EarlyStopping(patience=20)"
     of_type("early_stopping", early_stopping, EarlyStopping, patience, optional=True)
+    if early_stopping and validation is None:
+        raise InputError("early stopping needs validation rows: give validation=(x, y)")
     limit = "a Convergence such as Convergence(relative_change=1e-6)"
     of_type("convergence", convergence, Convergence, limit, optional=True)
     of_type("observers", observers, (tuple, list), "a list of Observers")

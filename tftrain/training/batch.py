@@ -222,7 +222,7 @@ def _warn_of_rounded(name: str, given: np.ndarray, values: np.ndarray) -> None:
             f"{int(values[place])}: if such numbers are identifiers, renumber them from 0; if "
             "not, make the network in float64",
             TftrainWarning,
-            stacklevel=5,
+            stacklevel=6,
         )
 
 

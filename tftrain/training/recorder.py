@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tftrain import graph, losses, nn, optimizers
+from tftrain import graph, losses, nn
 from tftrain.errors import one_of
 from tftrain.graph import Wire
 from tftrain.names import MODES
 from tftrain.traces import Arrays, Node, Trace, Update
-from tftrain.training.batch import Batch, as_batch
+from tftrain.training.batch import Batch
 from tftrain.training.engine import Mode
-from tftrain.training.parameters import dtype_of, used_by
 from tftrain.training.step import Step, parameter_tape, require_gradients
 
 
@@ -243,11 +242,7 @@ def trace(
             trainable variable.
     """
     one_of("mode", mode, MODES)
-    objective = losses.Objective.with_l2(losses.get(loss), l2)
-    integers = objective.loss.integer_targets
-    batch = as_batch(x, y, weight, dtype_of(network), network, integers)
-    used = used_by(network, batch.x, batch.rows)
-    step = Step(network, used.parameters, objective, optimizers.SGD(), used.others)
+    step, batch = Step.of(network, x, y, weight, loss=loss, l2=l2)
     with step.unchanged(), Mode(mode).runnable():
         tracer = Tracer(step, batch, mode, update=False)
         found = tracer.run()

@@ -3,17 +3,17 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import tensorflow as tf
 
-from tftrain import nn
+from tftrain import losses, nn, optimizers
 from tftrain.errors import InputError
 from tftrain.losses import Objective
 from tftrain.optimizers import Optimizer, global_norm
-from tftrain.training.batch import Batch
+from tftrain.training.batch import Batch, as_batch
 from tftrain.training.holders import variables_of
-from tftrain.training.parameters import require_trained
+from tftrain.training.parameters import dtype_of, require_trained, used_by
 
 T = TypeVar("T")
 
@@ -39,6 +39,43 @@ class Step:
     others: Sequence[tf.Variable] = ()
     seed: int = 0
     call: Callable[[tf.Module, tf.Tensor, nn.Draw], tf.Tensor] = nn.call
+
+    @classmethod
+    def of(
+        cls,
+        network: tf.Module,
+        x: Any,
+        y: Any,
+        weight: Any,
+        *,
+        loss: Any,
+        l2: float,
+        optimizer: str | Optimizer = "sgd",
+        seed: int = 0,
+        rows: Callable[[int], int] = lambda rows: rows,
+    ) -> tuple[Self, Batch]:
+        """Return the step of a network, and the rows that it is made for.
+
+        Args:
+            network: as for `fit`, like the others.
+            x: inputs of all rows.
+            y: targets.
+            weight: weight of each row, or None.
+            loss: a loss, its name or a function.
+            l2: strength of the L2 penalty.
+            optimizer: an optimizer or its name.
+            seed: of the random numbers that layers draw.
+            rows: returns the number of rows of a batch, given the number of all rows.
+
+        Raises:
+            InputError: an argument is wrong, or shapes do not agree.
+        """
+        objective = Objective.with_l2(losses.get(loss), l2)
+        integers = objective.loss.integer_targets
+        batch = as_batch(x, y, weight, dtype_of(network), network, integers)
+        parameters, others = used_by(network, batch.x, rows(batch.rows))
+        chosen = optimizers.get(optimizer)
+        return cls(network, parameters, objective, chosen, others, seed), batch
 
     @property
     def network_variables(self) -> list[tf.Variable]:
