@@ -666,3 +666,20 @@ def test_the_keys_that_may_change_are_marked_on_the_config() -> None:
         "training.threads",
     } == FORCED
     assert {*FORCED, "training.time_budget"} == REOPENING
+
+
+def test_a_run_of_an_earlier_version_lacks_keys_that_are_new(tmp_path: Path) -> None:
+    """A key that did not exist then has its default now, which is what happened without it."""
+    config = {
+        "data": {"source": "sklearn", "target": "target"},
+        "model": {"hidden": [4]},
+        "training": {"epochs": 2, "compile": "graph"},
+    }
+    run = tftrain.train(config, output=tmp_path / "run").directory
+    facts = json.loads(run.environment.read_text())
+    for section, key in (("model", "embeddings"), ("model", "dropout"), ("optimizer", "average")):
+        del facts["config"][section][key]
+    run.environment.write_text(json.dumps(facts))
+    again = resume(run.path, overrides=["training.epochs=3"], force=True)
+    whole = tftrain.train(config, overrides=["training.epochs=3"], output=tmp_path / "whole")
+    assert again.summary["test"] == whole.summary["test"]

@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from pydantic import ValidationError
+
 from tftrain.config import Config, load_config
 from tftrain.config.base import Change
 from tftrain.config.custom import UNTRUSTED, with_folder
@@ -115,7 +117,7 @@ def is_to_go_on(directory: RunDirectory, prepared: Prepared, force: bool) -> boo
     if before is None:
         return True
     now = identity_of(prepared)
-    changes = dict(_differences(before.config, now.config))
+    changes = dict(_differences(_with_new_keys(before.config), now.config))
     _require_same_config(directory, changes, prepared.config, force)
     require_same_data(directory, before.data, now.data)
     _require_same_code(directory, before.code, now.code, force)
@@ -209,6 +211,17 @@ def _require_same_code(
             f"{directory.path}: the code of {' and '.join(changed)}.module has changed since this "
             "run began: undo the change, or train a new run; or go on all the same, with --force"
         )
+
+
+def _with_new_keys(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the config of an earlier version with the keys that are new since, at their defaults.
+
+    A default is what happened when there was no such key. What cannot be read stays as it is.
+    """
+    try:
+        return Config.model_validate(config).model_dump(mode="json")
+    except ValidationError:
+        return config
 
 
 def _differences(before: Any, now: Any, path: str = "") -> Iterator[tuple[str, tuple[Any, Any]]]:
